@@ -1,0 +1,24 @@
+//! cryptsync: an encrypted, deduplicated, versioned tree over any storage.
+
+pub mod id;
+pub mod path;
+pub mod units;
+pub mod world;
+
+pub mod chunk;
+pub mod config;
+pub mod crypto;
+pub mod event;
+pub mod filter;
+
+pub mod format;
+
+pub mod history;
+
+pub mod vault;
+
+pub mod transfer;
+
+pub mod ops;
+
+pub mod cli;
