@@ -107,6 +107,27 @@ id_type!(
     10
 );
 
+/// What a blob is: the first byte that its id is taken over.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum BlobKind {
+    /// A piece of file content.
+    Chunk = 1,
+    /// A node of a tree.
+    Node = 2,
+    /// A node of a chunk list.
+    List = 3,
+    /// A node of folded history.
+    History = 4,
+}
+
+impl BlobKind {
+    /// The kind with this number.
+    pub fn from_u8(byte: u8) -> Option<Self> {
+        [Self::Chunk, Self::Node, Self::List, Self::History].into_iter().find(|kind| *kind as u8 == byte)
+    }
+}
+
 /// Number of characters of the base32 form of `len` bytes.
 pub const fn base32_len(len: usize) -> usize {
     (len * 8).div_ceil(5)
