@@ -1,1 +1,5 @@
-//! filter
+//! Filters.
+
+/// What is in scope.
+#[derive(Debug, Clone, Default)]
+pub struct Filter;
