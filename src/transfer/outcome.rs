@@ -1,0 +1,125 @@
+//! What became of each file of an upload, put back into plan order and kept in a spool for the tree to be built from.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Condvar, Mutex};
+
+use super::spool::{Spool, SpoolWriter};
+use crate::format::list::ListItem;
+
+/// One finished step: the edit records it makes. None for a file that failed.
+#[derive(Default)]
+pub(super) struct Edits {
+    pub(super) first: Vec<Vec<u8>>,
+    /// More records, of a file with very many chunks.
+    pub(super) more: Option<Spool>,
+    pub(super) last: Option<Vec<u8>>,
+}
+
+/// Accepts outcomes in any order, at most [`WINDOW`] steps ahead of the oldest unfinished one.
+pub(super) struct Outcomes {
+    inner: Mutex<Inner>,
+    moved: Condvar,
+}
+
+struct Inner {
+    next: u64,
+    waiting: BTreeMap<u64, Edits>,
+    spool: SpoolWriter,
+    error: Option<io::Error>,
+    closed: bool,
+}
+
+impl Outcomes {
+    pub(super) fn new() -> Self {
+        let spool = SpoolWriter::new(4 << 20);
+        let inner = Inner { next: 0, waiting: BTreeMap::new(), spool, error: None, closed: false };
+        Self { inner: Mutex::new(inner), moved: Condvar::new() }
+    }
+
+    /// Waits until step `number` is within the window. `false` if the run has failed.
+    pub(super) fn admit(&self, number: u64) -> bool {
+        let mut inner = self.inner.lock().expect("spooling does not panic");
+        while number >= inner.next + WINDOW && !inner.closed {
+            inner = self.moved.wait(inner).expect("spooling does not panic");
+        }
+        !inner.closed
+    }
+
+    /// Takes the edits of step `number`.
+    pub(super) fn put(&self, number: u64, edits: Edits) {
+        let mut inner = self.inner.lock().expect("spooling does not panic");
+        inner.waiting.insert(number, edits);
+        while let Some(edits) = { let next = inner.next; inner.waiting.remove(&next) } {
+            inner.next += 1;
+            if let Err(error) = append(&mut inner.spool, edits) {
+                inner.error.get_or_insert(error);
+            }
+        }
+        self.moved.notify_all();
+    }
+
+    /// The run has failed: nobody waits any more.
+    pub(super) fn close(&self) {
+        self.inner.lock().expect("spooling does not panic").closed = true;
+        self.moved.notify_all();
+    }
+
+    /// All edits, in plan order.
+    pub(super) fn finish(self) -> io::Result<Spool> {
+        let inner = self.inner.into_inner().expect("spooling does not panic");
+        match inner.error {
+            Some(error) => Err(error),
+            None => inner.spool.finish(),
+        }
+    }
+}
+
+fn append(spool: &mut SpoolWriter, edits: Edits) -> io::Result<()> {
+    edits.first.iter().try_for_each(|record| spool.push(record))?;
+    if let Some(mut more) = edits.more {
+        for record in more.read()? {
+            spool.push(&record?)?;
+        }
+    }
+    edits.last.iter().try_for_each(|record| spool.push(record))
+}
+
+/// The pieces of one file's content, put back into order.
+pub(super) struct Pieces {
+    next: u64,
+    waiting: BTreeMap<u64, ListItem>,
+    /// In order: the first few, and the rest in a spool.
+    pub(super) head: Vec<ListItem>,
+    pub(super) spool: Option<SpoolWriter>,
+}
+
+impl Pieces {
+    pub(super) fn new() -> Self {
+        Self { next: 0, waiting: BTreeMap::new(), head: Vec::new(), spool: None }
+    }
+
+    /// Takes piece `number`.
+    pub(super) fn put(&mut self, number: u64, item: ListItem) -> io::Result<()> {
+        self.waiting.insert(number, item);
+        while let Some(item) = self.waiting.remove(&self.next) {
+            self.next += 1;
+            if self.head.len() < HEAD_MAX {
+                self.head.push(item);
+                continue;
+            }
+            let record = super::edit::encode_items(&[item]);
+            self.spool.get_or_insert_with(|| SpoolWriter::new(256 << 10)).push(&record)?;
+        }
+        Ok(())
+    }
+
+    /// How many pieces are in order by now.
+    pub(super) fn done(&self) -> u64 {
+        self.next
+    }
+}
+
+const WINDOW: u64 = 8192;
+/// Pieces kept in memory before a file gets a spool of its own.
+const HEAD_MAX: usize = 4096;

@@ -1,0 +1,464 @@
+//! Local files into a session: read, cut, hash, deduplicate, compress, pack. Start at [`Upload::run`].
+//!
+//! Reader threads take steps in plan order; small files they finish themselves, the chunks of large ones go to a pool of
+//! one worker a core. Every byte in flight is covered by a permit. A file that fails is reported and left out; only the
+//! vault's failures end the run.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::budget::{Budget, Permit};
+use super::edit::{self, Edit};
+use super::item::{Item, TransferError};
+use super::outcome::{Edits, Outcomes, Pieces};
+use super::plan::{Plan, Step, path_mark};
+use super::spool::Spool;
+use super::walk::mtime_of;
+use crate::chunk::{Piece, Splitter};
+use crate::event::{Action, Event, Observer};
+use crate::format::entry::{Content, Entry, EntryKind};
+use crate::format::limits::INLINE_MAX;
+use crate::format::list::ListItem;
+use crate::format::pack::FrameCoder;
+use crate::path::TreePath;
+use crate::vault::{Session, VaultError};
+use crate::world::Timestamp;
+
+/// One run upwards.
+pub struct Upload<'a> {
+    /// Where chunks go.
+    pub session: &'a Session,
+    /// The directory (or, with a plan of one step, the file) that paths of the plan are below.
+    pub root: PathBuf,
+    /// Whether `root` is the one file itself.
+    pub single: bool,
+    /// Where in the vault the plan's paths are.
+    pub prefix: TreePath,
+    /// Who listens.
+    pub observer: &'a dyn Observer,
+    /// Bytes of chunks in flight.
+    pub budget: u64,
+    /// Reader threads, worker threads.
+    pub threads: (usize, usize),
+    /// When the walk began: files modified since less than two seconds before it are suspects.
+    pub scan_start: Timestamp,
+}
+
+/// What came of it.
+pub struct Uploaded {
+    /// The edits to the tree, in key order.
+    pub(super) edits: Spool,
+    /// Files stored, their bytes, entries that failed.
+    pub files: u64,
+    /// Bytes of those files.
+    pub bytes: u64,
+    /// Entries that failed.
+    pub failed: u64,
+    /// Marks of files whose size and time prove nothing yet.
+    pub suspects: Vec<u64>,
+}
+
+struct Job {
+    number: u64,
+    item: Item,
+    replaces: bool,
+}
+
+struct ChunkJob {
+    work: Arc<FileWork>,
+    number: u64,
+    data: Vec<u8>,
+    _permit: Permit,
+}
+
+/// One attempt at one file.
+struct FileWork {
+    number: u64,
+    path: TreePath,
+    action: Action,
+    state: Mutex<WorkState>,
+}
+
+struct WorkState {
+    pieces: Pieces,
+    /// Set at the end of the file: what it turned out to be.
+    end: Option<(u64, Entry)>,
+}
+
+struct Shared<'a> {
+    upload: &'a Upload<'a>,
+    outcomes: Outcomes,
+    budget: Arc<Budget>,
+    failure: Mutex<Option<TransferError>>,
+    files: AtomicU64,
+    bytes: AtomicU64,
+    failed: AtomicU64,
+    suspects: Mutex<Vec<u64>>,
+}
+
+impl Upload<'_> {
+    /// Stores the content of every file of `plan` and spools the edits that the tree needs.
+    ///
+    /// # Errors
+    /// The vault failed, or the plan can't be read. Files that failed are only counted.
+    pub fn run(&self, plan: &mut Plan) -> Result<Uploaded, TransferError> {
+        let shared = Shared {
+            upload: self,
+            outcomes: Outcomes::new(),
+            budget: Budget::new(self.budget),
+            failure: Mutex::default(),
+            files: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            suspects: Mutex::default(),
+        };
+        std::thread::scope(|scope| {
+            let (files, file_queue) = bounded::<Job>(64);
+            let (chunks, chunk_queue) = bounded::<ChunkJob>(self.threads.1);
+            for _ in 0..self.threads.0 {
+                let (queue, chunks, shared) = (file_queue.clone(), chunks.clone(), &shared);
+                scope.spawn(move || shared.read_files(&queue, &chunks));
+            }
+            for _ in 0..self.threads.1 {
+                let (queue, shared) = (chunk_queue.clone(), &shared);
+                scope.spawn(move || shared.store_chunks(&queue));
+            }
+            drop((file_queue, chunks, chunk_queue));
+            if let Err(error) = self.feed(plan, &shared, &files) {
+                shared.fail(error);
+            }
+        });
+        if let Some(error) = shared.failure.into_inner().expect("setting does not panic") {
+            return Err(error);
+        }
+        let edits = shared.outcomes.finish().map_err(TransferError::local("cannot write the edits to a temporary file"))?;
+        Ok(Uploaded {
+            edits,
+            files: shared.files.into_inner(),
+            bytes: shared.bytes.into_inner(),
+            failed: shared.failed.into_inner(),
+            suspects: shared.suspects.into_inner().expect("pushing does not panic"),
+        })
+    }
+
+    fn feed(&self, plan: &mut Plan, shared: &Shared<'_>, files: &Sender<Job>) -> Result<(), TransferError> {
+        for (number, step) in plan.steps()?.enumerate() {
+            let number = number as u64;
+            if !shared.outcomes.admit(number) {
+                return Ok(());
+            }
+            match step? {
+                Step::Put { item, replaces } if item.entry.kind == EntryKind::File => {
+                    let job = Job { number, item, replaces: replaces.is_some() };
+                    if files.send(job).is_err() {
+                        return Ok(());
+                    }
+                }
+                Step::Put { item, .. } => {
+                    let action = if item.entry.kind == EntryKind::Dir { Action::MakeDir } else { Action::Copy };
+                    shared.put_entry(number, &item.path, item.entry, action);
+                }
+                Step::Meta(item) => shared.put_entry(number, &item.path, item.entry, Action::UpdateMeta),
+                Step::Delete { path, .. } => {
+                    self.observer.event(Event::Done { path: &path, action: Action::Delete, size: 0 });
+                    shared.put_edits(number, vec![edit::encode(&Edit::Delete(self.full(&path)))]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn full(&self, path: &TreePath) -> TreePath {
+        self.prefix.join_path(path).expect("the walk and the plan keep paths within the limit")
+    }
+
+    fn local(&self, path: &TreePath) -> PathBuf {
+        if self.single { self.root.clone() } else { super::local_path(&self.root, path) }
+    }
+}
+
+impl Shared<'_> {
+    fn fail(&self, error: TransferError) {
+        self.failure.lock().expect("setting does not panic").get_or_insert(error);
+        self.outcomes.close();
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failure.lock().expect("setting does not panic").is_some()
+    }
+
+    fn put_entry(&self, number: u64, path: &TreePath, entry: Entry, action: Action) {
+        let size = entry.size;
+        self.put_edits(number, vec![edit::encode(&Edit::Put(self.upload.full(path), entry))]);
+        self.upload.observer.event(Event::Done { path, action, size });
+    }
+
+    fn put_edits(&self, number: u64, first: Vec<Vec<u8>>) {
+        self.outcomes.put(number, Edits { first, more: None, last: None });
+    }
+
+    fn read_files(&self, queue: &Receiver<Job>, chunks: &Sender<ChunkJob>) {
+        let mut coder = FrameCoder::new();
+        let mut splitter = Splitter::new(self.upload.session.cutter());
+        for job in queue {
+            if self.has_failed() {
+                continue; // drain, so that the feeder does not wait for ever
+            }
+            self.upload.observer.event(Event::Started { path: &job.item.path, size: job.item.entry.size });
+            match self.read_with_retries(&job, &mut splitter, &mut coder, chunks) {
+                Ok(()) => {}
+                Err(ReadError::Vault(error)) => self.fail(error.into()),
+                Err(ReadError::File(reason)) => {
+                    self.failed.fetch_add(1, Ordering::Relaxed);
+                    self.upload.observer.event(Event::Failed { path: &job.item.path, reason: &reason });
+                    self.put_edits(job.number, Vec::new());
+                }
+            }
+        }
+    }
+
+    fn read_with_retries(
+        &self,
+        job: &Job,
+        splitter: &mut Splitter,
+        coder: &mut FrameCoder,
+        chunks: &Sender<ChunkJob>,
+    ) -> Result<(), ReadError> {
+        for _ in 0..READ_ATTEMPTS {
+            splitter.reset();
+            let mut attempt = Attempt { shared: self, job, splitter, coder, chunks };
+            if attempt.read()? {
+                return Ok(());
+            }
+        }
+        Err(ReadError::File(format!("it kept changing while it was read ({READ_ATTEMPTS} attempts)")))
+    }
+
+    fn store_chunks(&self, queue: &Receiver<ChunkJob>) {
+        let mut coder = FrameCoder::new();
+        for job in queue {
+            if self.has_failed() {
+                continue;
+            }
+            let len = job.data.len() as u64;
+            let stored = self.upload.session.store_chunk(job.data, &mut coder).map_err(TransferError::from);
+            let finished = stored.and_then(|id| self.piece(&job.work, job.number, ListItem::Data { id, len }));
+            if let Err(error) = finished {
+                self.fail(error);
+            }
+        }
+    }
+
+    fn piece(&self, work: &FileWork, number: u64, item: ListItem) -> Result<(), TransferError> {
+        let mut state = work.state.lock().expect("spooling does not panic");
+        state.pieces.put(number, item).map_err(TransferError::local("cannot write to a temporary file"))?;
+        self.complete(work, &mut state)
+    }
+
+    /// Delivers a file once its end is known and all its pieces are in.
+    fn complete(&self, work: &FileWork, state: &mut WorkState) -> Result<(), TransferError> {
+        let Some((_, mut entry)) = state.end.take_if(|(total, _)| *total == state.pieces.done()) else { return Ok(()) };
+        let pieces = std::mem::replace(&mut state.pieces, Pieces::new());
+        let (path, size) = (self.upload.full(&work.path), entry.size);
+        let edits = match (&pieces.head[..], pieces.spool) {
+            ([], _) => Edits { first: vec![edit::encode(&Edit::Put(path, entry))], ..Edits::default() },
+            ([ListItem::Data { id, .. }], None) => {
+                entry.content = Content::Chunk(*id);
+                Edits { first: vec![edit::encode(&Edit::Put(path, entry))], ..Edits::default() }
+            }
+            (head, spool) => {
+                let mut first = vec![edit::encode(&Edit::PutList(path, entry))];
+                first.extend(head.chunks(1024).map(edit::encode_items));
+                let more = spool.map(super::spool::SpoolWriter::finish).transpose();
+                let more = more.map_err(TransferError::local("cannot write to a temporary file"))?;
+                Edits { first, more, last: Some(edit::encode(&Edit::End)) }
+            }
+        };
+        self.outcomes.put(work.number, edits);
+        self.files.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(size, Ordering::Relaxed);
+        self.upload.observer.event(Event::Done { path: &work.path, action: work.action, size });
+        Ok(())
+    }
+}
+
+enum ReadError {
+    File(String),
+    Vault(VaultError),
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        Self::File(format!("can't be read: {}", super::os_text(&error)))
+    }
+}
+
+struct Attempt<'a, 's> {
+    shared: &'a Shared<'s>,
+    job: &'a Job,
+    splitter: &'a mut Splitter,
+    coder: &'a mut FrameCoder,
+    chunks: &'a Sender<ChunkJob>,
+}
+
+impl Attempt<'_, '_> {
+    /// Reads the file once. `false` if it changed meanwhile.
+    fn read(&mut self) -> Result<bool, ReadError> {
+        let mut file = open(&self.shared.upload.local(&self.job.item.path))?;
+        let before = rustix::fs::fstat(&file).map_err(io::Error::from)?;
+        if !rustix::fs::FileType::from_raw_mode(before.st_mode).is_file() {
+            return Err(ReadError::File("is no longer a regular file".into()));
+        }
+        let action = if self.job.replaces { Action::Replace } else { Action::Copy };
+        let work = Arc::new(FileWork {
+            number: self.job.number,
+            path: self.job.item.path.clone(),
+            action,
+            state: Mutex::new(WorkState { pieces: Pieces::new(), end: None }),
+        });
+        let mut content = Content::None;
+        let (mut size, mut pieces) = (0, 0);
+        if before.st_size as u64 <= INLINE_MAX as u64 {
+            let mut bytes = Vec::new();
+            file.by_ref().take(INLINE_MAX as u64 + 1).read_to_end(&mut bytes)?;
+            size = bytes.len() as u64;
+            self.shared.upload.observer.event(Event::Progress(size));
+            if size > INLINE_MAX as u64 {
+                return Ok(false);
+            }
+            if size > 0 {
+                content = Content::Inline(bytes.into());
+            }
+        } else {
+            let sparse = (before.st_blocks as u64) * 512 < before.st_size as u64;
+            let mut source = Source { file: &mut file, sparse, at: 0, data_end: 0 };
+            while source.fill(self.splitter, self.shared)? {
+                self.drain(&work, &mut pieces)?;
+            }
+            self.splitter.finish();
+            self.drain(&work, &mut pieces)?;
+            size = source.at;
+        }
+        let after = rustix::fs::fstat(&file).map_err(io::Error::from)?;
+        let (mtime, entry) = (mtime_of(&before), &self.job.item.entry);
+        if mtime_of(&after) != mtime || after.st_size as u64 != size || after.st_ino != before.st_ino {
+            return Ok(false);
+        }
+        if size > 0 && size <= INLINE_MAX as u64 && content == Content::None {
+            return Ok(false);
+        }
+        if mtime.secs >= self.shared.upload.scan_start.secs - RACY_SECONDS {
+            let mark = path_mark(&self.job.item.path);
+            self.shared.suspects.lock().expect("pushing does not panic").push(mark);
+        }
+        let mode = Some((before.st_mode & 0o7777) as u16);
+        let entry = Entry { size, mtime, mode, content, attributes: entry.attributes.clone(), kind: EntryKind::File };
+        let mut state = work.state.lock().expect("spooling does not panic");
+        state.end = Some((pieces, entry));
+        self.shared.complete(&work, &mut state).map_err(vault_error)?;
+        Ok(true)
+    }
+
+    fn drain(&mut self, work: &Arc<FileWork>, pieces: &mut u64) -> Result<(), ReadError> {
+        while let Some(piece) = self.splitter.next_piece() {
+            let number = *pieces;
+            *pieces += 1;
+            match piece {
+                Piece::Hole(len) => self.shared.piece(work, number, ListItem::Hole { len }).map_err(vault_error)?,
+                Piece::Data(data) if data.len() < SMALL => {
+                    let len = data.len() as u64;
+                    let id = self.shared.upload.session.store_chunk(data, self.coder).map_err(ReadError::Vault)?;
+                    self.shared.piece(work, number, ListItem::Data { id, len }).map_err(vault_error)?;
+                }
+                Piece::Data(data) => {
+                    let permit = self.shared.budget.take(data.len() as u64);
+                    let job = ChunkJob { work: Arc::clone(work), number, data, _permit: permit };
+                    if self.chunks.send(job).is_err() {
+                        return Err(ReadError::Vault(VaultError::Cancelled));
+                    }
+                }
+            }
+            if self.shared.has_failed() {
+                return Err(ReadError::Vault(VaultError::Cancelled));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file, read front to back, known holes skipped.
+struct Source<'a> {
+    file: &'a mut File,
+    sparse: bool,
+    at: u64,
+    /// Where the data that a sparse file has at `at` ends.
+    data_end: u64,
+}
+
+impl Source<'_> {
+    /// Moves some bytes into the splitter. `false` at the end of the file.
+    fn fill(&mut self, splitter: &mut Splitter, shared: &Shared<'_>) -> io::Result<bool> {
+        if self.sparse && self.at >= self.data_end && self.skip_hole(splitter, shared)? {
+            return Ok(true);
+        }
+        let room = splitter.spare();
+        let len = room.len().min(READ_AT_ONCE);
+        let len = if self.sparse && self.data_end > self.at { len.min((self.data_end - self.at) as usize) } else { len };
+        let got = self.file.read(&mut room[..len])?;
+        splitter.advance(got);
+        self.at += got as u64;
+        shared.upload.observer.event(Event::Progress(got as u64));
+        Ok(got > 0)
+    }
+
+    fn skip_hole(&mut self, splitter: &mut Splitter, shared: &Shared<'_>) -> io::Result<bool> {
+        let end = self.file.metadata()?.len();
+        let data = match rustix::fs::seek(self.file.as_fd(), rustix::fs::SeekFrom::Data(self.at)) {
+            Ok(data) => data,
+            Err(rustix::io::Errno::NXIO) => end.max(self.at),
+            Err(_) => {
+                // This file system can't tell: read it all.
+                self.sparse = false;
+                self.file.seek(SeekFrom::Start(self.at))?;
+                return Ok(false);
+            }
+        };
+        let data_end = rustix::fs::seek(self.file.as_fd(), rustix::fs::SeekFrom::Hole(data)).unwrap_or(end);
+        self.data_end = data_end.max(data);
+        self.file.seek(SeekFrom::Start(data))?;
+        if data == self.at {
+            return Ok(false);
+        }
+        splitter.push_zeros(data - self.at);
+        shared.upload.observer.event(Event::Progress(data - self.at));
+        self.at = data;
+        Ok(true)
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
+    #[expect(clippy::cast_possible_wrap, clippy::allow_attributes, reason = "open flags are small")]
+    std::fs::OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
+}
+
+fn vault_error(error: TransferError) -> ReadError {
+    match error {
+        TransferError::Vault(error) => ReadError::Vault(error),
+        other => ReadError::File(other.to_string()),
+    }
+}
+
+/// Chunks below this are finished by the reader itself.
+const SMALL: usize = 128 << 10;
+const READ_AT_ONCE: usize = 1 << 20;
+const READ_ATTEMPTS: usize = 3;
+/// Coarse clocks and file systems: a file this fresh may change again without showing it.
+const RACY_SECONDS: i64 = 2;

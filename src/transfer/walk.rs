@@ -1,0 +1,164 @@
+//! The local side: a directory tree in the order of a vault's keys, in memory of one directory a level.
+//!
+//! Relative to directory handles all the way down, so that a path as long as the format allows can be walked and no
+//! component is resolved twice.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
+
+use super::item::{Item, SideError, TransferError};
+use crate::filter::Filter;
+use crate::format::entry::{Content, Entry, EntryKind};
+use crate::path::TreePath;
+use crate::world::Timestamp;
+
+/// Walks below a directory.
+pub struct Walk {
+    stack: Vec<Level>,
+    filter: Arc<Filter>,
+    recursive: bool,
+    pending: Option<SideError>,
+}
+
+struct Level {
+    dir: Arc<OwnedFd>,
+    path: TreePath,
+    children: std::vec::IntoIter<CString>,
+    subdirs: Vec<CString>,
+    listed: bool,
+}
+
+impl Walk {
+    /// Opens `root`, following links to it. Nothing below it is followed.
+    ///
+    /// # Errors
+    /// `root` can't be opened as a directory or can't be read.
+    pub fn open(root: &Path, filter: Arc<Filter>, recursive: bool) -> Result<Self, TransferError> {
+        let fail = || TransferError::local(format!("cannot read the directory {}", root.display()));
+        let dir = openat(CWD, root, DIR_FLAGS, Mode::empty()).map_err(|e| fail()(e.into()))?;
+        let level = Level::read(dir, TreePath::root()).map_err(|e| fail()(e.into()))?;
+        Ok(Self { stack: vec![level], filter, recursive, pending: None })
+    }
+
+    /// The next child of the innermost directory that still lists, or a step into or out of one.
+    fn step(&mut self) -> Option<Option<Result<Item, SideError>>> {
+        let level = self.stack.last_mut()?;
+        let Some(name) = level.children.next() else {
+            if !std::mem::replace(&mut level.listed, true) {
+                level.subdirs.reverse();
+            }
+            match level.subdirs.pop() {
+                Some(name) => self.descend(&name),
+                None => drop(self.stack.pop()),
+            }
+            return Some(self.pending.take().map(Err));
+        };
+        let path = match level.path.join(name.to_bytes()) {
+            Ok(path) => path,
+            Err(bad) => {
+                let reason = format!("a name in it can't be stored: {bad}");
+                return Some(Some(Err(SideError::Skipped { path: level.path.clone(), reason })));
+            }
+        };
+        match item(level.dir.as_fd(), &name, &path) {
+            Ok(Some(item)) => {
+                let is_dir = item.entry.kind == EntryKind::Dir;
+                let wanted = if is_dir { self.filter.decide_dir(&path) } else { self.filter.decide_file(&path) };
+                if !wanted {
+                    return Some(None);
+                }
+                if is_dir && self.recursive {
+                    level.subdirs.push(name);
+                }
+                Some(Some(Ok(item)))
+            }
+            Ok(None) => Some(None),
+            Err(errno) => {
+                let in_scope = self.filter.decide_file(&path);
+                Some(in_scope.then(|| Err(SideError::Skipped { path, reason: describe(errno) })))
+            }
+        }
+    }
+
+    fn descend(&mut self, name: &CStr) {
+        let level = self.stack.last().expect("a directory was just taken from it");
+        let path = level.path.join(name.to_bytes()).expect("it was joined when it was listed");
+        let opened = openat(&level.dir, name, DIR_FLAGS | OFlags::NOFOLLOW, Mode::empty());
+        match opened.and_then(|dir| Level::read(dir, path.clone())) {
+            Ok(below) => self.stack.push(below),
+            Err(errno) => self.pending = Some(SideError::Skipped { path, reason: describe(errno) }),
+        }
+    }
+}
+
+impl Iterator for Walk {
+    type Item = Result<Item, SideError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(found) = self.step()? {
+                return Some(found);
+            }
+        }
+    }
+}
+
+impl Level {
+    fn read(dir: OwnedFd, path: TreePath) -> rustix::io::Result<Self> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name != c"." && name != c".." {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(Self { dir: Arc::new(dir), path, children: names.into_iter(), subdirs: Vec::new(), listed: false })
+    }
+}
+
+/// What one path of this machine is, without following it; `None` for sockets, devices and pipes.
+///
+/// # Errors
+/// It can't be looked at.
+pub fn stat_item(path: &Path, name: TreePath) -> Result<Option<Item>, TransferError> {
+    let fail = || TransferError::local(format!("cannot read {}", path.display()));
+    let text = CString::new(path.as_os_str().as_encoded_bytes()).map_err(|e| fail()(e.into()))?;
+    item(CWD, &text, &name).map_err(|e| fail()(e.into()))
+}
+
+fn item(dir: impl AsFd, name: &CStr, path: &TreePath) -> rustix::io::Result<Option<Item>> {
+    let dir = dir.as_fd();
+    let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let (kind, content) = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => (EntryKind::File, Content::None),
+        FileType::Directory => (EntryKind::Dir, Content::None),
+        FileType::Symlink => {
+            let target = readlinkat(dir, name, Vec::new())?;
+            (EntryKind::Symlink, Content::Link(target.into_bytes().into()))
+        }
+        _ => return Ok(None),
+    };
+    let size = if kind == EntryKind::File { stat.st_size as u64 } else { 0 };
+    let mode = Some((stat.st_mode & 0o7777) as u16);
+    let entry = Entry { kind, size, mtime: mtime_of(&stat), mode, content, attributes: Vec::new() };
+    Ok(Some(Item { path: path.clone(), entry, place: None }))
+}
+
+/// The modification time of a stat.
+pub(super) fn mtime_of(stat: &Stat) -> Timestamp {
+    #[expect(clippy::unnecessary_cast, reason = "the types differ between platforms")]
+    let (secs, nanos) = (stat.st_mtime as i64, stat.st_mtime_nsec as u32);
+    Timestamp::new(secs, nanos).unwrap_or_default()
+}
+
+fn describe(errno: rustix::io::Errno) -> String {
+    format!("can't be read: {}", crate::transfer::os_text(&errno.into()))
+}
+
+const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);

@@ -1,0 +1,107 @@
+//! Sealed metadata kept on this machine: whole objects and windows of objects, exactly as the remote has them.
+//!
+//! Holds ciphertext only, and is believed no more than the remote: whoever reads from it verifies, and drops what does not.
+//! Any file here may vanish at any time. Writing is best effort: a full disk makes the cache smaller, nothing else.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::ops::Range;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::id::{ObjectId, VaultId};
+
+/// The cache of one vault.
+pub(super) struct Cache {
+    dir: PathBuf,
+    serial: AtomicU64,
+}
+
+impl Cache {
+    /// The cache of `vault` below `base`. Trims it to [`CAPACITY`] first.
+    pub(super) fn open(base: &Path, vault: &VaultId) -> Self {
+        let dir = base.join(vault.to_string());
+        if fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).is_ok() {
+            trim(&dir);
+        }
+        Self { dir, serial: AtomicU64::new(0) }
+    }
+
+    /// A whole object.
+    pub(super) fn whole(&self, id: &ObjectId) -> Option<Vec<u8>> {
+        fs::read(self.dir.join(id.to_string())).ok()
+    }
+
+    /// A range of an object that is here whole.
+    pub(super) fn range(&self, id: &ObjectId, range: &Range<u64>) -> Option<Vec<u8>> {
+        let file = File::open(self.dir.join(id.to_string())).ok()?;
+        let mut out = vec![0; usize::try_from(range.end - range.start).ok()?];
+        file.read_exact_at(&mut out, range.start).ok()?;
+        Some(out)
+    }
+
+    /// One window of an object.
+    pub(super) fn window(&self, id: &ObjectId, index: u64) -> Option<Vec<u8>> {
+        fs::read(self.dir.join(format!("{id}.{index}"))).ok()
+    }
+
+    /// Keeps a whole object.
+    pub(super) fn keep(&self, id: &ObjectId, bytes: &[u8]) {
+        self.write(&id.to_string(), bytes);
+    }
+
+    /// Keeps one window of an object.
+    pub(super) fn keep_window(&self, id: &ObjectId, index: u64, bytes: &[u8]) {
+        self.write(&format!("{id}.{index}"), bytes);
+    }
+
+    /// Drops all that is kept of an object: something of it did not verify.
+    pub(super) fn drop_object(&self, id: &ObjectId) {
+        let id = id.to_string();
+        let Ok(entries) = fs::read_dir(&self.dir) else { return };
+        for entry in entries.flatten().filter(|e| e.file_name().to_string_lossy().starts_with(&id)) {
+            fs::remove_file(entry.path()).unwrap_or_default();
+        }
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        let temp = self.dir.join(format!(".tmp-{}-{serial}", std::process::id()));
+        let written = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&temp)
+            .and_then(|mut file| file.write_all(bytes))
+            .and_then(|()| fs::rename(&temp, self.dir.join(name)));
+        if written.is_err() {
+            fs::remove_file(&temp).unwrap_or_default();
+        }
+    }
+}
+
+/// Removes the files read longest ago until the rest fits.
+fn trim(dir: &Path) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    let mut files: Vec<(i64, u64, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| entry.metadata().ok().map(|m| (m.atime().max(m.mtime()), m.len(), entry.path())))
+        .collect();
+    let mut total: u64 = files.iter().map(|file| file.1).sum();
+    if total <= CAPACITY {
+        return;
+    }
+    files.sort_unstable();
+    for (_, len, path) in files {
+        if total <= CAPACITY {
+            break;
+        }
+        if fs::remove_file(path).is_ok() {
+            total -= len;
+        }
+    }
+}
+
+/// How many bytes the cache of one vault may hold: the metadata of about 15 million files.
+const CAPACITY: u64 = 1 << 30;

@@ -1,0 +1,177 @@
+//! What can go wrong with a vault, and which class of failure each is.
+
+use cryptsync_backends::{ErrorKind, RemoteError};
+
+use crate::class::Class;
+use crate::format::wire::Malformed;
+
+/// Why a vault can't be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// There is no genesis at the remote.
+    #[error("there is no vault at {location}")]
+    NoVault {
+        /// Where it was looked for.
+        location: String,
+    },
+    /// There is a vault already where one should be made.
+    #[error("there is a vault already at {location}")]
+    Exists {
+        /// Where.
+        location: String,
+    },
+    /// The pinned vault is not the one found.
+    #[error("the vault at {location} is {found}, but {pinned} is expected here")]
+    OtherVault {
+        /// Where.
+        location: String,
+        /// Id of what is there.
+        found: String,
+        /// Id that the configuration or this installation's memory pins.
+        pinned: String,
+    },
+    /// No key at hand opens the vault.
+    #[error("{0}")]
+    NoKey(String),
+    /// The vault needs a newer program, or weakens what it was.
+    #[error("{0}")]
+    Version(String),
+    /// A key or signature that nothing vouches for.
+    #[error("{0}")]
+    Untrusted(String),
+    /// Less is there than was seen before.
+    #[error("{0}")]
+    Rollback(String),
+    /// Two histories claim one place.
+    #[error("{0}")]
+    Equivocation(String),
+    /// Something stored does not verify.
+    #[error("`{object}` does not verify: {reason}")]
+    Damaged {
+        /// The object's name.
+        object: String,
+        /// What about it.
+        reason: String,
+    },
+    /// Something referred to is not there.
+    #[error("{what} is missing")]
+    Missing {
+        /// Which object or blob.
+        what: String,
+    },
+    /// A limit of the format or of the budget.
+    #[error("{0}")]
+    Limit(String),
+    /// A stored path that must not reach a file system.
+    #[error("unsafe path in the vault: {0}")]
+    UnsafePath(String),
+    /// Another head than ours; this version can't merge them.
+    #[error("{0}")]
+    Heads(String),
+    /// The remote failed.
+    #[error("the remote failed")]
+    Remote(#[from] RemoteError),
+    /// This machine failed: state, cache, entropy.
+    #[error("{what}")]
+    Local {
+        /// What was being done.
+        what: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The local database failed.
+    #[error("the local state at {path} can't be used")]
+    State {
+        /// The database.
+        path: String,
+        /// Its answer.
+        source: rusqlite::Error,
+    },
+    /// Stopped by a signal.
+    #[error("stopped")]
+    Cancelled,
+}
+
+impl VaultError {
+    /// The class for the exit code.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::NoVault { .. } => Class::NoVault,
+            Self::Exists { .. } | Self::State { .. } | Self::Heads(_) => Class::Fatal,
+            Self::OtherVault { .. } | Self::Untrusted(_) => Class::Untrusted,
+            Self::NoKey(_) => Class::NoKey,
+            Self::Version(_) => Class::Version,
+            Self::Rollback(_) => Class::Rollback,
+            Self::Equivocation(_) => Class::Equivocation,
+            Self::Damaged { .. } => Class::Integrity,
+            Self::Missing { .. } => Class::Missing,
+            Self::Limit(_) => Class::Limit,
+            Self::UnsafePath(_) => Class::UnsafePath,
+            Self::Local { source, .. } => class_of_io(source),
+            Self::Cancelled => Class::Interrupted,
+            Self::Remote(error) => match error.kind() {
+                ErrorKind::Cancelled => Class::Interrupted,
+                ErrorKind::NotFound => Class::Missing,
+                _ if error.is_transient() => Class::Temporary,
+                ErrorKind::NoSpace | ErrorKind::PermissionDenied | ErrorKind::ReadOnly => Class::Fatal,
+                _ => Class::Failed,
+            },
+        }
+    }
+
+    /// What to do next, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoVault { .. } => "create one with `cryptsync init REMOTE:`".into(),
+            Self::Exists { .. } => "use it as it is, or choose another place for the new one".into(),
+            Self::OtherVault { .. } => "if the vault was replaced on purpose, change `vault_id` in the configuration; if not, somebody swapped it".into(),
+            Self::Damaged { .. } => "nothing was changed; run `cryptsync verify` to see all that is damaged, and keep other copies of the vault".into(),
+            Self::Missing { .. } => "nothing was changed; run `cryptsync verify` to see all that is missing".into(),
+            Self::Version(_) => "use a newer cryptsync".into(),
+            Self::Remote(error) => return remote_hint(error),
+            _ => return None,
+        })
+    }
+
+    /// A damaged object.
+    pub fn damaged(object: impl ToString, reason: impl ToString) -> Self {
+        Self::Damaged { object: object.to_string(), reason: reason.to_string() }
+    }
+
+    /// A failure of this machine.
+    pub fn local(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Local { what, source }
+    }
+
+    /// Whether an object asked for is simply not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Remote(error) if error.kind() == ErrorKind::NotFound) || matches!(self, Self::Missing { .. })
+    }
+}
+
+impl From<Malformed> for VaultError {
+    fn from(error: Malformed) -> Self {
+        Self::Damaged { object: error.what.into(), reason: "its bytes are not what the format says".into() }
+    }
+}
+
+/// The class of a failure of this machine's file system.
+pub fn class_of_io(error: &std::io::Error) -> Class {
+    use std::io::ErrorKind as K;
+    match error.kind() {
+        K::NotFound => Class::FileNotFound,
+        K::PermissionDenied | K::StorageFull | K::QuotaExceeded | K::ReadOnlyFilesystem => Class::Fatal,
+        K::Interrupted => Class::Interrupted,
+        _ => Class::Failed,
+    }
+}
+
+fn remote_hint(error: &RemoteError) -> Option<String> {
+    Some(match error.kind() {
+        ErrorKind::NoSpace => "free some space at the remote and run the command again: what was sent is not sent again".into(),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnly => "check the permissions of the remote".into(),
+        _ if error.is_transient() => "run the command again: what was sent is not sent again".into(),
+        _ => return None,
+    })
+}

@@ -1,0 +1,158 @@
+//! What the vault holds already: the union of the head's index segments and of the directories of bundles.
+//!
+//! Segments are kept as plain files of this installation, checked by their hash when they are opened and fetched again
+//! when they do not fit: a false "already there" would lose data.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::error::VaultError;
+use super::objects::Objects;
+use super::state::State;
+use crate::crypto::{Class as SealClass, ObjectHasher, geometry};
+use crate::format::hints::{Location, ObjectRef};
+use crate::format::index::{IndexClass, Preload, SegmentReader};
+use crate::format::pack::Directory;
+use crate::id::{BlobId, ObjectId};
+
+/// Where a blob is, and in which class of object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// Class of the object.
+    pub class: IndexClass,
+    /// The object.
+    pub object: ObjectRef,
+    /// The spot in it.
+    pub at: Location,
+}
+
+/// The index of one view of the vault.
+pub struct Index {
+    segments: Vec<SegmentReader<File>>,
+    bundles: Vec<ObjectRef>,
+    bundled: HashMap<[u8; 16], Vec<(u32, Location)>>,
+}
+
+impl Index {
+    /// Opens the segments (fetching those that are not here) and reads the directories of the bundles.
+    pub(super) fn load(
+        objects: &Objects,
+        state: &State,
+        segments: &[ObjectRef],
+        bundles: &[(ObjectRef, Vec<u8>)],
+    ) -> Result<Self, VaultError> {
+        let mut index = Self { segments: Vec::new(), bundles: Vec::new(), bundled: HashMap::new() };
+        for segment in segments {
+            index.segments.push(open_segment(objects, state, segment)?);
+        }
+        for (object, directory) in bundles {
+            let number = index.bundles.len() as u32;
+            index.bundles.push(*object);
+            for (blob, at) in Directory::decode(directory)?.blobs() {
+                index.bundled.entry(short(&blob.id)).or_default().push((number, at));
+            }
+        }
+        Ok(index)
+    }
+
+    /// All places of a blob.
+    ///
+    /// # Errors
+    /// A segment can't be read.
+    pub fn lookup(&self, id: &BlobId) -> Result<Vec<Found>, VaultError> {
+        let mut found = Vec::new();
+        for (number, at) in self.bundled.get(&short(id)).into_iter().flatten() {
+            found.push(Found { class: IndexClass::Log, object: self.bundles[*number as usize], at: *at });
+        }
+        for segment in &self.segments {
+            for (pack, at) in segment.lookup(id)? {
+                found.push(Found { class: pack.class, object: pack.object, at });
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The first 16 bytes of an id: what indexes are keyed by.
+pub(super) fn short(id: &BlobId) -> [u8; 16] {
+    id.as_bytes()[..16].try_into().expect("an id has 32 bytes")
+}
+
+fn open_segment(objects: &Objects, state: &State, segment: &ObjectRef) -> Result<SegmentReader<File>, VaultError> {
+    let path = segment_path(state, &segment.id);
+    if !is_intact(state, &path, &segment.id)? {
+        fetch_segment(objects, state, segment, &path)?;
+    }
+    let file = File::open(&path).map_err(VaultError::local(format!("cannot read {}", path.display())))?;
+    Ok(SegmentReader::open(file, Preload::All)?)
+}
+
+/// Keeps the plaintext of a segment just written or fetched.
+pub(super) fn keep_segment(state: &State, id: &ObjectId, plaintext: &[u8]) -> Result<(), VaultError> {
+    let path = segment_path(state, id);
+    write_segment(&path, |out| out.write_all(plaintext))?;
+    let mut hasher = ObjectHasher::new();
+    hasher.update(plaintext);
+    state.set_meta(&hash_key(id), hasher.finish().as_bytes())
+}
+
+fn fetch_segment(objects: &Objects, state: &State, segment: &ObjectRef, path: &Path) -> Result<(), VaultError> {
+    let len = geometry::plain_len(segment.size)
+        .ok_or_else(|| VaultError::damaged(segment.id, "an index segment has an impossible size"))?;
+    let mut hasher = ObjectHasher::new();
+    let mut failed = None;
+    write_segment(path, |out| {
+        for start in (0..len).step_by(STEP as usize) {
+            match objects.plain_range(SealClass::Index, segment, start..(start + STEP).min(len)) {
+                Ok(part) => {
+                    hasher.update(&part);
+                    out.write_all(&part)?;
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    return Err(io::ErrorKind::Other.into());
+                }
+            }
+        }
+        Ok(())
+    })
+    .map_err(|error| failed.take().unwrap_or(error))?;
+    state.set_meta(&hash_key(&segment.id), hasher.finish().as_bytes())
+}
+
+fn write_segment(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), VaultError> {
+    let temp = path.with_extension("tmp");
+    let write = || {
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temp)?;
+        fill(&mut file)?;
+        file.sync_data()?;
+        fs::rename(&temp, path)
+    };
+    write().map_err(VaultError::local(format!("cannot write {}", path.display())))
+}
+
+fn is_intact(state: &State, path: &Path, id: &ObjectId) -> Result<bool, VaultError> {
+    let (Some(known), Ok(mut file)) = (state.meta(&hash_key(id))?, File::open(path)) else { return Ok(false) };
+    let mut hasher = ObjectHasher::new();
+    let mut buffer = vec![0; STEP as usize];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.finish().as_bytes()[..] == known[..]),
+            Ok(len) => hasher.update(&buffer[..len]),
+            Err(_) => return Ok(false),
+        }
+    }
+}
+
+fn segment_path(state: &State, id: &ObjectId) -> PathBuf {
+    state.index_dir().join(id.to_string())
+}
+
+fn hash_key(id: &ObjectId) -> String {
+    format!("segment:{id}")
+}
+
+const STEP: u64 = 1 << 20;

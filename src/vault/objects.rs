@@ -1,0 +1,270 @@
+//! Reading: from a place to verified bytes. Start at [`Objects::blob`].
+//!
+//! Owns the read path of docs/format.md, sections 6 and 7: windows, segments, frames, blobs, in this order, each verified
+//! before the next looks at it. Never writes to the remote, never returns a byte whose id was not recomputed.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, RwLock};
+
+use bytes::Bytes;
+
+use super::cache::Cache;
+use super::error::VaultError;
+use super::io::RemoteIo;
+use super::slots::Slots;
+use crate::crypto::{self, Class as SealClass, Opener, SealContext, VaultKeys, geometry};
+use crate::format::hints::{Location, ObjectRef};
+use crate::format::limits::{LOG_OBJECT_MAX, PACK_OBJECT_MAX};
+use crate::format::name::ObjectName;
+use crate::format::pack::decode_frame;
+use crate::format::record::LogPlaintext;
+use crate::id::{BlobId, BlobKind, ObjectId};
+
+/// The objects of an unlocked vault.
+pub struct Objects {
+    /// The remote.
+    pub io: RemoteIo,
+    /// The keys.
+    pub keys: Arc<VaultKeys>,
+    pub(super) cache: Cache,
+    windows: Slots<(ObjectId, u64), Bytes>,
+    frames: Slots<(ObjectId, u32), Arc<Vec<u8>>>,
+    bodies: Slots<ObjectId, Arc<Vec<u8>>>,
+    log_names: RwLock<HashMap<ObjectId, ObjectName>>,
+}
+
+impl Objects {
+    /// Readers share `memory` bytes of caches.
+    pub(super) fn new(io: RemoteIo, keys: Arc<VaultKeys>, cache: Cache, memory: usize) -> Self {
+        Self {
+            io,
+            keys,
+            cache,
+            windows: Slots::new(memory / 2),
+            frames: Slots::new(memory / 4),
+            bodies: Slots::new(memory / 4),
+            log_names: RwLock::default(),
+        }
+    }
+
+    /// Makes a log object known, so that blobs in its body can be read.
+    pub(super) fn know_log(&self, name: ObjectName) {
+        let id = name.object_id();
+        self.log_names.write().expect("held only for map operations").insert(id, name);
+    }
+
+    /// A blob at a place: the stored bytes (for nodes: with their hints), the id recomputed and right.
+    ///
+    /// # Errors
+    /// [`VaultError::Missing`] and the remote's if it can't be had there, [`VaultError::Damaged`] if it is not what it
+    /// should be.
+    pub fn blob(&self, kind: BlobKind, id: &BlobId, object: &ObjectRef, at: &Location) -> Result<Vec<u8>, VaultError> {
+        let frame = self.frame(kind, object, at)?;
+        let range = at.blob_offset as usize..at.blob_offset as usize + at.blob_len as usize;
+        let blob = frame.get(range).ok_or_else(|| VaultError::damaged(object.id, "a blob lies outside its frame"))?;
+        let hashed = if kind == BlobKind::Chunk { blob } else { canonical_part(blob)? };
+        if self.keys.blob_id(kind, hashed) != *id {
+            return Err(VaultError::damaged(object.id, "a blob is not the one it should be"));
+        }
+        Ok(blob.to_vec())
+    }
+
+    fn frame(&self, kind: BlobKind, object: &ObjectRef, at: &Location) -> Result<Arc<Vec<u8>>, VaultError> {
+        self.frames.get_or(&(object.id, at.frame_offset), || {
+            let stored = self.stored_frame(kind, object, at)?;
+            let frame = decode_frame(&stored).map_err(|_| VaultError::damaged(object.id, "a frame does not decode"))?;
+            let weight = frame.len();
+            Ok((Arc::new(frame), weight))
+        })
+    }
+
+    fn stored_frame(&self, kind: BlobKind, object: &ObjectRef, at: &Location) -> Result<Vec<u8>, VaultError> {
+        let range = u64::from(at.frame_offset)..u64::from(at.frame_offset) + u64::from(at.frame_len);
+        let log = self.log_names.read().expect("held only for map operations").get(&object.id).cloned();
+        if let Some(name) = log {
+            let body = self.bodies.get_or(&object.id, || {
+                let body = Arc::new(self.log_body(&name)?);
+                let weight = body.len();
+                Ok::<_, VaultError>((body, weight))
+            })?;
+            let part = body.get(range.start as usize..range.end as usize);
+            return part.map(<[u8]>::to_vec).ok_or_else(|| VaultError::damaged(&name, "a frame lies outside the body"));
+        }
+        let class = if kind == BlobKind::Chunk { SealClass::Data } else { SealClass::Meta };
+        self.plain_range(class, object, range)
+    }
+
+    fn log_body(&self, name: &ObjectName) -> Result<Vec<u8>, VaultError> {
+        let plain = self.open_whole(SealClass::Log, name, LOG_OBJECT_MAX)?;
+        let parts = LogPlaintext::split(&plain).map_err(|_| VaultError::damaged(name, "the record is malformed"))?;
+        Ok(plain[parts.body].to_vec())
+    }
+
+    /// Fetches, hash-checks, opens and caches a whole sealed object.
+    ///
+    /// # Errors
+    /// The remote's; [`VaultError::Damaged`] if it is not what its name says or does not open.
+    pub fn open_whole(&self, class: SealClass, name: &ObjectName, max: u64) -> Result<Vec<u8>, VaultError> {
+        let id = name.object_id();
+        if let Some(bytes) = self.cache.whole(&id) {
+            match self.open_bytes(class, name, &bytes) {
+                Ok(plain) => return Ok(plain),
+                Err(_) => self.cache.drop_object(&id),
+            }
+        }
+        let path = name.to_string();
+        match self.io.size(&path)? {
+            None => return Err(VaultError::Missing { what: format!("`{path}`") }),
+            Some(size) if size > max => return Err(VaultError::damaged(path, "it is larger than the format allows")),
+            Some(_) => {}
+        }
+        let bytes = self.io.get(&path)?;
+        let plain = self.open_bytes(class, name, &bytes)?;
+        self.cache.keep(&id, &bytes);
+        Ok(plain)
+    }
+
+    fn open_bytes(&self, class: SealClass, name: &ObjectName, bytes: &[u8]) -> Result<Vec<u8>, VaultError> {
+        if crypto::object_id(&[bytes]) != name.object_id() {
+            return Err(VaultError::damaged(name, "its bytes do not hash to its name"));
+        }
+        let logical = name.logical_name();
+        crypto::open(&self.keys, &SealContext { class, name: logical.as_bytes() }, bytes)
+            .map_err(|error| VaultError::damaged(name, error))
+    }
+
+    /// A range of the plaintext of a sealed object, read in aligned windows.
+    ///
+    /// # Errors
+    /// The remote's; [`VaultError::Damaged`] if a segment does not open.
+    pub fn plain_range(&self, class: SealClass, object: &ObjectRef, range: Range<u64>) -> Result<Vec<u8>, VaultError> {
+        let name = object_name(class, object.id);
+        match self.open_range(class, object, &range, true) {
+            Err(VaultError::Damaged { .. }) if class != SealClass::Data => {
+                // Perhaps only the copy on this machine is bad: forget it and ask the remote itself.
+                self.cache.drop_object(&object.id);
+                self.open_range(class, object, &range, false)
+            }
+            Err(error) if error.is_not_found() => Err(VaultError::Missing { what: format!("`{name}`") }),
+            other => other,
+        }
+    }
+
+    fn open_range(
+        &self,
+        class: SealClass,
+        object: &ObjectRef,
+        range: &Range<u64>,
+        cached: bool,
+    ) -> Result<Vec<u8>, VaultError> {
+        let damaged = |reason: &str| VaultError::damaged(object_name(class, object.id), reason);
+        let plain_len = geometry::plain_len(object.size).ok_or_else(|| damaged("its size is impossible"))?;
+        if range.start > range.end || range.end > plain_len || object.size > PACK_OBJECT_MAX * 4 {
+            return Err(damaged("a reference points outside of it"));
+        }
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (first, last) = (range.start / geometry::SEGMENT, (range.end - 1) / geometry::SEGMENT);
+        let last_segment = plain_len.saturating_sub(1) / geometry::SEGMENT;
+        let start = geometry::segment_offset(first);
+        let end = geometry::segment_offset(last + 1).min(object.size);
+        let sealed = self.span(class, object, start..end, cached)?;
+        let opener = Opener::from_salt(&self.keys, &SealContext { class, name: b"" }, object.epoch, &object.salt)
+            .map_err(|error| damaged(&error.to_string()))?;
+        let mut plain = Vec::with_capacity(((last - first + 1) * geometry::SEGMENT) as usize);
+        for index in first..=last {
+            let from = (geometry::segment_offset(index) - start) as usize;
+            let to = ((geometry::segment_offset(index + 1)).min(object.size) - start) as usize;
+            let opened = opener.open_segment(index, index == last_segment, &sealed[from..to], &mut plain);
+            opened.map_err(|_| {
+                self.forget_windows(class, object, start..end);
+                damaged("its seal is broken")
+            })?;
+        }
+        let skip = (range.start - first * geometry::SEGMENT) as usize;
+        plain.truncate(skip + (range.end - range.start) as usize);
+        plain.drain(..skip);
+        Ok(plain)
+    }
+
+    /// Sealed bytes `span` of an object, by way of aligned windows: those at hand, and one request for each run of others.
+    fn span(&self, class: SealClass, object: &ObjectRef, span: Range<u64>, cached: bool) -> Result<Bytes, VaultError> {
+        let on_disk = cached && class != SealClass::Data;
+        if on_disk && let Some(bytes) = self.cache.range(&object.id, &span) {
+            return Ok(bytes.into());
+        }
+        let window = window_len(class);
+        let indexes = span.start / window..span.end.div_ceil(window);
+        let slots: Vec<_> = indexes.clone().map(|i| self.windows.slot(&(object.id, i))).collect();
+        // Locked in ascending order by everybody, so that nobody waits in a circle.
+        let mut guards: Vec<_> = slots.iter().map(|s| s.lock().expect("held over requests, which return errors")).collect();
+        for (guard, index) in guards.iter_mut().zip(indexes.clone()) {
+            if guard.is_none() && on_disk {
+                **guard = self.cache.window(&object.id, index).map(Bytes::from);
+            }
+        }
+        let mut at = 0;
+        while at < guards.len() {
+            let run = guards[at..].iter().take_while(|guard| guard.is_none()).count();
+            if run == 0 {
+                at += 1;
+                continue;
+            }
+            let from = (indexes.start + at as u64) * window;
+            let to = (from + run as u64 * window).min(object.size);
+            let bytes = self.io.get_range(&object_name(class, object.id).to_string(), from..to)?;
+            for (step, guard) in guards[at..at + run].iter_mut().enumerate() {
+                let begin = step * window as usize;
+                let part = bytes.slice(begin..(begin + window as usize).min(bytes.len()));
+                if class != SealClass::Data {
+                    self.cache.keep_window(&object.id, indexes.start + (at + step) as u64, &part);
+                }
+                **guard = Some(part);
+            }
+            at += run;
+        }
+        let parts: Vec<Bytes> = guards.iter().map(|guard| guard.clone().expect("every window was filled above")).collect();
+        drop(guards);
+        for (part, index) in parts.iter().zip(indexes.clone()) {
+            self.windows.filled(&(object.id, index), part.len());
+        }
+        let skip = (span.start - indexes.start * window) as usize;
+        let len = (span.end - span.start) as usize;
+        if let [only] = &parts[..] {
+            return only.get(skip..skip + len).map(|_| only.slice(skip..skip + len)).ok_or_else(|| short(class, object));
+        }
+        let joined = Bytes::from(parts.concat());
+        if joined.len() < skip + len { Err(short(class, object)) } else { Ok(joined.slice(skip..skip + len)) }
+    }
+
+    fn forget_windows(&self, class: SealClass, object: &ObjectRef, span: Range<u64>) {
+        let window = window_len(class);
+        for index in span.start / window..span.end.div_ceil(window) {
+            self.windows.remove(&(object.id, index));
+        }
+    }
+}
+
+fn short(class: SealClass, object: &ObjectRef) -> VaultError {
+    VaultError::damaged(object_name(class, object.id), "it is shorter than its references say")
+}
+
+fn canonical_part(blob: &[u8]) -> Result<&[u8], VaultError> {
+    Ok(crate::format::node::split_blob(blob)?.0)
+}
+
+/// The name of a pack or index segment.
+pub(super) fn object_name(class: SealClass, id: ObjectId) -> ObjectName {
+    match class {
+        SealClass::Data => ObjectName::Data(id),
+        SealClass::Index => ObjectName::Index(id),
+        _ => ObjectName::Meta(id),
+    }
+}
+
+/// docs/format.md, section 6.2: what a reader asks for at a time.
+fn window_len(class: SealClass) -> u64 {
+    if class == SealClass::Data { 1 << 20 } else { 64 << 10 }
+}

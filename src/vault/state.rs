@@ -1,0 +1,364 @@
+//! What this installation remembers of a vault: a cache plus a memory of what was seen. Deleting it loses nothing but
+//! that memory.
+//!
+//! One directory a vault, 0700: `state.sqlite` (small mutable things), `device.key` (0600), `lock`, `index/` (plain copies
+//! of index segments). Where the directory can't be written, everything lives in memory for the run and says so.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+
+use rusqlite::{Connection, OptionalExtension, params};
+use zeroize::Zeroizing;
+
+use super::error::VaultError;
+use crate::format::hints::ObjectRef;
+use crate::id::{CommitId, ObjectId, VaultId, WriterId};
+use crate::world::Entropy;
+
+/// The state of one vault on this installation.
+pub struct State {
+    dir: PathBuf,
+    persistent: bool,
+    db: Mutex<Connection>,
+    _scratch: Option<tempfile::TempDir>,
+}
+
+/// A verified record as remembered: what is needed to find heads and to see rollbacks without fetching it again.
+#[derive(Debug, Clone)]
+pub struct SeenRecord {
+    /// Object name below `log/`.
+    pub name: String,
+    /// Commit id.
+    pub id: CommitId,
+    /// The writer.
+    pub writer: WriterId,
+    /// Its place in the writer's log.
+    pub seq: u64,
+    /// The signed bytes.
+    pub record: Vec<u8>,
+    /// The directory of a bundle, empty if there is none.
+    pub directory: Vec<u8>,
+    /// The object that holds the record.
+    pub object: ObjectRef,
+}
+
+/// A pack that was stored but belongs to no commit yet.
+#[derive(Debug, Clone)]
+pub struct JournalPack {
+    /// The object.
+    pub object: ObjectRef,
+    /// Its class: the `u8` of index pack tables.
+    pub class: u8,
+    /// Its directory, encoded.
+    pub directory: Vec<u8>,
+}
+
+impl State {
+    /// Opens or creates the state of `vault` below `base`.
+    ///
+    /// # Errors
+    /// The directory is there but its database can't be used. A directory that can't be written is no error: the state
+    /// is then empty and lasts for this run only.
+    pub fn open(base: &Path, vault: &VaultId) -> Result<Self, VaultError> {
+        let dir = base.join(vault.to_string());
+        if let Ok(db) = open_persistent(&dir) {
+            return Ok(Self { dir, persistent: true, db: Mutex::new(db), _scratch: None });
+        }
+        let scratch = tempfile::tempdir().map_err(VaultError::local("cannot create a scratch directory"))?;
+        fs::create_dir(scratch.path().join("index")).map_err(VaultError::local("cannot create a scratch directory"))?;
+        let db = Connection::open_in_memory().and_then(prepare).map_err(|source| state_error(&dir, source))?;
+        if let Ok(known) = read_only_copy(&dir, &db) {
+            debug_assert!(known, "copied what a read-only state holds");
+        }
+        Ok(Self { dir: scratch.path().to_owned(), persistent: false, db: Mutex::new(db), _scratch: Some(scratch) })
+    }
+
+    /// Whether what is remembered outlives this run.
+    pub fn is_persistent(&self) -> bool {
+        self.persistent
+    }
+
+    /// Where plain copies of index segments are kept.
+    pub fn index_dir(&self) -> PathBuf {
+        self.dir.join("index")
+    }
+
+    /// Takes the lock that a mutating run holds, waiting for another run of this installation to end.
+    ///
+    /// # Errors
+    /// The lock file can't be opened, or `give_up` says so while waiting.
+    pub fn lock(&self, mut waiting: impl FnMut() -> Result<(), VaultError>) -> Result<File, VaultError> {
+        let path = self.dir.join("lock");
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file = file.map_err(VaultError::local(format!("cannot open {}", path.display())))?;
+        loop {
+            match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(file),
+                Err(rustix::io::Errno::WOULDBLOCK) => waiting()?,
+                Err(errno) => return Err(VaultError::local(format!("cannot lock {}", path.display()))(errno.into())),
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    }
+
+    /// The seed of this device's key; `None` if this installation has none.
+    ///
+    /// # Errors
+    /// The file is there but can't be read, is readable by others, or is no key.
+    pub fn device_seed(&self) -> Result<Option<Zeroizing<[u8; 32]>>, VaultError> {
+        read_seed(&self.dir.join("device.key"))
+    }
+
+    /// Keeps the seed of this device's key, 0600.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub fn set_device_seed(&self, seed: &[u8; 32]) -> Result<(), VaultError> {
+        let path = self.dir.join("device.key");
+        let write = || -> io::Result<()> {
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+            let text = Zeroizing::new(crate::id::base32(seed));
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            File::open(&self.dir)?.sync_all()
+        };
+        write().map_err(VaultError::local(format!("cannot write {}", path.display())))
+    }
+
+    /// The 16 random bytes of this installation's writer id, made at first use. Bound to the machine and to the state
+    /// directory's identity: a copy of the directory gets a writer of its own.
+    ///
+    /// # Errors
+    /// The database or the entropy fails.
+    pub fn writer_salt(&self, entropy: &dyn Entropy) -> Result<[u8; 16], VaultError> {
+        let binding = binding(&self.dir);
+        if let (Some(salt), Some(bound)) = (self.meta("writer_salt")?, self.meta("writer_binding")?)
+            && bound == binding
+            && let Ok(salt) = salt.try_into()
+        {
+            return Ok(salt);
+        }
+        let mut salt = [0; 16];
+        entropy.fill(&mut salt).map_err(VaultError::local("cannot get random bytes"))?;
+        self.set_meta("writer_salt", &salt)?;
+        self.set_meta("writer_binding", &binding)?;
+        Ok(salt)
+    }
+
+    /// Forgets the writer, so that the next use makes a new one.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn renounce_writer(&self) -> Result<(), VaultError> {
+        self.run(|db| db.execute("DELETE FROM meta WHERE key = 'writer_salt'", [])).map(|_| ())
+    }
+
+    /// A small value.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, VaultError> {
+        self.run(|db| db.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional())
+    }
+
+    /// Keeps a small value.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn set_meta(&self, key: &str, value: &[u8]) -> Result<(), VaultError> {
+        self.run(|db| db.execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", params![key, value])).map(|_| ())
+    }
+
+    /// All records seen.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn records(&self) -> Result<Vec<SeenRecord>, VaultError> {
+        self.run(|db| {
+            let mut statement =
+                db.prepare_cached("SELECT name, id, writer, seq, record, directory, object FROM records")?;
+            let rows = statement.query_map([], |row| {
+                Ok(SeenRecord {
+                    name: row.get(0)?,
+                    id: CommitId::new(row.get(1)?),
+                    writer: WriterId::new(row.get(2)?),
+                    seq: row.get::<_, i64>(3)? as u64,
+                    record: row.get(4)?,
+                    directory: row.get(5)?,
+                    object: object_from(&row.get::<_, Vec<u8>>(6)?)?,
+                })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// Remembers verified records. Done before any result that rests on them is shown.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn remember(&self, records: &[SeenRecord]) -> Result<(), VaultError> {
+        self.run(|db| {
+            let transaction = db.unchecked_transaction()?;
+            {
+                let mut insert =
+                    transaction.prepare_cached("INSERT OR IGNORE INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+                for r in records {
+                    let (id, writer, object) = (r.id.as_bytes(), r.writer.as_bytes(), object_bytes(&r.object));
+                    insert.execute(params![r.name, id, writer, r.seq as i64, r.record, r.directory, object])?;
+                }
+            }
+            transaction.commit()
+        })
+    }
+
+    /// Packs stored but not committed.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn journal(&self) -> Result<Vec<JournalPack>, VaultError> {
+        self.run(|db| {
+            let mut statement = db.prepare_cached("SELECT object, class, directory FROM journal")?;
+            let rows = statement.query_map([], |row| {
+                Ok(JournalPack {
+                    object: object_from(&row.get::<_, Vec<u8>>(0)?)?,
+                    class: row.get(1)?,
+                    directory: row.get(2)?,
+                })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// Notes a stored pack.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn journal_add(&self, pack: &JournalPack) -> Result<(), VaultError> {
+        self.run(|db| {
+            db.execute(
+                "INSERT OR REPLACE INTO journal VALUES (?1, ?2, ?3, ?4)",
+                params![pack.object.id.as_bytes(), object_bytes(&pack.object), pack.class, pack.directory],
+            )
+        })
+        .map(|_| ())
+    }
+
+    /// Drops packs from the journal: they are committed, or gone.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn journal_remove(&self, ids: &[ObjectId]) -> Result<(), VaultError> {
+        self.run(|db| {
+            let transaction = db.unchecked_transaction()?;
+            for id in ids {
+                transaction.execute("DELETE FROM journal WHERE id = ?1", [id.as_bytes()])?;
+            }
+            transaction.commit()
+        })
+    }
+
+    fn run<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, VaultError> {
+        let db: MutexGuard<'_, Connection> = self.db.lock().expect("no thread panics while it holds the database");
+        work(&db).map_err(|source| state_error(&self.dir, source))
+    }
+}
+
+fn open_persistent(dir: &Path) -> io::Result<Connection> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir.join("index"))?;
+    // SQLite creates its file by the umask: making it first keeps it ours alone.
+    let path = dir.join("state.sqlite");
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
+    Connection::open(&path).and_then(prepare).map_err(io::Error::other)
+}
+
+fn prepare(db: Connection) -> rusqlite::Result<Connection> {
+    db.busy_timeout(std::time::Duration::from_secs(30))?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.execute_batch(SCHEMA)?;
+    Ok(db)
+}
+
+/// Fills an in-memory database from a state directory that can be read but not written.
+fn read_only_copy(dir: &Path, db: &Connection) -> rusqlite::Result<bool> {
+    let path = dir.join("state.sqlite");
+    if !path.exists() {
+        return Ok(true);
+    }
+    let source = Connection::open_with_flags(
+        format!("file:{}?immutable=1", path.display()),
+        rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_URI,
+    )?;
+    for (table, columns) in [("meta", 2), ("records", 7)] {
+        let marks = vec!["?"; columns].join(", ");
+        let mut rows = source.prepare(&format!("SELECT * FROM {table}"))?;
+        let mut rows = rows.query([])?;
+        while let Some(row) = rows.next()? {
+            let values: Vec<rusqlite::types::Value> =
+                (0..columns).map(|i| row.get(i)).collect::<rusqlite::Result<_>>()?;
+            db.execute(&format!("INSERT INTO {table} VALUES ({marks})"), rusqlite::params_from_iter(values))?;
+        }
+    }
+    Ok(true)
+}
+
+/// Machine id and the identity of the directory: a clone of either is another writer.
+fn binding(dir: &Path) -> Vec<u8> {
+    let mut bound = fs::read("/etc/machine-id").unwrap_or_default();
+    if let Ok(meta) = fs::metadata(dir) {
+        bound.extend_from_slice(&meta.ino().to_le_bytes());
+    }
+    bound
+}
+
+fn read_seed(path: &Path) -> Result<Option<Zeroizing<[u8; 32]>>, VaultError> {
+    let mut file = match OpenOptions::new().read(true).custom_flags(libc_nofollow()).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(VaultError::local(format!("cannot read {}", path.display()))(error)),
+    };
+    let bad = |why: &str| VaultError::NoKey(format!("the device key {} {why}", path.display()));
+    let mode = file.metadata().map_err(VaultError::local(format!("cannot read {}", path.display())))?.mode();
+    if mode & 0o077 != 0 {
+        return Err(bad("is open to other users; make it private with `chmod 600` if nobody can have read it"));
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.read_to_string(&mut text).map_err(VaultError::local(format!("cannot read {}", path.display())))?;
+    let bytes = Zeroizing::new(crate::id::unbase32(text.trim_end()).ok_or_else(|| bad("is damaged"))?);
+    let seed: [u8; 32] = bytes.as_slice().try_into().map_err(|_| bad("is damaged"))?;
+    Ok(Some(Zeroizing::new(seed)))
+}
+
+fn libc_nofollow() -> i32 {
+    rustix::fs::OFlags::NOFOLLOW.bits() as i32
+}
+
+fn object_bytes(object: &ObjectRef) -> Vec<u8> {
+    let mut out = Vec::new();
+    object.encode(&mut out);
+    out
+}
+
+fn object_from(bytes: &[u8]) -> rusqlite::Result<ObjectRef> {
+    let mut reader = crate::format::wire::Reader::new(bytes, "object reference");
+    ObjectRef::decode(&mut reader).map_err(|_| rusqlite::Error::InvalidQuery)
+}
+
+fn state_error(dir: &Path, source: rusqlite::Error) -> VaultError {
+    VaultError::State { path: dir.display().to_string(), source }
+}
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS records (
+    name TEXT PRIMARY KEY, id BLOB NOT NULL, writer BLOB NOT NULL, seq INTEGER NOT NULL,
+    record BLOB NOT NULL, directory BLOB NOT NULL, object BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS journal (
+    id BLOB PRIMARY KEY, object BLOB NOT NULL, class INTEGER NOT NULL, directory BLOB NOT NULL
+);
+PRAGMA user_version = 1;
+";
