@@ -3,6 +3,10 @@
 //! Owns the trait, its error, the services that implement it and the layers that wrap it. Never sees a key, a chunk,
 //! a configuration file or a secret: what it stores is opaque and what it says is safe to print.
 
+pub mod layers;
+pub mod services;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 mod error;
 mod path;
