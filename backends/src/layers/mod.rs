@@ -1,0 +1,10 @@
+//! Layers: each wraps a remote and is one, so that stacks are put together at run time. From the inside out: service,
+//! [`Counted`] (sees every attempt), [`Retry`], [`Limit`] (a call keeps its place while it retries).
+
+mod count;
+mod limit;
+mod retry;
+
+pub use count::{Count, Counted, Counts};
+pub use limit::Limit;
+pub use retry::{Retry, RetryPolicy};

@@ -1,0 +1,90 @@
+//! The narrow trait that every storage service implements and every layer wraps. Nothing here renames, overwrites,
+//! locks or reads a time: what services disagree about is left out.
+
+use std::fmt::Debug;
+use std::ops::Range;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+use crate::{RemotePath, Result};
+
+/// Bytes at a path. Objects are written once and whole: an object that is there is complete.
+#[async_trait]
+pub trait Remote: Send + Sync + Debug {
+    /// What this remote can do. Cheap; may get worse while running, when a limit shows itself, but never better.
+    fn caps(&self) -> Caps;
+
+    /// The remote for people and error texts, such as `/backup/vault`. Never a secret.
+    fn describe(&self) -> String;
+
+    /// The whole object. One larger than [`Caps::max_object`] is refused before it is read.
+    async fn get(&self, path: &RemotePath) -> Result<Bytes>;
+
+    /// Exactly these bytes. A range that ends past the end of the object, or before its own start, is
+    /// [`RangePastEnd`](crate::ErrorKind::RangePastEnd).
+    async fn get_range(&self, path: &RemotePath, range: Range<u64>) -> Result<Bytes>;
+
+    /// Stores the parts as one object, unless the path is taken; never overwrites. Missing parents are created.
+    /// It is all there or not there at all, also after a crash. After an error, or when the future is dropped, it
+    /// may or may not be there; trying again is always right.
+    async fn put_new(&self, path: &RemotePath, body: Vec<Bytes>) -> Result<Put>;
+
+    /// What is known of an object without reading it.
+    async fn stat(&self, path: &RemotePath) -> Result<Stat>;
+
+    /// Every object whose path starts with `prefix`, from all depths, in any order. No match is an empty stream. An
+    /// error ends the stream. Objects that come or go meanwhile may or may not appear: a listing is a hint.
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Listed>>;
+
+    /// Deletes an object. Deleting what is absent is fine.
+    async fn delete(&self, path: &RemotePath) -> Result<()>;
+
+    /// When this returns, every put that returned before it was called survives a loss of power.
+    async fn barrier(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What a remote can do: declared by the service, so that nobody has to guess or to skip a test by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caps {
+    /// How many requests it serves well at once.
+    pub max_concurrency: usize,
+    /// Whether `get_range` fetches the range only. Without, it costs as much as the whole object.
+    pub read_range: bool,
+    /// Whether `put_new` is exclusive: of several writers of one path, exactly one sees `Created`. Without, each may
+    /// see `Created` and any one of the bodies stays.
+    pub put_new: bool,
+    /// The largest object it stores, in bytes.
+    pub max_object: u64,
+    /// How long after a put a listing may still miss the object.
+    pub list_delay: Duration,
+}
+
+/// What `put_new` did. Names are content hashes, so that something is already there is a fact and not an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// The object was not there and is now.
+    Created,
+    /// The path was taken; its object is as before.
+    Existed,
+}
+
+/// What `stat` knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// The length of the object in bytes.
+    pub size: u64,
+}
+
+/// One object of a listing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// Where it is.
+    pub path: RemotePath,
+    /// Its length in bytes.
+    pub size: u64,
+}
