@@ -1,1 +1,18 @@
-//! crypto
+//! The primitives, and every key and hash of the vault (docs/format.md, sections 4–6). Start reading at [`seal`] and
+//! [`VaultKeys`].
+//!
+//! Pure: bytes in, bytes out; entropy comes in by hand. The only module that names a cipher, a hash or a curve.
+//! Secrets have no `Debug`, `Clone` or `Serialize`, and are wiped when dropped.
+
+mod domain;
+pub mod geometry;
+mod keys;
+mod member;
+mod password;
+mod seal;
+pub mod words;
+
+pub use keys::{ObjectHasher, Secret32, VaultKeys, access_id, commit_id, hash, object_id, vault_id};
+pub use member::{BadKey, Label, MemberKeys, MemberPublic, SLOT_LEN, open_slot, seal_slot, verify, writer_id};
+pub use password::{KdfError, KdfParams, PASSWORD_ENTRY_LEN, PasswordEntry};
+pub use seal::{Class, OBJECT_HEADER_LEN, ObjectHeader, OpenError, Opener, SealContext, Sealed, open, seal};

@@ -1,0 +1,87 @@
+//! Every purpose that a key or a hash has, in one table: no two purposes share a context.
+
+/// A purpose, and with it a context string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Domain {
+    ChunkId,
+    Cdc,
+    Hedge,
+    WriterTag,
+    Split,
+    Object,
+    Commit,
+    Access,
+    Member,
+    Writer,
+    MemberKem,
+    MemberSign,
+    Slot,
+    Password,
+    SignCommit,
+    SignAccess,
+    SignAdopt,
+}
+
+impl Domain {
+    /// docs/format.md, section 1: `context(name)`.
+    pub(super) const fn context(self) -> &'static str {
+        match self {
+            Self::ChunkId => "cryptsync 2026-11 v1 chunk-id",
+            Self::Cdc => "cryptsync 2026-11 v1 cdc",
+            Self::Hedge => "cryptsync 2026-11 v1 hedge",
+            Self::WriterTag => "cryptsync 2026-11 v1 writer-tag",
+            Self::Split => "cryptsync 2026-11 v1 split",
+            Self::Object => "cryptsync 2026-11 v1 object",
+            Self::Commit => "cryptsync 2026-11 v1 commit",
+            Self::Access => "cryptsync 2026-11 v1 access",
+            Self::Member => "cryptsync 2026-11 v1 member-id",
+            Self::Writer => "cryptsync 2026-11 v1 writer-id",
+            Self::MemberKem => "cryptsync 2026-11 v1 member-kem",
+            Self::MemberSign => "cryptsync 2026-11 v1 member-sign",
+            Self::Slot => "cryptsync 2026-11 v1 slot",
+            Self::Password => "cryptsync 2026-11 v1 password",
+            Self::SignCommit => "cryptsync 2026-11 v1 sign commit",
+            Self::SignAccess => "cryptsync 2026-11 v1 sign access",
+            Self::SignAdopt => "cryptsync 2026-11 v1 sign adopt",
+        }
+    }
+
+    /// A hasher in key derivation mode for this purpose.
+    pub(super) fn hasher(self) -> blake3::Hasher {
+        blake3::Hasher::new_derive_key(self.context())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Domain; 17] = [
+        Domain::ChunkId,
+        Domain::Cdc,
+        Domain::Hedge,
+        Domain::WriterTag,
+        Domain::Split,
+        Domain::Object,
+        Domain::Commit,
+        Domain::Access,
+        Domain::Member,
+        Domain::Writer,
+        Domain::MemberKem,
+        Domain::MemberSign,
+        Domain::Slot,
+        Domain::Password,
+        Domain::SignCommit,
+        Domain::SignAccess,
+        Domain::SignAdopt,
+    ];
+
+    #[test]
+    fn contexts_are_unique_and_prefix_free() {
+        for (i, a) in ALL.iter().enumerate() {
+            for (j, b) in ALL.iter().enumerate() {
+                assert!(i == j || !b.context().starts_with(a.context()), "{a:?} and {b:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Sealing: one construction for every object but the genesis (docs/format.md, section 6.1).
+//!
+//! Random access by segment, truncation and reordering noticed at every boundary, committing to the key.
+
+use std::io;
+
+use chacha20poly1305::aead::{AeadInOut, KeyInit};
+use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::geometry::{HEADER, SEGMENT, TAG, plain_len, sealed_len, segment_offset};
+use super::keys::{Secret32, VaultKeys};
+use crate::id::{ObjectId, VaultId, WriterId};
+use crate::world::Entropy;
+
+/// What an object is; bound into its key, so that none passes for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// A log record.
+    Log,
+    /// The sealed part of an access version.
+    Access,
+    /// A pack of file content.
+    Data,
+    /// A pack of nodes.
+    Meta,
+    /// An index segment.
+    Index,
+}
+
+impl Class {
+    fn as_bytes(self) -> &'static [u8] {
+        match self {
+            Self::Log => b"log",
+            Self::Access => b"access",
+            Self::Data => b"data",
+            Self::Meta => b"meta",
+            Self::Index => b"index",
+        }
+    }
+}
+
+/// What else the key of an object depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct SealContext<'a> {
+    /// The class.
+    pub class: Class,
+    /// The logical name; empty for packs and index segments.
+    pub name: &'a [u8],
+}
+
+/// A sealed object.
+pub struct Sealed {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// The salt, which references carry.
+    pub salt: [u8; 32],
+    /// Hash of the bytes.
+    pub id: ObjectId,
+}
+
+/// Why an object does not open. Deliberately coarse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Not a sealed object at all.
+    #[error("it is not a sealed object")]
+    NotSealed,
+    /// A version or suite that this program does not know.
+    #[error("it is sealed in a way this version does not know")]
+    UnknownVersion,
+    /// An epoch that nothing at hand opens.
+    #[error("no key for its epoch")]
+    UnknownEpoch,
+    /// A tag or commitment is wrong.
+    #[error("its seal is broken")]
+    Broken,
+}
+
+/// The public start of a sealed object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObjectHeader {
+    /// The epoch whose key seals it.
+    pub epoch: u32,
+    /// The salt.
+    pub salt: [u8; 32],
+    commitment: [u8; 32],
+}
+
+impl ObjectHeader {
+    /// Reads the first [`OBJECT_HEADER_LEN`] bytes.
+    ///
+    /// # Errors
+    /// They are not the header of a sealed object this program knows.
+    pub fn parse(object: &[u8]) -> Result<Self, OpenError> {
+        let header = object.get(..OBJECT_HEADER_LEN).ok_or(OpenError::NotSealed)?;
+        let array = |range: std::ops::Range<usize>| header[range].try_into().expect("the range has 32 bytes");
+        if &header[..4] != MAGIC {
+            return Err(OpenError::NotSealed);
+        }
+        if header[4..8] != [VERSION, SUITE, 0, 0] {
+            return Err(OpenError::UnknownVersion);
+        }
+        let epoch = u32::from_le_bytes(header[8..12].try_into().expect("four bytes"));
+        Ok(Self { epoch, salt: array(12..44), commitment: array(44..76) })
+    }
+}
+
+/// Seals a plaintext given in pieces. Padding, where wanted, is already in it.
+///
+/// # Errors
+/// The operating system has no entropy.
+///
+/// # Panics
+/// The keys of `epoch` are not there: the caller seals only in the epoch it has opened.
+pub fn seal(
+    keys: &VaultKeys,
+    epoch: u32,
+    context: &SealContext<'_>,
+    writer: &WriterId,
+    entropy: &dyn Entropy,
+    plaintext: &[&[u8]],
+) -> io::Result<Sealed> {
+    let mut digest = blake3::Hasher::new();
+    plaintext.iter().for_each(|part| drop(digest.update(part)));
+    let fresh = Secret32::random(entropy)?;
+    let mut hedge = keys.hedge_key().keyed();
+    hedge.update(fresh.expose()).update(writer.as_bytes()).update(digest.finalize().as_bytes());
+    let salt = *hedge.finalize().as_bytes();
+
+    let secret = keys.object_key(epoch).expect("sealing happens in the epoch that was opened");
+    let header = header_bytes(epoch);
+    let object = ObjectKey::derive(secret, &header, keys.vault(), context, &salt);
+    let len: u64 = plaintext.iter().map(|part| part.len() as u64).sum();
+    let mut out = Vec::with_capacity(sealed_len(len) as usize);
+    out.extend_from_slice(&header);
+    out.extend_from_slice(&salt);
+    out.extend_from_slice(&object.commitment);
+    let mut id = blake3::Hasher::new();
+    id.update(&out);
+
+    let mut parts = plaintext.iter().copied();
+    let mut part: &[u8] = &[];
+    let last = len.div_ceil(SEGMENT).max(1) - 1;
+    for index in 0..=last {
+        let start = out.len();
+        while out.len() - start < SEGMENT as usize {
+            if part.is_empty() {
+                match parts.next() {
+                    Some(next) => part = next,
+                    None => break,
+                }
+            }
+            let (now, later) = part.split_at(part.len().min(SEGMENT as usize - (out.len() - start)));
+            out.extend_from_slice(now);
+            part = later;
+        }
+        let tag = object.cipher.encrypt_inout_detached(&object.nonce(index, index == last), &header, out[start..].as_mut().into());
+        out.extend_from_slice(&tag.expect("a segment is far below the cipher's limit"));
+        id.update(&out[start..]);
+    }
+    Ok(Sealed { bytes: out, salt, id: ObjectId::new(*id.finalize().as_bytes()) })
+}
+
+/// Opens a whole object.
+///
+/// # Errors
+/// [`OpenError`] says no more than it must.
+pub fn open(keys: &VaultKeys, context: &SealContext<'_>, object: &[u8]) -> Result<Vec<u8>, OpenError> {
+    let opener = Opener::from_header(keys, context, &ObjectHeader::parse(object)?)?;
+    let plain = plain_len(object.len() as u64).ok_or(OpenError::Broken)?;
+    let last = plain.div_ceil(SEGMENT).max(1) - 1;
+    let mut out = Vec::with_capacity(plain as usize);
+    for index in 0..=last {
+        let end = segment_offset(index + 1).min(object.len() as u64);
+        opener.open_segment(index, index == last, &object[segment_offset(index) as usize..end as usize], &mut out)?;
+    }
+    Ok(out)
+}
+
+/// Opens segments of one object.
+pub struct Opener {
+    key: ObjectKey,
+    header: [u8; 12],
+}
+
+impl Opener {
+    /// From the object's own header; the commitment is checked.
+    ///
+    /// # Errors
+    /// No key for the epoch, or the commitment is not this key's.
+    pub fn from_header(keys: &VaultKeys, context: &SealContext<'_>, header: &ObjectHeader) -> Result<Self, OpenError> {
+        let opener = Self::from_salt(keys, context, header.epoch, &header.salt)?;
+        if opener.key.commitment.ct_eq(&header.commitment).into() { Ok(opener) } else { Err(OpenError::Broken) }
+    }
+
+    /// From an authenticated reference, which carries epoch and salt.
+    ///
+    /// # Errors
+    /// No key for the epoch.
+    pub fn from_salt(
+        keys: &VaultKeys,
+        context: &SealContext<'_>,
+        epoch: u32,
+        salt: &[u8; 32],
+    ) -> Result<Self, OpenError> {
+        let secret = keys.object_key(epoch).ok_or(OpenError::UnknownEpoch)?;
+        let header = header_bytes(epoch);
+        Ok(Self { key: ObjectKey::derive(secret, &header, keys.vault(), context, salt), header })
+    }
+
+    /// Opens segment `index` and appends its plaintext.
+    ///
+    /// # Errors
+    /// The tag is wrong: `out` is as it was.
+    pub fn open_segment(&self, index: u64, last: bool, sealed: &[u8], out: &mut Vec<u8>) -> Result<(), OpenError> {
+        let start = out.len();
+        let (body, tag) = sealed.split_at_checked(sealed.len().wrapping_sub(TAG as usize)).ok_or(OpenError::Broken)?;
+        let tag = Tag::try_from(tag).map_err(|_| OpenError::Broken)?;
+        out.extend_from_slice(body);
+        let nonce = self.key.nonce(index, last);
+        let opened = self.key.cipher.decrypt_inout_detached(&nonce, &self.header, out[start..].as_mut().into(), &tag);
+        opened.map_err(|_| {
+            out.truncate(start);
+            OpenError::Broken
+        })
+    }
+}
+
+struct ObjectKey {
+    cipher: XChaCha20Poly1305,
+    prefix: [u8; 16],
+    commitment: [u8; 32],
+}
+
+impl ObjectKey {
+    fn derive(secret: &Secret32, header: &[u8; 12], vault: &VaultId, context: &SealContext<'_>, salt: &[u8; 32]) -> Self {
+        let (class, name) = (context.class.as_bytes(), context.name);
+        let ctx = [header, &vault.as_bytes()[..], &lp(class), class, &lp(name), name].concat();
+        let mut okm = Zeroizing::new([0; 80]);
+        secret.keyed().update(&lp(&ctx)).update(&ctx).update(salt).finalize_xof().fill(&mut *okm);
+        Self {
+            cipher: XChaCha20Poly1305::new_from_slice(&okm[..32]).expect("the key has 32 bytes"),
+            prefix: okm[32..48].try_into().expect("sixteen bytes"),
+            commitment: okm[48..].try_into().expect("thirty-two bytes"),
+        }
+    }
+
+    fn nonce(&self, index: u64, last: bool) -> XNonce {
+        let mut nonce = [0; 24];
+        nonce[..16].copy_from_slice(&self.prefix);
+        nonce[16..].copy_from_slice(&(index | u64::from(last) << 63).to_be_bytes());
+        nonce.into()
+    }
+}
+
+/// The u32 length that `LP` puts before bytes.
+pub(super) fn lp(bytes: &[u8]) -> [u8; 4] {
+    u32::try_from(bytes.len()).expect("labels, names and keys are short").to_le_bytes()
+}
+
+fn header_bytes(epoch: u32) -> [u8; 12] {
+    let mut header = [0; 12];
+    header[..4].copy_from_slice(MAGIC);
+    header[4..6].copy_from_slice(&[VERSION, SUITE]);
+    header[8..].copy_from_slice(&epoch.to_le_bytes());
+    header
+}
+
+/// Length of the public start of a sealed object.
+pub const OBJECT_HEADER_LEN: usize = HEADER as usize;
+const MAGIC: &[u8; 4] = b"CSYN";
+const VERSION: u8 = 1;
+const SUITE: u8 = 1;
+
+#[cfg(test)]
+#[path = "seal_tests.rs"]
+mod tests;

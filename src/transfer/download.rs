@@ -1,0 +1,286 @@
+//! A vault's entries onto this machine. Start at [`Download::run`].
+//!
+//! Each file is fetched, verified and written beside its name, then renamed; directories get their modes and times when
+//! all else is done; deletes come after all writes and not at all if one of them failed. One sync ends the run.
+
+use std::io;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crossbeam_channel::{Receiver, bounded};
+
+use super::dest::Dest;
+use super::item::{Item, TransferError};
+use super::plan::{Plan, Step};
+use crate::event::{Action, Event, Observer};
+use crate::format::entry::EntryKind;
+use crate::path::TreePath;
+use crate::vault::{Part, Vault, VaultError};
+
+/// One run downwards.
+pub struct Download<'a> {
+    /// From.
+    pub vault: &'a Vault,
+    /// The directory that paths of the plan are below.
+    pub root: std::path::PathBuf,
+    /// Who listens.
+    pub observer: &'a dyn Observer,
+    /// Files in work at once.
+    pub workers: usize,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Downloaded {
+    /// Files written.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Entries deleted.
+    pub deleted: u64,
+    /// Entries that failed.
+    pub failed: u64,
+}
+
+struct Shared<'a> {
+    run: &'a Download<'a>,
+    dest: Dest,
+    files: AtomicU64,
+    bytes: AtomicU64,
+    deleted: AtomicU64,
+    failed: AtomicU64,
+    failure: Mutex<Option<VaultError>>,
+    stopped: AtomicBool,
+}
+
+struct Job {
+    item: Item,
+    replaces: bool,
+}
+
+impl Download<'_> {
+    /// Carries out `plan`.
+    ///
+    /// # Errors
+    /// The vault failed or something in it does not verify: files written until then are whole, nothing was deleted.
+    pub fn run(&self, plan: &mut Plan) -> Result<Downloaded, TransferError> {
+        let fail = |what: &str| TransferError::local(format!("cannot {what} {}", self.root.display()));
+        let shared = Shared {
+            run: self,
+            dest: Dest::open(&self.root).map_err(fail("write to the directory"))?,
+            files: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            deleted: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            failure: Mutex::default(),
+            stopped: AtomicBool::new(false),
+        };
+        shared.write_all(plan, Pass::Main)?;
+        if shared.failed.load(Ordering::Relaxed) == 0 {
+            shared.delete_all(plan)?;
+            shared.write_all(plan, Pass::AfterDeletes)?;
+        } else if plan.totals.deletes > 0 {
+            self.observer.event(Event::Notice("nothing was deleted, because some entries could not be written"));
+        }
+        shared.finish_dirs(plan)?;
+        shared.dest.restore_dir_times().map_err(fail("set times below"))?;
+        shared.dest.sync().map_err(fail("make durable what was written to"))?;
+        Ok(Downloaded {
+            files: shared.files.into_inner(),
+            bytes: shared.bytes.into_inner(),
+            deleted: shared.deleted.into_inner(),
+            failed: shared.failed.into_inner(),
+        })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Pass {
+    /// What is new or replaces its like.
+    Main,
+    /// What replaces a directory, or is a directory that replaces something else: the old has to go first.
+    AfterDeletes,
+}
+
+impl Shared<'_> {
+    fn write_all(&self, plan: &mut Plan, pass: Pass) -> Result<(), TransferError> {
+        let fed = std::thread::scope(|scope| {
+            let (jobs, queue) = bounded::<Job>(self.run.workers * 4);
+            for _ in 0..self.run.workers {
+                let queue = queue.clone();
+                scope.spawn(move || self.work(&queue));
+            }
+            drop(queue);
+            for step in plan.steps()? {
+                let Step::Put { item, replaces } = step? else { continue };
+                self.check()?;
+                if pass_of(item.entry.kind, replaces) != pass {
+                    continue;
+                }
+                match item.entry.kind {
+                    EntryKind::File => {
+                        if jobs.send(Job { item, replaces: replaces.is_some() }).is_err() {
+                            break;
+                        }
+                    }
+                    EntryKind::Dir => self.make_dir(&item, replaces),
+                    EntryKind::Symlink => self.make_link(&item, replaces),
+                }
+            }
+            Ok::<_, TransferError>(())
+        });
+        self.outcome().and(fed)
+    }
+
+    fn work(&self, queue: &Receiver<Job>) {
+        for job in queue {
+            if self.check().is_err() {
+                continue; // drain, so that the feeder does not wait for ever
+            }
+            let (path, size) = (&job.item.path, job.item.entry.size);
+            self.run.observer.event(Event::Started { path, size });
+            match self.write_file(&job.item) {
+                Ok(()) => {
+                    self.files.fetch_add(1, Ordering::Relaxed);
+                    self.bytes.fetch_add(size, Ordering::Relaxed);
+                    let action = if job.replaces { Action::Replace } else { Action::Copy };
+                    self.run.observer.event(Event::Done { path, action, size });
+                }
+                Err(WriteError::File(error)) => self.entry_failed(path, &error),
+                Err(WriteError::Vault(error)) => {
+                    let named = format!("`{path}` can't be read from the vault");
+                    self.run.observer.event(Event::Notice(&named));
+                    self.failure.lock().expect("setting does not panic").get_or_insert(error);
+                    self.stopped.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    fn write_file(&self, item: &Item) -> Result<(), WriteError> {
+        let file = self.dest.begin_file(&item.path)?;
+        let mut at = 0;
+        let observer = self.run.observer;
+        self.run.vault.read_content(&item.entry, item.place.as_ref(), 0..item.entry.size, &mut |part| {
+            match part {
+                Part::Data(bytes) => {
+                    file.write_at(bytes, at)?;
+                    at += bytes.len() as u64;
+                    observer.event(Event::Progress(bytes.len() as u64));
+                }
+                Part::Hole(len) => {
+                    at += len;
+                    observer.event(Event::Progress(len));
+                }
+            }
+            Ok::<_, WriteError>(())
+        })?;
+        file.finish(&item.path, &item.entry)?;
+        Ok(())
+    }
+
+    fn make_dir(&self, item: &Item, replaces: Option<EntryKind>) {
+        let made = match replaces {
+            Some(EntryKind::Dir) | None => self.dest.make_dir(&item.path),
+            Some(kind) => self.dest.remove(&item.path, kind).and_then(|()| self.dest.make_dir(&item.path)),
+        };
+        self.tell(item, made, Action::MakeDir);
+    }
+
+    fn make_link(&self, item: &Item, replaces: Option<EntryKind>) {
+        let target = item.link_target().unwrap_or_default();
+        let made = self.dest.make_link(&item.path, target).and_then(|()| self.dest.set_meta(&item.path, &item.entry));
+        let action = if replaces.is_some() { Action::Replace } else { Action::Copy };
+        self.tell(item, made, action);
+    }
+
+    fn tell(&self, item: &Item, done: io::Result<()>, action: Action) {
+        match done {
+            Ok(()) => self.run.observer.event(Event::Done { path: &item.path, action, size: 0 }),
+            Err(error) => self.entry_failed(&item.path, &error),
+        }
+    }
+
+    /// Files and links first, then directories from the innermost out.
+    fn delete_all(&self, plan: &mut Plan) -> Result<(), TransferError> {
+        let mut dirs = Vec::new();
+        for step in plan.steps()? {
+            let Step::Delete { path, kind } = step? else { continue };
+            self.check()?;
+            if kind == EntryKind::Dir { dirs.push(path) } else { self.delete(&path, kind) }
+        }
+        dirs.iter().rev().for_each(|path| self.delete(path, EntryKind::Dir));
+        Ok(())
+    }
+
+    fn delete(&self, path: &TreePath, kind: EntryKind) {
+        match self.dest.remove(path, kind) {
+            Ok(()) => {
+                self.deleted.fetch_add(1, Ordering::Relaxed);
+                self.run.observer.event(Event::Done { path, action: Action::Delete, size: 0 });
+            }
+            // It still holds what the filters leave out of the run: rclone keeps it silently, and so do we.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            Err(error) => self.entry_failed(path, &error),
+        }
+    }
+
+    fn finish_dirs(&self, plan: &mut Plan) -> Result<(), TransferError> {
+        for step in plan.steps()? {
+            let (item, is_new) = match step? {
+                Step::Meta(item) => (item, false),
+                Step::Put { item, .. } if item.entry.kind == EntryKind::Dir => (item, true),
+                _ => continue,
+            };
+            match self.dest.set_meta(&item.path, &item.entry) {
+                Ok(()) if is_new => {}
+                done => self.tell(&item, done, Action::UpdateMeta),
+            }
+        }
+        Ok(())
+    }
+
+    fn entry_failed(&self, path: &TreePath, error: &io::Error) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        let reason = format!("can't be written: {}", super::os_text(error));
+        self.run.observer.event(Event::Failed { path, reason: &reason });
+    }
+
+    fn check(&self) -> Result<(), TransferError> {
+        self.run.vault.checkpoint()?;
+        if self.stopped.load(Ordering::Relaxed) { Err(VaultError::Cancelled.into()) } else { Ok(()) }
+    }
+
+    /// The failure of the vault that stopped the run, if one did.
+    fn outcome(&self) -> Result<(), TransferError> {
+        match self.failure.lock().expect("setting does not panic").take() {
+            Some(error) => Err(error.into()),
+            None => self.check(),
+        }
+    }
+}
+
+fn pass_of(kind: EntryKind, replaces: Option<EntryKind>) -> Pass {
+    match replaces {
+        Some(old) if (old == EntryKind::Dir) != (kind == EntryKind::Dir) => Pass::AfterDeletes,
+        _ => Pass::Main,
+    }
+}
+
+#[derive(Debug)]
+enum WriteError {
+    File(io::Error),
+    Vault(VaultError),
+}
+
+impl From<io::Error> for WriteError {
+    fn from(error: io::Error) -> Self {
+        Self::File(error)
+    }
+}
+
+impl From<VaultError> for WriteError {
+    fn from(error: VaultError) -> Self {
+        Self::Vault(error)
+    }
+}

@@ -1,0 +1,229 @@
+//! An open vault: keys verified, log read, heads known. Start at [`Vault::open`].
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+
+use super::access::{self, Access};
+use super::cache::Cache;
+use super::error::VaultError;
+use super::index::Index;
+use super::io::RemoteIo;
+use super::log::{Listing, View};
+use super::objects::Objects;
+use super::pins::Pins;
+use super::state::State;
+use crate::chunk::{Cutter, Policy};
+use crate::crypto::VaultKeys;
+use crate::format::genesis::{ChunkerPolicy, Genesis};
+use crate::id::{ObjectId, VaultId, WriterId};
+use crate::world::World;
+
+/// What opening a vault needs besides the remote.
+pub struct OpenOptions<'a> {
+    /// Clock and entropy.
+    pub world: World,
+    /// Where installations keep their state.
+    pub state_dir: &'a Path,
+    /// Where sealed metadata is cached.
+    pub cache_dir: &'a Path,
+    /// The vault that must be there.
+    pub vault_id: Option<VaultId>,
+    /// Bytes for caches.
+    pub memory: usize,
+    /// Who is asked.
+    pub asker: &'a dyn Asker,
+}
+
+/// What opening may have to ask a person.
+pub trait Asker {
+    /// The password of the vault.
+    ///
+    /// # Errors
+    /// There is nobody to ask and no other source.
+    fn password(&self, vault: &str) -> std::io::Result<zeroize::Zeroizing<String>>;
+    /// Whether this is the right vault, at first contact. `None` if there is nobody to ask.
+    fn confirm_vault(&self, location: &str, vault: &VaultId) -> Option<bool>;
+}
+
+/// An open vault.
+pub struct Vault {
+    /// Its id.
+    pub id: VaultId,
+    /// Clock and entropy.
+    pub world: World,
+    /// Its genesis.
+    pub genesis: Genesis,
+    /// The read path.
+    pub objects: Objects,
+    /// What this installation remembers.
+    pub state: State,
+    pub(super) access: Access,
+    view: RwLock<Arc<View>>,
+}
+
+impl Vault {
+    /// Opens the vault at `io`: one listing of `log/`, and whatever is new in it.
+    ///
+    /// # Errors
+    /// There is no vault, no key opens it, or what is there does not verify.
+    pub fn open(io: RemoteIo, options: &OpenOptions<'_>) -> Result<Self, VaultError> {
+        let location = io.describe();
+        let mut pins = Pins::load(options.state_dir);
+        let pinned = options.vault_id.or_else(|| pins.get(&location));
+        let listing = Listing::read(&io)?;
+        let vault = match pinned {
+            Some(vault) => vault,
+            None => first_contact(&io, options)?,
+        };
+        if listing.access.is_empty() {
+            return Err(nothing_there(&io, vault)?);
+        }
+        let state = State::open(options.state_dir, &vault)?;
+        let cache = Cache::open(options.cache_dir, &vault);
+        let (access, genesis) = access::unlock(&io, &cache, &state, &listing, &vault, options.asker)?;
+        if options.vault_id.is_none() && pinned.is_none() {
+            pins.add(&location, &vault)?;
+        }
+        let objects = Objects::new(io, Arc::clone(&access.keys), cache, options.memory);
+        let view = View::load(&objects, &state, &access, &vault, &listing)?;
+        Ok(Self {
+            id: vault,
+            world: options.world.clone(),
+            genesis,
+            objects,
+            state,
+            access,
+            view: RwLock::new(Arc::new(view)),
+        })
+    }
+
+    /// The log as last read.
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().expect("swapping does not panic"))
+    }
+
+    /// Reads the log again; `true` if the heads are others now.
+    ///
+    /// # Errors
+    /// As for opening.
+    pub fn refresh(&self) -> Result<bool, VaultError> {
+        let listing = Listing::read(&self.objects.io)?;
+        if listing.access.keys().next_back() > Some(&self.access.n) {
+            return Err(VaultError::Untrusted("the members of the vault have changed while this ran; run the command again".into()));
+        }
+        let view = View::load(&self.objects, &self.state, &self.access, &self.id, &listing)?;
+        let mut current = self.view.write().expect("swapping does not panic");
+        let changed = current.heads() != view.heads();
+        *current = Arc::new(view);
+        Ok(changed)
+    }
+
+    /// The keys.
+    pub fn keys(&self) -> &VaultKeys {
+        &self.objects.keys
+    }
+
+    /// The epoch that new objects are sealed in.
+    pub fn epoch(&self) -> u32 {
+        self.access.epoch
+    }
+
+    /// How file content is cut.
+    pub fn cutter(&self) -> Cutter {
+        let policy = match self.genesis.chunker {
+            ChunkerPolicy::Gear { min, avg, max } => Policy::Gear { min, avg, max },
+            ChunkerPolicy::Fixed(size) => Policy::Fixed(size),
+        };
+        Cutter::new(policy, self.keys().gear_table())
+    }
+
+    /// The writer id of this installation.
+    ///
+    /// # Errors
+    /// The local state fails.
+    pub fn writer(&self) -> Result<WriterId, VaultError> {
+        Ok(self.access.member.public().writer_id(&self.state.writer_salt(&*self.world.entropy)?))
+    }
+
+    /// The index of the current view. Fetches segments that are not on this machine.
+    ///
+    /// # Errors
+    /// A segment can't be had or does not verify.
+    pub fn index(&self) -> Result<Index, VaultError> {
+        let view = self.view();
+        Index::load(&self.objects, &self.state, &view.segments(), &view.bundles())
+    }
+
+    /// All packs that the current view's index names.
+    ///
+    /// # Errors
+    /// A segment can't be had or does not verify.
+    pub fn committed_objects(&self) -> Result<HashSet<ObjectId>, VaultError> {
+        self.index()?.objects()
+    }
+
+    /// Whether the run should stop.
+    ///
+    /// # Errors
+    /// [`VaultError::Cancelled`] if so.
+    pub fn checkpoint(&self) -> Result<(), VaultError> {
+        self.objects.io.checkpoint()
+    }
+
+    /// The access version and the members in words.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+}
+
+/// Whether there is a vault, without opening it.
+///
+/// # Errors
+/// The remote fails.
+pub fn exists(io: &RemoteIo) -> Result<bool, VaultError> {
+    Ok(!geneses(io)?.is_empty())
+}
+
+pub(super) fn geneses(io: &RemoteIo) -> Result<Vec<VaultId>, VaultError> {
+    let mut found = Vec::new();
+    io.list(crate::format::name::VAULT_PREFIX, &mut |listed| {
+        if let Ok(id) = listed.path.name().parse::<VaultId>() {
+            found.push(id);
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Nobody has pinned a vault here: find the only one, and have a person confirm it.
+fn first_contact(io: &RemoteIo, options: &OpenOptions<'_>) -> Result<VaultId, VaultError> {
+    let location = io.describe();
+    let found = geneses(io)?;
+    let [vault] = found[..] else {
+        return Err(match found.len() {
+            0 => VaultError::NoVault { location },
+            n => VaultError::Untrusted(format!("{n} vaults are at {location}: name yours with `--vault-id`")),
+        });
+    };
+    match options.asker.confirm_vault(&location, &vault) {
+        Some(true) => Ok(vault),
+        Some(false) => Err(VaultError::Untrusted(format!("vault {vault} at {location} was not confirmed"))),
+        None => Err(VaultError::Untrusted(format!(
+            "this machine meets the vault at {location} for the first time: if it is yours, say so with `--vault-id {vault}`"
+        ))),
+    }
+}
+
+/// A vault is pinned, but there is no access version: another vault, a wiped one, or none.
+fn nothing_there(io: &RemoteIo, pinned: VaultId) -> Result<VaultError, VaultError> {
+    let location = io.describe();
+    Ok(match geneses(io)?.first() {
+        None => VaultError::NoVault { location },
+        Some(found) if *found != pinned => {
+            VaultError::OtherVault { location, found: found.to_string(), pinned: pinned.to_string() }
+        }
+        Some(_) => VaultError::Missing { what: format!("every access version of the vault at {location}") },
+    })
+}
