@@ -1,7 +1,7 @@
 //! docs/format.md, section 4: the parts of an access version. Start reading at [`AccessObject`].
 //!
-//! Owns the layouts of the public part, the chain, its signed bodies and the keyring. Never opens a slot, never checks a
-//! signature, and takes no decision about who may do what: all bytes of keys and hashes are opaque here.
+//! Owns the layouts of the public part, the chain, its signed bodies and the keyring. Never opens a slot, never checks
+//! a signature, and takes no decision about who may do what: all bytes of keys and hashes are opaque here.
 
 use zeroize::Zeroizing;
 
@@ -156,7 +156,8 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// The bytes of the keyring as the version of `epoch` had it: what the hash in that version's body is taken over.
+    /// The bytes of the keyring of the version with this epoch: what the hash in its body is taken over. (The keyrings of
+    /// older versions are prefixes of it, except of those in between a fork and its merge.)
     pub fn encode_for(&self, epoch: u32) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(Vec::with_capacity(self.len_max()));
         self.put(&mut out, epoch);
@@ -460,7 +461,9 @@ mod tests {
         }
 
         #[test]
-        fn publics_round_trip(n in 1..=ACCESS_NUMBER_MAX, passwords in 0usize..9, slots in 0usize..3, at: prop::sample::Index) {
+        fn publics_round_trip(
+            n in 1..=ACCESS_NUMBER_MAX, passwords in 0usize..9, slots in 0usize..3, at: prop::sample::Index,
+        ) {
             let public = public(n, passwords, slots * 8);
             let bytes = public.encode().unwrap();
             prop_assert_eq!(Public::decode(&bytes), Ok(public));
@@ -471,7 +474,9 @@ mod tests {
         }
 
         #[test]
-        fn chains_round_trip(bodies in vec(vec(any::<u8>(), 0..90), 0..4), zeros in 0usize..50, at: prop::sample::Index) {
+        fn chains_round_trip(
+            bodies in vec(vec(any::<u8>(), 0..90), 0..4), zeros in 0usize..50, at: prop::sample::Index,
+        ) {
             let bytes = chain(&bodies, &[(1, 5), (2, 6), (2, 7), (900, 1)]).encode(zeros);
             let back = Chain::decode(&bytes).unwrap();
             prop_assert_eq!(&back.encode(zeros)[..], &bytes[..]);

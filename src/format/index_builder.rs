@@ -277,7 +277,7 @@ mod tests {
 
     fn pack(n: u8) -> PackEntry {
         let object = ObjectRef { id: ObjectId::new([n; 32]), size: 1 << 25, epoch: 1, salt: [n; 32] };
-        PackEntry { object, class: if n % 2 == 0 { IndexClass::Data } else { IndexClass::Log } }
+        PackEntry { object, class: if n == 0 { IndexClass::Data } else { IndexClass::Log } }
     }
 
     fn segment(records: Vec<IndexRecord>, packs: &[PackEntry]) -> Vec<u8> {
@@ -362,7 +362,10 @@ mod tests {
         assert_eq!(&bytes[..34], first);
         let tail = b"\x01\x01\x01\x01\x01\x01\x01\x01\0\0\0\0\0\x01\x02\x02\x03\x04\0\0\0";
         assert_eq!(&bytes[bytes.len() - tail.len()..], tail);
-        assert_eq!(blake3::hash(&bytes).to_hex().as_str(), "FROZEN_SEGMENT");
+        assert_eq!(
+            blake3::hash(&bytes).to_hex().as_str(),
+            "b68e1190ec178a055dc2d47d391aa6513fd7a23f4d709286b73a442232816cbd"
+        );
     }
 
     #[test]
@@ -430,8 +433,8 @@ mod tests {
             bytes[at / 8] ^= 1 << (at % 8);
             for preload in PRELOADS {
                 let Ok(reader) = SegmentReader::open(&bytes, preload) else { continue };
-                let _either = (0..20).map(|n| reader.lookup(&id(n)).is_ok()).count();
-                // What the bit makes of a record, a pack or the level may be just as valid, but only if it is canonical.
+                (0..20).for_each(|n| drop(reader.lookup(&id(n))));
+                // What the bit makes of a record, a pack or the level may be just as valid, if it is canonical.
                 if verify_segment(&reader).is_ok() {
                     let packs = reader.packs().collect::<Result<Vec<_>, _>>().unwrap();
                     let zeros = reader.size_and_zeros().1 as usize;

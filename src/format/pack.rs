@@ -1,4 +1,4 @@
-//! docs/format.md, section 7: packs. Start reading at [`Directory`] for what lies where, at [`encode_frame`] for the bytes.
+//! docs/format.md, section 7: packs. Start reading at [`Directory`] for what lies where, at [`encode_frame`] for bytes.
 //!
 //! Owns the directory, the footer and the codec of frames. Never seals, never computes or checks the id of a blob.
 
@@ -159,13 +159,15 @@ pub struct FrameCoder {
 }
 
 impl FrameCoder {
-    /// The zstd frame of `content` if it is no longer than `max`. Compression is an offer: whatever goes wrong in it, the
-    /// content can be stored as it is.
+    /// The frame of `content`, if its payload is no longer than `max`. Compression is an offer: whatever goes wrong in
+    /// it, the content can be stored as it is.
     fn compress(&mut self, content: &[u8], level: i32, max: usize) -> Option<Vec<u8>> {
         if self.compressor.is_none() {
             self.compressor = zstd::bulk::Compressor::new(level).ok();
         }
         let compressor = self.compressor.as_mut()?;
+        // A frame that did not fit leaves the session open, and an open one takes no new level.
+        compressor.context_mut().reset(zstd::zstd_safe::ResetDirective::SessionOnly).ok()?;
         compressor.set_compression_level(level).ok()?;
         let mut out = Vec::with_capacity(1 + max);
         out.push(CODEC_ZSTD);
@@ -189,23 +191,20 @@ pub fn encode_frame(content: &[u8], level: Option<i32>, coder: &mut FrameCoder) 
     })
 }
 
-/// Whether a real pass may pay: yes if a sample shrinks, else what a pass at the cheapest level says of the whole. So
-/// films and archives cost that one pass, at several times the speed of the default level, and nothing is missed.
+/// Whether a pass at `level` may pay. The fast levels run over noise at gigabytes a second; before a slow one, a sample
+/// has to shrink at the fastest, or the whole. So films and archives cost next to nothing, and no gain is missed.
 fn is_worth_trying(content: &[u8], level: i32, max: usize, coder: &mut FrameCoder) -> bool {
-    if content.is_empty() || content.len() < 4 * SAMPLE {
-        return !content.is_empty();
-    }
-    let sample = &content[content.len() / 2..][..SAMPLE];
-    coder.compress(sample, LEVEL_PROBE, SAMPLE - SAMPLE / 33).is_some()
-        || level <= LEVEL_PROBE
+    let sample = &content[content.len() / 2..][..SAMPLE.min(content.len() / 2)];
+    level <= LEVEL_FAST
+        || coder.compress(sample, LEVEL_PROBE, sample.len() - sample.len() / 33).is_some()
         || coder.compress(content, LEVEL_PROBE, max).is_some()
 }
 
 /// The content of a stored frame.
 ///
 /// # Errors
-/// [`Malformed`] for an unknown codec, a zstd frame that does not tell its size or lies about it, one beyond the limits,
-/// and bytes after it. Nothing is allocated beyond the size declared, and nothing for one that is refused.
+/// [`Malformed`] for an unknown codec, a zstd frame that does not tell its size or lies about it, one beyond the
+/// limits, and bytes after it. No more is allocated than is declared, and nothing beyond the limits.
 pub fn decode_frame(stored: &[u8]) -> Result<Vec<u8>, Malformed> {
     let bad = Malformed { what: "frame" };
     match stored {
@@ -244,7 +243,8 @@ pub fn cut_blob<'a>(content: &'a [u8], location: &Location) -> Result<&'a [u8], 
 const BLOB_ENTRY_MIN: usize = 1 + 32 + 1;
 const FRAME_ENTRY_MIN: usize = 2 + BLOB_ENTRY_MIN;
 const SAMPLE: usize = 16 << 10;
-const LEVEL_PROBE: i32 = -3;
+const LEVEL_PROBE: i32 = 1;
+const LEVEL_FAST: i32 = 4;
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 #[cfg(test)]
@@ -291,7 +291,8 @@ mod tests {
             let at = at.index(bytes.len() * 8);
             flipped[at / 8] ^= 1 << (at % 8);
             if let Ok(directory) = Directory::decode(&flipped, PACK_OBJECT_MAX) {
-                prop_assert_eq!(whole(&directory.encode_footer()), &flipped[..]);
+                let footer = directory.encode_footer();
+                prop_assert_eq!(whole(&footer), &flipped[..]);
             }
         }
 
@@ -384,10 +385,22 @@ mod tests {
     #[test]
     fn a_gain_below_three_percent_is_no_gain() {
         let mixed = |zeros| [noise(100_000), vec![0; zeros]].concat();
-        assert_eq!(zstd_frame(&mixed(2500))[0], CODEC_RAW);
-        assert_eq!(zstd_frame(&mixed(4000))[0], CODEC_ZSTD, "though the sample does not shrink");
+        let codec = |content: &[u8], level| encode_frame(content, Some(level), &mut FrameCoder::default())[0];
+        for level in [1, 3, 9, 19] {
+            assert_eq!(codec(&mixed(2500), level), CODEC_RAW);
+            assert_eq!(codec(&mixed(6000), level), CODEC_ZSTD, "though the sample does not shrink");
+        }
         assert_eq!(zstd_frame(b"")[..], [CODEC_RAW]);
         assert_eq!(zstd_frame(&noise(3000))[0], CODEC_RAW);
+    }
+
+    #[test]
+    fn a_frame_that_does_not_shrink_leaves_the_coder_usable() {
+        let mut coder = FrameCoder::default();
+        for level in [3, 9, 1] {
+            assert_eq!(encode_frame(&noise(200_000), Some(level), &mut coder)[0], CODEC_RAW);
+            assert_eq!(encode_frame(&[7; 200_000], Some(level), &mut coder)[0], CODEC_ZSTD);
+        }
     }
 
     #[test]
