@@ -156,8 +156,8 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// The bytes of the keyring of the version with this epoch: what the hash in its body is taken over. (The keyrings of
-    /// older versions are prefixes of it, except of those in between a fork and its merge.)
+    /// The bytes of the keyring of the version with this epoch: what the hash in its body is taken over. (Those of older
+    /// versions follow from a newer one too, except of those in between a fork and its merge.)
     pub fn encode_for(&self, epoch: u32) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(Vec::with_capacity(self.len_max()));
         self.put(&mut out, epoch);
