@@ -7,6 +7,7 @@ pub mod entry;
 pub mod genesis;
 pub mod hints;
 pub mod index;
+pub mod index_builder;
 pub mod key;
 pub mod limits;
 pub mod list;
