@@ -166,10 +166,8 @@ impl<'s, S: NodeSink + ?Sized> TreeBuilder<'s, S> {
         let done = std::mem::replace(level, Level { closed: true, ..Level::new(at as u8) });
         let (key, canonical) = (done.writer.last_key().to_vec(), done.writer.finish());
         let child = |id| Child { id, entries: done.entries, bytes: done.bytes };
-        if let Some(old) = done.old {
-            if old.blob.canonical == canonical {
-                return Ok((key, (child(old.id), old.place)));
-            }
+        if let Some(old) = done.old.filter(|old| old.blob.canonical == canonical) {
+            return Ok((key, (child(old.id), old.place)));
         }
         let node = NewNode { kind: BlobKind::Node, canonical, references: done.references };
         Ok((key, (child(self.store.write(node)?), None)))
