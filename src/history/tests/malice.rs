@@ -1,0 +1,151 @@
+use super::store::{MemError, MemStore, Model, Split, build, contents, entry, key};
+use crate::format::key::TreeKey;
+use crate::format::node::{Child, NodeWriter};
+use crate::history::cursor::{Cursor, get};
+use crate::history::diff::diff;
+use crate::history::editor::{Edit, apply_edits};
+use crate::history::source::{NodeSource, Root, TreeError};
+use crate::id::{BlobId, BlobKind};
+
+fn leaf(store: &MemStore, keys: &[&str]) -> Child {
+    let mut writer = NodeWriter::new(0);
+    let (mut value, dir) = (Vec::new(), entry(0));
+    dir.encode(&mut value);
+    for path in keys {
+        writer.push(key(path).as_bytes(), &value);
+    }
+    let id = store.plant(BlobKind::Node, writer.finish(), Vec::new());
+    Child { id, entries: keys.len() as u64, bytes: 0 }
+}
+
+fn inner(store: &MemStore, level: u8, items: &[(&str, Child)]) -> Child {
+    let mut writer = NodeWriter::new(level);
+    for (path, child) in items {
+        let mut value = Vec::new();
+        child.encode(&mut value);
+        writer.push(key(path).as_bytes(), &value);
+    }
+    let id = store.plant(BlobKind::Node, writer.finish(), Vec::new());
+    let entries = items.iter().map(|(_, child)| child.entries).sum();
+    Child { id, entries, bytes: 0 }
+}
+
+/// Every way through the tree must end in the same kind of error.
+fn fails(store: &MemStore, top: Child) -> TreeError {
+    let root = Root { id: top.id, place: None, entries: top.entries, bytes: top.bytes };
+    let error = |result: Result<(), MemError>| match result {
+        Err(MemError::Tree(error)) => Some(error),
+        Err(MemError::Missing(id)) => panic!("missing {id}"),
+        Ok(()) => None,
+    };
+    let walk = Cursor::open(store, &root).and_then(|mut cursor| cursor.try_for_each(|found| found.map(drop)));
+    let walked = error(walk).expect("an error");
+    let empty = build(store, &Model::new());
+    let compared = diff(store, &empty, &root).and_then(|mut diff| diff.try_for_each(|change| change.map(drop)));
+    assert_eq!(error(compared), Some(walked));
+    let last = TreeKey::from_bytes(b"\xff");
+    let everything = Edit::Delete(last);
+    let _either = apply_edits(store, Some(&root), [Ok(everything)]);
+    let _either = get(store, &root, &key("m"));
+    walked
+}
+
+fn what(error: TreeError) -> &'static str {
+    match error {
+        TreeError::Misplaced { what, .. } => what,
+        TreeError::Malformed(malformed) => malformed.what,
+        TreeError::Unsorted | TreeError::TooLarge => panic!("{error}"),
+    }
+}
+
+#[test]
+fn nodes_that_do_not_fit_are_refused() {
+    let store = MemStore::new(Split::Keyed);
+    let (ab, cd) = (leaf(&store, &["a", "b"]), leaf(&store, &["c", "d"]));
+    let good = inner(&store, 1, &[("b", ab), ("d", cd)]);
+    let root = Root { id: good.id, place: None, entries: 4, bytes: 0 };
+    assert_eq!(contents(&store, &root).len(), 4);
+
+    let wrong_last = inner(&store, 1, &[("b", ab), ("e", cd)]);
+    assert_eq!(what(fails(&store, wrong_last)), "range of keys");
+    let shorter_last = inner(&store, 1, &[("a", ab)]);
+    assert_eq!(what(fails(&store, shorter_last)), "range of keys");
+    let overlap = inner(&store, 1, &[("b", ab), ("e", leaf(&store, &["b", "e"]))]);
+    assert_eq!(what(fails(&store, overlap)), "range of keys");
+    let level_skipped = inner(&store, 2, &[("b", ab)]);
+    assert_eq!(what(fails(&store, level_skipped)), "level");
+    let level_stays = inner(&store, 1, &[("d", good)]);
+    assert_eq!(what(fails(&store, level_stays)), "level");
+    let empty = inner(&store, 1, &[("b", ab), ("d", leaf(&store, &[]))]);
+    assert_eq!(what(fails(&store, empty)), "range of keys");
+    let wrong_count = inner(&store, 1, &[("b", Child { entries: 3, ..ab })]);
+    assert_eq!(what(fails(&store, wrong_count)), "total");
+    let wrong_bytes = inner(&store, 1, &[("b", Child { bytes: 3, ..ab })]);
+    assert_eq!(what(fails(&store, Child { bytes: 3, ..wrong_bytes })), "total");
+    let wrong_root = Child { entries: 5, ..good };
+    assert_eq!(what(fails(&store, wrong_root)), "total");
+    let garbage = Child { id: store.plant(BlobKind::Node, vec![7; 100], Vec::new()), entries: 1, bytes: 0 };
+    assert_eq!(what(fails(&store, garbage)), "tree node");
+}
+
+#[test]
+fn unsafe_names_stop_at_the_path() {
+    let store = MemStore::new(Split::Keyed);
+    let model = Model::from([(TreeKey::from_bytes(b"\0\x02..\0\x01x"), entry(0))]);
+    let root = build(&store, &model);
+    assert!(Cursor::open(&store, &root).unwrap().next().unwrap().unwrap().key.to_path().is_err());
+}
+
+/// A store whose nodes go round in a circle, which no hash would allow.
+#[derive(Debug)]
+struct Circle {
+    inner: MemStore,
+    node: BlobId,
+}
+
+impl NodeSource for Circle {
+    type Error = MemError;
+
+    fn read(
+        &self,
+        kind: BlobKind,
+        _: &BlobId,
+        _: Option<&crate::history::source::ResolvedPlace>,
+    ) -> Result<std::sync::Arc<crate::history::source::NodeBlob>, MemError> {
+        self.inner.read(kind, &self.node, None)
+    }
+}
+
+#[test]
+fn circles_and_endless_depth_end() {
+    let inner_store = MemStore::new(Split::Keyed);
+    let around = inner(&inner_store, 15, &[("z", Child { id: BlobId::new([1; 32]), entries: 1, bytes: 0 })]);
+    let circle = Circle { inner: inner_store, node: around.id };
+    let root = Root { id: around.id, place: None, entries: 1, bytes: 0 };
+    let mut cursor = Cursor::open(&circle, &root).unwrap();
+    assert!(matches!(cursor.next(), Some(Err(MemError::Tree(TreeError::Misplaced { what: "level", .. })))));
+    assert!(cursor.next().is_none());
+
+    // A chain as deep as levels go works; one more level is no node.
+    let store = MemStore::new(Split::Keyed);
+    let mut top = leaf(&store, &["a"]);
+    for level in 1..16 {
+        top = inner(&store, level, &[("a", top)]);
+    }
+    let root = Root { id: top.id, place: None, entries: 1, bytes: 0 };
+    assert_eq!(contents(&store, &root).len(), 1);
+    assert_eq!(what(fails(&store, inner(&store, 16, &[("a", top)]))), "tree node");
+}
+
+#[test]
+fn bad_hints_are_no_hints() {
+    let store = MemStore::new(Split::Keyed);
+    let ab = leaf(&store, &["a", "b"]);
+    let mut writer = NodeWriter::new(1);
+    let mut value = Vec::new();
+    ab.encode(&mut value);
+    writer.push(key("b").as_bytes(), &value);
+    let id = store.plant(BlobKind::Node, writer.finish(), vec![9; 30]);
+    let root = Root { id, place: None, entries: 2, bytes: 0 };
+    assert_eq!(contents(&store, &root).len(), 2);
+}

@@ -1,0 +1,128 @@
+use proptest::prelude::*;
+
+use super::store::{MemStore, Model, Split, build, contents, entry, key, levels, pair};
+use crate::format::key::{TreeKey, children_range, subtree_range};
+use crate::history::cursor::{Cursor, get};
+use crate::history::diff::diff;
+use crate::path::TreePath;
+
+pub(super) fn model() -> impl Strategy<Value = Model> {
+    proptest::collection::btree_map(path(), 0u64..10_000, 0..150)
+        .prop_map(|map| map.into_iter().map(|(path, seed)| (key(&path), entry(seed))).collect())
+}
+
+pub(super) fn path() -> impl Strategy<Value = String> {
+    proptest::collection::vec("[a-d\u{1}]{1,2}", 1..4).prop_map(|parts| parts.join("/"))
+}
+
+pub(super) fn split() -> impl Strategy<Value = Split> {
+    prop_oneof![
+        Just(Split::Keyed),
+        Just(Split::OneIn(1)),
+        Just(Split::OneIn(2)),
+        Just(Split::OneIn(4)),
+        Just(Split::OneIn(16)),
+        Just(Split::Never)
+    ]
+}
+
+/// The order of a walk: a directory's names sorted, then the directories among them in the same order.
+fn walk(dir: &TreePath, paths: &[TreePath], out: &mut Vec<TreePath>) {
+    let mut names: Vec<Vec<u8>> =
+        paths.iter().filter_map(|path| path.strip_prefix(dir)?.components().next().map(<[u8]>::to_vec)).collect();
+    names.sort();
+    names.dedup();
+    let below: Vec<TreePath> = names.iter().map(|name| dir.join(name).unwrap()).collect();
+    out.extend(below.iter().filter(|path| paths.contains(path)).cloned());
+    below.iter().for_each(|path| walk(path, paths, out));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_tree_is_its_map(model in model(), split in split(), probe in path()) {
+        let store = MemStore::new(split);
+        let root = build(&store, &model);
+        prop_assert_eq!(root.entries, model.len() as u64);
+        prop_assert_eq!(root.bytes, model.values().map(|entry| entry.size).sum::<u64>());
+        prop_assert_eq!(&contents(&store, &root), &model);
+        let probe = key(&probe);
+        let found = get(&store, &root, &probe).unwrap();
+        prop_assert_eq!(found.map(|found| found.entry), model.get(&probe).cloned());
+    }
+
+    #[test]
+    fn ranges_and_seeks(model in model(), split in split(), bounds in proptest::collection::vec(path(), 6)) {
+        let store = MemStore::new(split);
+        let root = build(&store, &model);
+        let dir = TreePath::from_bytes(bounds[0].as_bytes()).unwrap();
+        for range in [
+            key(&bounds[1])..key(&bounds[2]),
+            children_range(&dir),
+            subtree_range(&dir),
+            children_range(&TreePath::root()),
+            subtree_range(&TreePath::root()),
+        ] {
+            let listed: Vec<_> = Cursor::range(&store, &root, range.clone()).unwrap().map(|f| pair(f.unwrap())).collect();
+            let wanted: Vec<_> = model.iter().filter(|(key, _)| range.contains(key)).map(|(k, e)| (k.clone(), e.clone())).collect();
+            prop_assert_eq!(listed, wanted);
+        }
+        let mut cursor = Cursor::open(&store, &root).unwrap();
+        for bound in bounds {
+            cursor.seek(key(&bound).as_bytes()).unwrap();
+            let wanted = model.range(key(&bound)..).next().map(|(k, e)| (k.clone(), e.clone()));
+            prop_assert_eq!(cursor.next().map(|f| pair(f.unwrap())), wanted);
+        }
+    }
+
+    #[test]
+    fn keys_ascend_as_a_walk_goes(paths in proptest::collection::btree_set(path(), 0..40)) {
+        let paths: Vec<TreePath> = paths.iter().map(|path| TreePath::from_bytes(path.as_bytes()).unwrap()).collect();
+        let mut walked = Vec::new();
+        walk(&TreePath::root(), &paths, &mut walked);
+        let mut keys: Vec<TreeKey> = paths.iter().map(|path| TreeKey::from_path(path).unwrap()).collect();
+        keys.sort();
+        let sorted: Vec<TreePath> = keys.iter().map(|key| key.to_path().unwrap()).collect();
+        prop_assert_eq!(sorted, walked);
+    }
+
+    #[test]
+    fn diffs_are_the_differences(old in model(), changes in model(), gone in path(), split in split()) {
+        let store = MemStore::new(split);
+        let mut new = old.clone();
+        new.extend(changes);
+        new.retain(|at, _| !subtree_range(&TreePath::from_bytes(gone.as_bytes()).unwrap()).contains(at));
+        let (a, b) = (build(&store, &old), build(&store, &new));
+        let mut wanted: Vec<_> = old.keys().chain(new.keys()).filter(|key| old.get(*key) != new.get(*key)).cloned().collect();
+        wanted.sort();
+        wanted.dedup();
+        let mut got = Vec::new();
+        for change in diff(&store, &a, &b).unwrap() {
+            let change = change.unwrap();
+            prop_assert_eq!(change.old.map(|found| pair(found).1), old.get(&change.key).cloned());
+            prop_assert_eq!(change.new.map(|found| pair(found).1), new.get(&change.key).cloned());
+            got.push(change.key);
+        }
+        prop_assert_eq!(got, wanted);
+    }
+}
+
+#[test]
+fn an_empty_tree_is_one_empty_leaf() {
+    let store = MemStore::new(Split::Keyed);
+    let root = build(&store, &Model::new());
+    assert_eq!((levels(&store, &root), root.entries, root.bytes), (1, 0, 0));
+    assert_eq!(Cursor::open(&store, &root).unwrap().count(), 0);
+    assert_eq!(get(&store, &root, &key("a")), Ok(None));
+}
+
+#[test]
+fn sums_stop_at_the_largest_number() {
+    let store = MemStore::new(Split::OneIn(1));
+    let huge = |n: u64| crate::format::entry::Entry { size: u64::MAX - 3, ..entry(4 + 8 * n) };
+    let model: Model = (0..9).map(|n| (key(&format!("{n}")), huge(n))).collect();
+    let root = build(&store, &model);
+    assert_eq!(root.bytes, u64::MAX);
+    assert_eq!(contents(&store, &root), model);
+}
