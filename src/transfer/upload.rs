@@ -205,7 +205,7 @@ impl Shared<'_> {
     }
 
     fn read_files(&self, queue: &Receiver<Job>, chunks: &Sender<ChunkJob>) {
-        let mut coder = FrameCoder::new();
+        let mut coder = FrameCoder::default();
         let mut splitter = Splitter::new(self.upload.session.cutter());
         for job in queue {
             if self.has_failed() {
@@ -242,7 +242,7 @@ impl Shared<'_> {
     }
 
     fn store_chunks(&self, queue: &Receiver<ChunkJob>) {
-        let mut coder = FrameCoder::new();
+        let mut coder = FrameCoder::default();
         for job in queue {
             if self.has_failed() {
                 continue;

@@ -59,28 +59,49 @@ impl Container {
         placed
     }
 
-    /// The length of the body of a bundle with these frames.
-    pub(super) fn body_len(&self) -> usize {
-        self.len as usize + self.directory.encode().len() + 4
+    /// Every blob with its location.
+    pub(super) fn blobs(&self) -> impl Iterator<Item = (&BlobEntry, Location)> {
+        self.directory.blobs()
+    }
+
+    /// Number of frames.
+    pub(super) fn frame_count(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Drops all frames but the first `frames`.
+    pub(super) fn truncate(&mut self, frames: usize) {
+        self.frames.truncate(frames);
+        self.directory.frames.truncate(frames);
+        self.len = self.directory.frames_len();
+    }
+
+    /// The length of the body of a bundle with these frames, or a little more.
+    pub(super) fn body_len_max(&self) -> usize {
+        let entries: usize = self.directory.frames.iter().map(|frame| 16 + frame.blobs.len() * 48).sum();
+        self.len as usize + entries + 16
     }
 
     /// The body of a bundle: frames, directory, length; and the directory alone.
     pub(super) fn into_body(self) -> (Vec<u8>, Vec<u8>) {
-        let directory = self.directory.encode();
+        if self.frames.is_empty() {
+            return (Vec::new(), Vec::new());
+        }
+        let mut footer = self.directory.encode_footer();
         let mut body = self.frames.concat();
-        body.extend_from_slice(&directory);
-        body.extend_from_slice(&(directory.len() as u32).to_le_bytes());
-        (body, directory)
+        body.extend_from_slice(&footer);
+        footer.truncate(footer.len() - 4);
+        (body, footer)
     }
 
     /// The plaintext of a pack: padded so that the sealed object has one of the few sizes there are.
     pub(super) fn into_pack(self) -> Plaintext {
-        let directory = self.directory.encode();
-        let content = self.len + directory.len() as u64 + 4;
+        let footer = self.directory.encode_footer();
+        let content = self.len + footer.len() as u64;
         let zeros = geometry::padded_plain_len(content) - content;
         let mut tail = vec![0; zeros as usize];
-        tail.extend_from_slice(&directory);
-        tail.extend_from_slice(&(directory.len() as u32).to_le_bytes());
+        tail.extend_from_slice(&footer);
+        let directory = footer[..footer.len() - 4].to_vec();
         Plaintext { frames: self.frames, tail, directory }
     }
 }

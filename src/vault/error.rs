@@ -3,6 +3,7 @@
 use cryptsync_backends::{ErrorKind, RemoteError};
 
 use crate::class::Class;
+use crate::format::index::SegmentError;
 use crate::format::wire::Malformed;
 
 /// Why a vault can't be opened, read or written.
@@ -153,6 +154,15 @@ impl VaultError {
 impl From<Malformed> for VaultError {
     fn from(error: Malformed) -> Self {
         Self::Damaged { object: error.what.into(), reason: "its bytes are not what the format says".into() }
+    }
+}
+
+impl From<SegmentError> for VaultError {
+    fn from(error: SegmentError) -> Self {
+        match error {
+            SegmentError::Io(source) => Self::Local { what: "cannot read a local index segment".into(), source },
+            SegmentError::Malformed(malformed) => malformed.into(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Segments are kept as plain files of this installation, checked by their hash when they are opened and fetched again
 //! when they do not fit: a false "already there" would lose data.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -15,6 +15,7 @@ use super::state::State;
 use crate::crypto::{Class as SealClass, ObjectHasher, geometry};
 use crate::format::hints::{Location, ObjectRef};
 use crate::format::index::{IndexClass, Preload, SegmentReader};
+use crate::format::limits::PACK_OBJECT_MAX;
 use crate::format::pack::Directory;
 use crate::id::{BlobId, ObjectId};
 
@@ -51,7 +52,7 @@ impl Index {
         for (object, directory) in bundles {
             let number = index.bundles.len() as u32;
             index.bundles.push(*object);
-            for (blob, at) in Directory::decode(directory)?.blobs() {
+            for (blob, at) in Directory::decode(directory, PACK_OBJECT_MAX)?.blobs() {
                 index.bundled.entry(short(&blob.id)).or_default().push((number, at));
             }
         }
@@ -73,6 +74,20 @@ impl Index {
             }
         }
         Ok(found)
+    }
+
+    /// Every object that the index names.
+    ///
+    /// # Errors
+    /// A segment can't be read.
+    pub fn objects(&self) -> Result<HashSet<ObjectId>, VaultError> {
+        let mut objects: HashSet<ObjectId> = self.bundles.iter().map(|object| object.id).collect();
+        for segment in &self.segments {
+            for pack in segment.packs() {
+                objects.insert(pack?.object.id);
+            }
+        }
+        Ok(objects)
     }
 }
 

@@ -59,7 +59,7 @@ pub struct Commit {
 }
 
 /// The log as one listing showed it: every record that counts, and the heads among them.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct View {
     commits: HashMap<CommitId, Commit>,
     heads: Vec<CommitId>,
@@ -121,6 +121,14 @@ impl View {
         }
         self.commits.insert(commit.id, commit);
         Ok(())
+    }
+
+    /// This view and one more commit.
+    pub(super) fn with(&self, commit: Commit) -> Result<Self, VaultError> {
+        let mut view = self.clone();
+        view.add(commit)?;
+        view.find_heads();
+        Ok(view)
     }
 
     fn find_heads(&mut self) {
@@ -199,7 +207,7 @@ pub(super) fn parents(record: &Record) -> impl Iterator<Item = CommitId> + '_ {
     record.parents.iter().copied().chain(record.prev)
 }
 
-fn seen_record(name: &ObjectName, commit: &Commit, record: Vec<u8>) -> SeenRecord {
+pub(super) fn seen_record(name: &ObjectName, commit: &Commit, record: Vec<u8>) -> SeenRecord {
     let name = name.to_string();
     SeenRecord {
         name: name.strip_prefix(LOG_PREFIX).unwrap_or(&name).to_owned(),
@@ -264,7 +272,7 @@ impl Verifier<'_> {
         if crypto::hash(body) != record.body_hash {
             return refuse("its body is not the one that was signed");
         }
-        let directory = if body.is_empty() { Vec::new() } else { Directory::of_bundle(body)?.encode() };
+        let directory = if body.is_empty() { Vec::new() } else { bundle_directory(body)? };
         let object = ObjectRef { id, size, epoch: header.epoch, salt: header.salt };
         let id = crypto::commit_id(self.vault, parts.record);
         Ok(Some((Commit { id, writer, object, directory, record }, parts.record.to_vec())))
@@ -292,6 +300,13 @@ impl Verifier<'_> {
         }
         refuse("it does not follow its writer's previous commit")
     }
+}
+
+/// The encoded directory of a bundle.
+fn bundle_directory(body: &[u8]) -> Result<Vec<u8>, VaultError> {
+    let mut footer = Directory::of_bundle(body)?.encode_footer();
+    footer.truncate(footer.len() - 4);
+    Ok(footer)
 }
 
 impl Objects {

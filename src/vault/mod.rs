@@ -1,1 +1,34 @@
-//! vault
+//! A vault: keys and objects together. Start reading at [`Vault::open`] for reading, [`Session`] for writing.
+//!
+//! Owns every rule about what may be believed, and the only code that puts objects. Blocking: never called from a thread
+//! of the async runtime. Never prints, never looks at the environment.
+
+mod access;
+mod cache;
+mod container;
+mod content;
+mod create;
+mod error;
+mod index;
+mod io;
+mod log;
+mod objects;
+mod open;
+mod pins;
+mod publish;
+mod session;
+mod slots;
+mod state;
+mod tree;
+
+pub use access::{Access, KDF_DEFAULT, kind_name, role_name};
+pub use content::Part;
+pub use create::{Created, NewVault};
+pub use error::{VaultError, class_of_io};
+pub use index::{Found, Index};
+pub use io::RemoteIo;
+pub use log::{Commit, View};
+pub use open::{Asker, OpenOptions, Vault, exists};
+pub use publish::{CommitInfo, Published};
+pub use session::{Session, SessionOptions, SessionStats};
+pub use tree::TreeWriter;

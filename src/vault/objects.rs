@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
+use cryptsync_backends::ErrorKind;
 
 use super::cache::Cache;
 use super::error::VaultError;
@@ -15,7 +16,7 @@ use super::io::RemoteIo;
 use super::slots::Slots;
 use crate::crypto::{self, Class as SealClass, Opener, SealContext, VaultKeys, geometry};
 use crate::format::hints::{Location, ObjectRef};
-use crate::format::limits::{LOG_OBJECT_MAX, PACK_OBJECT_MAX};
+use crate::format::limits::PACK_OBJECT_MAX;
 use crate::format::name::ObjectName;
 use crate::format::pack::decode_frame;
 use crate::format::record::LogPlaintext;
@@ -31,7 +32,7 @@ pub struct Objects {
     windows: Slots<(ObjectId, u64), Bytes>,
     frames: Slots<(ObjectId, u32), Arc<Vec<u8>>>,
     bodies: Slots<ObjectId, Arc<Vec<u8>>>,
-    log_names: RwLock<HashMap<ObjectId, ObjectName>>,
+    log_names: RwLock<HashMap<ObjectId, (ObjectName, u64)>>,
 }
 
 impl Objects {
@@ -49,9 +50,8 @@ impl Objects {
     }
 
     /// Makes a log object known, so that blobs in its body can be read.
-    pub(super) fn know_log(&self, name: ObjectName) {
-        let id = name.object_id();
-        self.log_names.write().expect("held only for map operations").insert(id, name);
+    pub(super) fn know_log(&self, name: ObjectName, size: u64) {
+        self.log_names.write().expect("held only for map operations").insert(name.id(), (name, size));
     }
 
     /// A blob at a place: the stored bytes (for nodes: with their hints), the id recomputed and right.
@@ -82,9 +82,9 @@ impl Objects {
     fn stored_frame(&self, kind: BlobKind, object: &ObjectRef, at: &Location) -> Result<Vec<u8>, VaultError> {
         let range = u64::from(at.frame_offset)..u64::from(at.frame_offset) + u64::from(at.frame_len);
         let log = self.log_names.read().expect("held only for map operations").get(&object.id).cloned();
-        if let Some(name) = log {
+        if let Some((name, size)) = log {
             let body = self.bodies.get_or(&object.id, || {
-                let body = Arc::new(self.log_body(&name)?);
+                let body = Arc::new(self.log_body(&name, size)?);
                 let weight = body.len();
                 Ok::<_, VaultError>((body, weight))
             })?;
@@ -95,43 +95,38 @@ impl Objects {
         self.plain_range(class, object, range)
     }
 
-    fn log_body(&self, name: &ObjectName) -> Result<Vec<u8>, VaultError> {
-        let plain = self.open_whole(SealClass::Log, name, LOG_OBJECT_MAX)?;
+    fn log_body(&self, name: &ObjectName, size: u64) -> Result<Vec<u8>, VaultError> {
+        let bytes = self.whole_sealed(name, size)?;
+        let logical = name.logical_name();
+        let plain = crypto::open(&self.keys, &SealContext { class: SealClass::Log, name: logical.as_bytes() }, &bytes)
+            .map_err(|error| VaultError::damaged(name, error))?;
         let parts = LogPlaintext::split(&plain).map_err(|_| VaultError::damaged(name, "the record is malformed"))?;
         Ok(plain[parts.body].to_vec())
     }
 
-    /// Fetches, hash-checks, opens and caches a whole sealed object.
+    /// The bytes of a whole object, checked against its name, from this machine or the remote.
     ///
     /// # Errors
-    /// The remote's; [`VaultError::Damaged`] if it is not what its name says or does not open.
-    pub fn open_whole(&self, class: SealClass, name: &ObjectName, max: u64) -> Result<Vec<u8>, VaultError> {
-        let id = name.object_id();
+    /// The remote's; [`VaultError::Damaged`] if the bytes are not what the name says.
+    pub(super) fn whole_sealed(&self, name: &ObjectName, size: u64) -> Result<Vec<u8>, VaultError> {
+        let id = name.id();
         if let Some(bytes) = self.cache.whole(&id) {
-            match self.open_bytes(class, name, &bytes) {
-                Ok(plain) => return Ok(plain),
-                Err(_) => self.cache.drop_object(&id),
+            if crypto::object_id(&[&bytes]) == id {
+                return Ok(bytes);
             }
+            self.cache.drop_object(&id);
         }
         let path = name.to_string();
-        match self.io.size(&path)? {
-            None => return Err(VaultError::Missing { what: format!("`{path}`") }),
-            Some(size) if size > max => return Err(VaultError::damaged(path, "it is larger than the format allows")),
-            Some(_) => {}
-        }
-        let bytes = self.io.get(&path)?;
-        let plain = self.open_bytes(class, name, &bytes)?;
-        self.cache.keep(&id, &bytes);
-        Ok(plain)
-    }
-
-    fn open_bytes(&self, class: SealClass, name: &ObjectName, bytes: &[u8]) -> Result<Vec<u8>, VaultError> {
-        if crypto::object_id(&[bytes]) != name.object_id() {
+        let bytes = self.io.get_range(&path, 0..size).map_err(|error| match error {
+            VaultError::Remote(remote) if remote.kind() == ErrorKind::RangePastEnd => short(name),
+            error if error.is_not_found() => VaultError::Missing { what: format!("`{path}`") },
+            error => error,
+        })?;
+        if crypto::object_id(&[&bytes]) != id {
             return Err(VaultError::damaged(name, "its bytes do not hash to its name"));
         }
-        let logical = name.logical_name();
-        crypto::open(&self.keys, &SealContext { class, name: logical.as_bytes() }, bytes)
-            .map_err(|error| VaultError::damaged(name, error))
+        self.cache.keep(&id, &bytes);
+        Ok(bytes.into())
     }
 
     /// A range of the plaintext of a sealed object, read in aligned windows.
@@ -214,7 +209,11 @@ impl Objects {
             }
             let from = (indexes.start + at as u64) * window;
             let to = (from + run as u64 * window).min(object.size);
-            let bytes = self.io.get_range(&object_name(class, object.id).to_string(), from..to)?;
+            let name = object_name(class, object.id);
+            let bytes = self.io.get_range(&name.to_string(), from..to).map_err(|error| match error {
+                VaultError::Remote(remote) if remote.kind() == ErrorKind::RangePastEnd => short(&name),
+                error => error,
+            })?;
             for (step, guard) in guards[at..at + run].iter_mut().enumerate() {
                 let begin = step * window as usize;
                 let part = bytes.slice(begin..(begin + window as usize).min(bytes.len()));
@@ -233,10 +232,10 @@ impl Objects {
         let skip = (span.start - indexes.start * window) as usize;
         let len = (span.end - span.start) as usize;
         if let [only] = &parts[..] {
-            return only.get(skip..skip + len).map(|_| only.slice(skip..skip + len)).ok_or_else(|| short(class, object));
+            return only.get(skip..skip + len).map(|_| only.slice(skip..skip + len)).ok_or_else(|| short(&object_name(class, object.id)));
         }
         let joined = Bytes::from(parts.concat());
-        if joined.len() < skip + len { Err(short(class, object)) } else { Ok(joined.slice(skip..skip + len)) }
+        if joined.len() < skip + len { Err(short(&object_name(class, object.id))) } else { Ok(joined.slice(skip..skip + len)) }
     }
 
     fn forget_windows(&self, class: SealClass, object: &ObjectRef, span: Range<u64>) {
@@ -247,8 +246,8 @@ impl Objects {
     }
 }
 
-fn short(class: SealClass, object: &ObjectRef) -> VaultError {
-    VaultError::damaged(object_name(class, object.id), "it is shorter than its references say")
+fn short(name: &ObjectName) -> VaultError {
+    VaultError::damaged(name, "it is shorter than its references say")
 }
 
 fn canonical_part(blob: &[u8]) -> Result<&[u8], VaultError> {

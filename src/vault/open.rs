@@ -2,20 +2,21 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use super::access::{self, Access};
 use super::cache::Cache;
 use super::error::VaultError;
 use super::index::Index;
 use super::io::RemoteIo;
-use super::log::{Listing, View};
+use super::log::{Commit, Listing, View, seen_record};
 use super::objects::Objects;
 use super::pins::Pins;
 use super::state::State;
 use crate::chunk::{Cutter, Policy};
 use crate::crypto::VaultKeys;
 use crate::format::genesis::{ChunkerPolicy, Genesis};
+use crate::format::name::ObjectName;
 use crate::id::{ObjectId, VaultId, WriterId};
 use crate::world::World;
 
@@ -60,6 +61,7 @@ pub struct Vault {
     pub state: State,
     pub(super) access: Access,
     view: RwLock<Arc<View>>,
+    index: Mutex<Option<Arc<Index>>>,
 }
 
 impl Vault {
@@ -95,6 +97,7 @@ impl Vault {
             state,
             access,
             view: RwLock::new(Arc::new(view)),
+            index: Mutex::default(),
         })
     }
 
@@ -116,7 +119,33 @@ impl Vault {
         let mut current = self.view.write().expect("swapping does not panic");
         let changed = current.heads() != view.heads();
         *current = Arc::new(view);
+        if changed {
+            *self.index.lock().expect("held over requests, which return errors") = None;
+        }
         Ok(changed)
+    }
+
+    /// Takes a commit of this installation into the view, and remembers it.
+    pub(super) fn adopt(&self, name: &ObjectName, commit: Commit, record: Vec<u8>) -> Result<(), VaultError> {
+        self.state.remember(&[seen_record(name, &commit, record)])?;
+        self.state.clear_pending()?;
+        self.objects.know_log(*name, commit.object.size);
+        let mut current = self.view.write().expect("swapping does not panic");
+        *current = Arc::new(current.with(commit)?);
+        *self.index.lock().expect("held over requests, which return errors") = None;
+        Ok(())
+    }
+
+    /// Sends a commit again whose PUT an earlier run did not see through. Called under the lock of a mutating run.
+    ///
+    /// # Errors
+    /// The remote or the local state fails.
+    pub fn settle_pending(&self) -> Result<(), VaultError> {
+        let Some((name, bytes)) = self.state.pending()? else { return Ok(()) };
+        let name: ObjectName = name.parse().map_err(|_| VaultError::damaged("journal", "it names no commit"))?;
+        self.send_pending(&name, bytes.into())?;
+        self.refresh()?;
+        self.state.clear_pending()
     }
 
     /// The keys.
@@ -150,9 +179,15 @@ impl Vault {
     ///
     /// # Errors
     /// A segment can't be had or does not verify.
-    pub fn index(&self) -> Result<Index, VaultError> {
+    pub fn index(&self) -> Result<Arc<Index>, VaultError> {
+        let mut loaded = self.index.lock().expect("held over requests, which return errors");
+        if let Some(index) = &*loaded {
+            return Ok(Arc::clone(index));
+        }
         let view = self.view();
-        Index::load(&self.objects, &self.state, &view.segments(), &view.bundles())
+        let index = Arc::new(Index::load(&self.objects, &self.state, &view.segments(), &view.bundles())?);
+        *loaded = Some(Arc::clone(&index));
+        Ok(index)
     }
 
     /// All packs that the current view's index names.

@@ -20,6 +20,7 @@ use super::state::JournalPack;
 use crate::crypto::{self, Class as SealClass, SealContext};
 use crate::format::hints::{Location, ObjectRef};
 use crate::format::index::IndexClass;
+use crate::format::limits::PACK_OBJECT_MAX;
 use crate::format::pack::{BlobEntry, Directory, FrameCoder, encode_frame};
 use crate::id::{BlobId, BlobKind, ObjectId};
 
@@ -57,7 +58,7 @@ pub struct Session {
 pub(super) struct Shared {
     pub(super) vault: Arc<Vault>,
     pub(super) placed: RwLock<Placed>,
-    index: Index,
+    index: Arc<Index>,
     checked: Mutex<HashMap<ObjectId, bool>>,
     failure: Mutex<Option<VaultError>>,
     failed: AtomicBool,
@@ -166,7 +167,7 @@ impl Session {
     /// # Errors
     /// An upload failed.
     pub(super) fn finish_data(&mut self, bundle_max: u64) -> Result<Option<Container>, VaultError> {
-        let mut coder = FrameCoder::new();
+        let mut coder = FrameCoder::default();
         let small = std::mem::take(&mut *self.small.lock().expect("appending does not panic"));
         if !small.blobs.is_empty() {
             self.append_small(small, &mut coder)?;
@@ -313,6 +314,14 @@ impl Shared {
         Ok(self.placed.write().expect("map operations").claimed.insert(short(id)))
     }
 
+    /// Whether a blob is stored: by this session or in a commit.
+    pub(super) fn is_stored(&self, id: &BlobId) -> Result<bool, VaultError> {
+        if self.placed.read().expect("map operations").blobs.contains_key(&short(id)) {
+            return Ok(true);
+        }
+        Ok(self.committed(id)?.is_some())
+    }
+
     /// A committed place of a blob whose object is known to exist: asked once for each object newly relied on.
     fn committed(&self, id: &BlobId) -> Result<Option<Found>, VaultError> {
         for found in self.index.lookup(id)? {
@@ -439,7 +448,7 @@ fn resume(vault: &Vault) -> Result<Placed, VaultError> {
         }
         let number = placed.packs.len() as u32;
         placed.packs.push(Some((class, pack.object)));
-        for (blob, at) in Directory::decode(&pack.directory)?.blobs() {
+        for (blob, at) in Directory::decode(&pack.directory, PACK_OBJECT_MAX)?.blobs() {
             placed.blobs.insert(short(&blob.id), (number, at));
         }
     }

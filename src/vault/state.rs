@@ -20,6 +20,8 @@ use crate::world::Entropy;
 
 /// The state of one vault on this installation.
 pub struct State {
+    /// Where the state is meant to be, writable or not.
+    home: PathBuf,
     dir: PathBuf,
     persistent: bool,
     db: Mutex<Connection>,
@@ -65,7 +67,7 @@ impl State {
     pub fn open(base: &Path, vault: &VaultId) -> Result<Self, VaultError> {
         let dir = base.join(vault.to_string());
         if let Ok(db) = open_persistent(&dir) {
-            return Ok(Self { dir, persistent: true, db: Mutex::new(db), _scratch: None });
+            return Ok(Self { home: dir.clone(), dir, persistent: true, db: Mutex::new(db), _scratch: None });
         }
         let scratch = tempfile::tempdir().map_err(VaultError::local("cannot create a scratch directory"))?;
         fs::create_dir(scratch.path().join("index")).map_err(VaultError::local("cannot create a scratch directory"))?;
@@ -73,7 +75,7 @@ impl State {
         if let Ok(known) = read_only_copy(&dir, &db) {
             debug_assert!(known, "copied what a read-only state holds");
         }
-        Ok(Self { dir: scratch.path().to_owned(), persistent: false, db: Mutex::new(db), _scratch: Some(scratch) })
+        Ok(Self { home: dir, dir: scratch.path().to_owned(), persistent: false, db: Mutex::new(db), _scratch: Some(scratch) })
     }
 
     /// Whether what is remembered outlives this run.
@@ -109,7 +111,7 @@ impl State {
     /// # Errors
     /// The file is there but can't be read, is readable by others, or is no key.
     pub fn device_seed(&self) -> Result<Option<Zeroizing<[u8; 32]>>, VaultError> {
-        read_seed(&self.dir.join("device.key"))
+        read_seed(&self.home.join("device.key"))
     }
 
     /// Keeps the seed of this device's key, 0600.
@@ -212,6 +214,32 @@ impl State {
             }
             transaction.commit()
         })
+    }
+
+    /// The commit whose PUT is not known to have ended: name and bytes.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn pending(&self) -> Result<Option<(String, Vec<u8>)>, VaultError> {
+        self.run(|db| {
+            db.query_row("SELECT name, bytes FROM pending", [], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+        })
+    }
+
+    /// Notes a commit before its PUT.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn set_pending(&self, name: &str, bytes: &[u8]) -> Result<(), VaultError> {
+        self.run(|db| db.execute("INSERT OR REPLACE INTO pending VALUES (1, ?1, ?2)", params![name, bytes])).map(|_| ())
+    }
+
+    /// The commit is known to be there.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn clear_pending(&self) -> Result<(), VaultError> {
+        self.run(|db| db.execute("DELETE FROM pending", [])).map(|_| ())
     }
 
     /// Packs stored but not committed.
@@ -360,5 +388,6 @@ CREATE TABLE IF NOT EXISTS records (
 CREATE TABLE IF NOT EXISTS journal (
     id BLOB PRIMARY KEY, object BLOB NOT NULL, class INTEGER NOT NULL, directory BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS pending (one INTEGER PRIMARY KEY CHECK (one = 1), name TEXT NOT NULL, bytes BLOB NOT NULL);
 PRAGMA user_version = 1;
 ";

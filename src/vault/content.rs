@@ -1,0 +1,146 @@
+//! Reading blobs and whole files: the hinted place first, then every place the index knows.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::error::VaultError;
+use super::open::Vault;
+use crate::format::entry::{Content, Entry};
+use crate::format::hints::{Location, ObjectRef};
+use crate::format::node::split_blob;
+use crate::history::chunk_list::ListReader;
+use crate::history::source::{NodeBlob, NodeSource, ResolvedPlace, TreeError};
+use crate::id::{BlobId, BlobKind};
+
+/// A stretch of a file's content, in order.
+#[derive(Debug)]
+pub enum Part<'a> {
+    /// Verified bytes.
+    Data(&'a [u8]),
+    /// So many zero bytes.
+    Hole(u64),
+}
+
+impl Vault {
+    /// A verified blob, and the object it came from.
+    ///
+    /// # Errors
+    /// None of its places gives it; the error is that of the most telling failure.
+    pub fn blob(&self, kind: BlobKind, id: &BlobId, place: Option<&ResolvedPlace>) -> Result<(Vec<u8>, ObjectRef), VaultError> {
+        let mut failure = None;
+        if let Some(place) = place {
+            match self.try_place(kind, id, &place.object, &place.location, &mut failure)? {
+                Some(blob) => return Ok((blob, place.object)),
+                None => self.checkpoint()?,
+            }
+        }
+        for found in self.index()?.lookup(id)? {
+            if let Some(blob) = self.try_place(kind, id, &found.object, &found.at, &mut failure)? {
+                return Ok((blob, found.object));
+            }
+        }
+        let what = || format!("blob {} (in no object that the index knows)", id.short());
+        Err(failure.unwrap_or_else(|| VaultError::Missing { what: what() }))
+    }
+
+    /// `None` if this place does not give the blob but another might; why not is kept in `failure`.
+    fn try_place(
+        &self,
+        kind: BlobKind,
+        id: &BlobId,
+        object: &ObjectRef,
+        at: &Location,
+        failure: &mut Option<VaultError>,
+    ) -> Result<Option<Vec<u8>>, VaultError> {
+        match self.objects.blob(kind, id, object, at) {
+            Ok(blob) => Ok(Some(blob)),
+            // Damage says more than absence: the former is somebody's doing.
+            Err(error @ VaultError::Damaged { .. }) => {
+                *failure = Some(error);
+                Ok(None)
+            }
+            Err(error @ VaultError::Missing { .. }) => {
+                failure.get_or_insert(error);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Calls `each` for the parts of `range` of a file's content. Every byte is verified before it is handed over.
+    ///
+    /// # Errors
+    /// The vault's, or what `each` returns.
+    pub fn read_content<E: From<VaultError>>(
+        &self,
+        entry: &Entry,
+        place: Option<&ResolvedPlace>,
+        range: Range<u64>,
+        each: &mut dyn FnMut(Part<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let range = range.start.min(entry.size)..range.end.min(entry.size);
+        if range.is_empty() {
+            return Ok(());
+        }
+        let within = |offset: u64, len: u64| {
+            let (from, to) = (range.start.max(offset), range.end.min(offset + len));
+            (from - offset) as usize..(to - offset) as usize
+        };
+        match &entry.content {
+            Content::Inline(bytes) => each(Part::Data(&bytes[within(0, entry.size)])),
+            Content::Chunk(id) => {
+                let (chunk, _) = self.blob(BlobKind::Chunk, id, place)?;
+                if chunk.len() as u64 != entry.size {
+                    return Err(wrong_length(id).into());
+                }
+                each(Part::Data(&chunk[within(0, entry.size)]))
+            }
+            Content::List(id) => {
+                let mut list = ListReader::open(self, id, entry.size, place.copied())?;
+                list.seek(range.start)?;
+                for piece in list {
+                    let piece = piece?;
+                    if piece.offset >= range.end {
+                        break;
+                    }
+                    let wanted = within(piece.offset, piece.len);
+                    let Some((id, place)) = piece.chunk else {
+                        each(Part::Hole(wanted.len() as u64))?;
+                        continue;
+                    };
+                    let (chunk, _) = self.blob(BlobKind::Chunk, &id, place.as_ref())?;
+                    if chunk.len() as u64 != piece.len {
+                        return Err(wrong_length(&id).into());
+                    }
+                    each(Part::Data(&chunk[wanted]))?;
+                }
+                Ok(())
+            }
+            Content::None | Content::Link(_) => Ok(()),
+        }
+    }
+}
+
+impl NodeSource for Vault {
+    type Error = VaultError;
+
+    fn read(&self, kind: BlobKind, id: &BlobId, place: Option<&ResolvedPlace>) -> Result<Arc<NodeBlob>, VaultError> {
+        let (blob, object) = self.blob(kind, id, place)?;
+        let (canonical, hints) = split_blob(&blob)?;
+        Ok(Arc::new(NodeBlob { canonical: canonical.to_vec(), hints: hints.to_vec(), origin: Some(object) }))
+    }
+}
+
+impl From<TreeError> for VaultError {
+    fn from(error: TreeError) -> Self {
+        match error {
+            TreeError::Malformed(malformed) => malformed.into(),
+            TreeError::TooLarge => Self::Limit(error.to_string()),
+            TreeError::Misplaced { .. } | TreeError::Unsorted => Self::damaged("tree", error),
+        }
+    }
+}
+
+fn wrong_length(id: &BlobId) -> VaultError {
+    VaultError::damaged(format!("chunk {}", id.short()), "its length is not the one the tree says")
+}

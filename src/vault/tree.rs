@@ -1,0 +1,160 @@
+//! Writing nodes: into the bundle of a small commit, or into packs. Owns the hints of new nodes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::container::Container;
+use super::error::VaultError;
+use super::index::short;
+use super::session::Session;
+use crate::format::hints::{Holder, Location, Place, encode_hints};
+use crate::format::limits::BUNDLE_MAX;
+use crate::format::node::join_blob;
+use crate::format::pack::{BlobEntry, FrameCoder, encode_frame};
+use crate::history::source::{NewNode, NodeBlob, NodeSink, NodeSource, Reference, ResolvedPlace};
+use crate::id::{BlobId, BlobKind};
+
+/// Where the nodes of one commit go.
+pub struct TreeWriter<'s> {
+    session: &'s Session,
+    coder: RefCell<FrameCoder>,
+    target: RefCell<Target>,
+    overflowed: Cell<bool>,
+}
+
+enum Target {
+    /// Everything new lies in the commit object itself.
+    Bundle { container: Container, data_frames: usize, blobs: HashMap<[u8; 16], Location> },
+    /// Nodes go to packs of their own; chunks are in sealed packs already.
+    Packs { open: Option<(u32, Container)> },
+}
+
+impl<'s> TreeWriter<'s> {
+    /// Into a bundle that holds the commit's chunks already.
+    pub(super) fn bundle(session: &'s Session, data: Container) -> Self {
+        let blobs = data.blobs().map(|(blob, at)| (short(&blob.id), at)).collect();
+        Self::new(session, Target::Bundle { data_frames: data.frame_count(), container: data, blobs })
+    }
+
+    /// Into packs.
+    pub(super) fn packs(session: &'s Session) -> Self {
+        Self::new(session, Target::Packs { open: None })
+    }
+
+    fn new(session: &'s Session, target: Target) -> Self {
+        let coder = RefCell::new(FrameCoder::default());
+        Self { session, coder, target: RefCell::new(target), overflowed: Cell::new(false) }
+    }
+
+    /// Whether an error of the writer means only that a bundle can't hold all this.
+    pub(super) fn overflowed(&self) -> bool {
+        self.overflowed.get()
+    }
+
+    /// Ends the writing. A bundle is given back: whole, or its data alone after it has overflowed.
+    pub(super) fn finish(self) -> Result<Option<Container>, VaultError> {
+        match self.target.into_inner() {
+            Target::Bundle { mut container, data_frames, .. } => {
+                if self.overflowed.get() {
+                    container.truncate(data_frames);
+                }
+                Ok(Some(container))
+            }
+            Target::Packs { open: Some((number, container)) } => {
+                self.session.send_meta(number, container)?;
+                Ok(None)
+            }
+            Target::Packs { open: None } => Ok(None),
+        }
+    }
+
+    /// Where a blob lies, from the point of view of the object that is being filled.
+    pub(super) fn place_of(&self, id: &BlobId) -> Result<Option<Place>, VaultError> {
+        place_of(self.session, &self.target.borrow(), id)
+    }
+
+    fn hints(&self, target: &Target, references: &[Reference]) -> Result<Vec<u8>, VaultError> {
+        let mut places = Vec::with_capacity(references.len());
+        for reference in references {
+            let old = reference.place.map(|p| Place { holder: Holder::Object(p.object), location: p.location });
+            places.push(match old {
+                Some(place) => Some(place),
+                None => place_of(self.session, target, &reference.id)?,
+            });
+        }
+        Ok(encode_hints(&places))
+    }
+}
+
+fn place_of(session: &Session, target: &Target, id: &BlobId) -> Result<Option<Place>, VaultError> {
+    if let Target::Bundle { blobs, .. } = target
+        && let Some(location) = blobs.get(&short(id))
+    {
+        return Ok(Some(Place { holder: Holder::SameObject, location: *location }));
+    }
+    let open_number = match target {
+        Target::Packs { open: Some((number, _)) } => Some(*number),
+        _ => None,
+    };
+    Ok(match session.shared.find(id)? {
+        Some((_, Some(object), location)) => Some(Place { holder: Holder::Object(object), location }),
+        Some((number @ Some(_), None, location)) if number == open_number => {
+            Some(Place { holder: Holder::SameObject, location })
+        }
+        _ => None,
+    })
+}
+
+impl NodeSource for TreeWriter<'_> {
+    type Error = VaultError;
+
+    fn read(&self, kind: BlobKind, id: &BlobId, place: Option<&ResolvedPlace>) -> Result<Arc<NodeBlob>, VaultError> {
+        self.session.shared.vault.read(kind, id, place)
+    }
+}
+
+impl NodeSink for TreeWriter<'_> {
+    fn split_hash(&self, level: u8, key: &[u8]) -> u32 {
+        self.session.shared.vault.keys().split_hash(level, key)
+    }
+
+    fn write(&self, node: NewNode) -> Result<BlobId, VaultError> {
+        let shared = &self.session.shared;
+        let id = shared.vault.keys().blob_id(node.kind, &node.canonical);
+        let target = &mut *self.target.borrow_mut();
+        let stored = match target {
+            Target::Bundle { blobs, .. } => blobs.contains_key(&short(&id)) || shared.is_stored(&id)?,
+            Target::Packs { .. } => !shared.claim(&id)?,
+        };
+        if stored {
+            return Ok(id);
+        }
+        if let Target::Packs { open } = target {
+            open.get_or_insert_with(|| (shared.new_pack(), Container::default()));
+        }
+        let blob = join_blob(&node.canonical, &self.hints(target, &node.references)?);
+        let entry = BlobEntry { kind: node.kind, id, len: blob.len() as u32 };
+        let frame = encode_frame(&blob, self.session.compression(), &mut self.coder.borrow_mut());
+        match target {
+            Target::Bundle { container, blobs, .. } => {
+                if container.body_len_max() + frame.len() + 64 > BUNDLE_MAX {
+                    self.overflowed.set(true);
+                    return Err(VaultError::Limit("the commit is larger than a bundle may be".into()));
+                }
+                blobs.extend(container.append(frame, vec![entry]).into_iter().map(|(blob, at)| (short(&blob.id), at)));
+            }
+            Target::Packs { open } => {
+                let (number, container) = open.as_mut().expect("it was made above");
+                shared.place(*number, &container.append(frame, vec![entry]));
+                // After appending, so that hints to "this object" are always right for the node that comes next.
+                if container.len() >= self.session.pack_target()
+                    && let Some((number, container)) = open.take()
+                {
+                    self.session.send_meta(number, container)?;
+                }
+            }
+        }
+        Ok(id)
+    }
+}
