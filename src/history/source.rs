@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::format::hints::{Holder, Location, ObjectRef, decode_hints};
+use crate::format::hints::{Holder, Location, ObjectRef, Place, decode_hints};
 use crate::format::wire::Malformed;
 use crate::id::{BlobId, BlobKind};
 
@@ -50,7 +50,7 @@ impl NodeBlob {
     /// The hinted places of the node's `count` references: all `None` if the hints are missing or malformed.
     pub fn places(&self, count: usize) -> Vec<Option<ResolvedPlace>> {
         let Ok(places) = decode_hints(&self.hints, count) else { return vec![None; count] };
-        let resolve = |place: crate::format::hints::Place| {
+        let resolve = |place: Place| {
             let object = match place.holder {
                 Holder::SameObject => self.origin?,
                 Holder::Object(object) => object,

@@ -1,10 +1,12 @@
+use std::sync::Arc;
+
 use super::store::{MemError, MemStore, Model, Split, build, contents, entry, key};
 use crate::format::key::TreeKey;
 use crate::format::node::{Child, NodeWriter};
 use crate::history::cursor::{Cursor, get};
 use crate::history::diff::diff;
 use crate::history::editor::{Edit, apply_edits};
-use crate::history::source::{NodeSource, Root, TreeError};
+use crate::history::source::{NodeBlob, NodeSource, ResolvedPlace, Root, TreeError};
 use crate::id::{BlobId, BlobKind};
 
 fn leaf(store: &MemStore, keys: &[&str]) -> Child {
@@ -106,12 +108,7 @@ struct Circle {
 impl NodeSource for Circle {
     type Error = MemError;
 
-    fn read(
-        &self,
-        kind: BlobKind,
-        _: &BlobId,
-        _: Option<&crate::history::source::ResolvedPlace>,
-    ) -> Result<std::sync::Arc<crate::history::source::NodeBlob>, MemError> {
+    fn read(&self, kind: BlobKind, _: &BlobId, _: Option<&ResolvedPlace>) -> Result<Arc<NodeBlob>, MemError> {
         self.inner.read(kind, &self.node, None)
     }
 }

@@ -1,9 +1,13 @@
 use proptest::prelude::*;
 
-use super::store::{MemStore, Model, Split, build, contents, entry, key, levels, pair};
+use super::store::{MemStore, Model, Split, blob_id, build, contents, entry, key, levels, pair};
+use crate::format::entry::Entry;
 use crate::format::key::{TreeKey, children_range, subtree_range};
+use crate::format::wire::Put;
 use crate::history::cursor::{Cursor, get};
 use crate::history::diff::diff;
+use crate::history::source::NodeSink;
+use crate::id::{BlobId, BlobKind};
 use crate::path::TreePath;
 
 pub(super) fn model() -> impl Strategy<Value = Model> {
@@ -26,6 +30,58 @@ pub(super) fn split() -> impl Strategy<Value = Split> {
     ]
 }
 
+/// The root by the letter of docs/format.md, section 9.3: level by level, with all items in memory.
+fn root_by_the_letter(store: &MemStore, model: &Model) -> BlobId {
+    let encode = |(key, entry): (&TreeKey, &Entry)| {
+        let mut value = Vec::new();
+        entry.encode(&mut value);
+        (key.as_bytes().to_vec(), value, 1, entry.size)
+    };
+    let mut items: Vec<(Vec<u8>, Vec<u8>, u64, u64)> = model.iter().map(encode).collect();
+    for level in 0.. {
+        let mut nodes: Vec<Vec<(Vec<u8>, u64, u64)>> = vec![Vec::new()]; // encoded items, entries, bytes
+        let (mut above, mut before) = (Vec::new(), Vec::new());
+        let last = items.len().saturating_sub(1);
+        for (n, (key, value, entries, bytes)) in items.iter().enumerate() {
+            let node = nodes.last_mut().unwrap();
+            let s: u128 = node.iter().map(|(item, ..)| item.len() as u128).sum();
+            let shared = (0..key.len()).take_while(|&i| !node.is_empty() && before.get(i) == key.get(i)).count();
+            let mut item = Vec::new();
+            item.put_varint(shared as u64);
+            item.put_bytes(&key[shared..]);
+            item.put(value);
+            let end = s + item.len() as u128;
+            node.push((item, *entries, *bytes));
+            let unlikely = u128::from(store.split_hash(level, key)) * 36_864u128.pow(4);
+            let ends = end >= 65_536 || unlikely < (end.pow(4) - s.pow(4)) * (1 << 32);
+            if n == last || (ends && (level == 0 || node.len() > 1)) {
+                above.push(key.clone());
+                nodes.push(Vec::new());
+            }
+            before.clone_from(key);
+        }
+        let nodes: Vec<_> = nodes.into_iter().take(above.len().max(1)).collect();
+        let written = nodes.iter().map(|node| {
+            let mut canonical = vec![level];
+            canonical.put_varint(node.len() as u64);
+            node.iter().for_each(|(item, ..)| canonical.put(item));
+            (blob_id(BlobKind::Node, &canonical), node.iter().map(|n| n.1).sum(), node.iter().map(|n| n.2).sum())
+        });
+        let written: Vec<(BlobId, u64, u64)> = written.collect();
+        if let [(root, ..)] = written[..] {
+            return root;
+        }
+        let inner = above.into_iter().zip(written).map(|(key, (id, entries, bytes))| {
+            let mut value = id.as_bytes().to_vec();
+            value.put_varint(entries);
+            value.put_varint(bytes);
+            (key, value, entries, bytes)
+        });
+        items = inner.collect();
+    }
+    unreachable!("levels end")
+}
+
 /// The order of a walk: a directory's names sorted, then the directories among them in the same order.
 fn walk(dir: &TreePath, paths: &[TreePath], out: &mut Vec<TreePath>) {
     let mut names: Vec<Vec<u8>> =
@@ -44,6 +100,7 @@ proptest! {
     fn a_tree_is_its_map(model in model(), split in split(), probe in path()) {
         let store = MemStore::new(split);
         let root = build(&store, &model);
+        prop_assert_eq!(root.id, root_by_the_letter(&store, &model));
         prop_assert_eq!(root.entries, model.len() as u64);
         prop_assert_eq!(root.bytes, model.values().map(|entry| entry.size).sum::<u64>());
         prop_assert_eq!(&contents(&store, &root), &model);
@@ -109,6 +166,15 @@ proptest! {
 }
 
 #[test]
+fn a_large_tree_is_cut_by_the_letter() {
+    let store = MemStore::new(Split::Keyed);
+    let model: Model = (0..12_000).map(|n| (key(&format!("dir {}/{n}", n % 50)), entry(n))).collect();
+    let root = build(&store, &model);
+    assert!(store.node(&root.id).len() > 20);
+    assert_eq!(root.id, root_by_the_letter(&store, &model));
+}
+
+#[test]
 fn an_empty_tree_is_one_empty_leaf() {
     let store = MemStore::new(Split::Keyed);
     let root = build(&store, &Model::new());
@@ -120,7 +186,7 @@ fn an_empty_tree_is_one_empty_leaf() {
 #[test]
 fn sums_stop_at_the_largest_number() {
     let store = MemStore::new(Split::OneIn(1));
-    let huge = |n: u64| crate::format::entry::Entry { size: u64::MAX - 3, ..entry(4 + 8 * n) };
+    let huge = |n: u64| Entry { size: u64::MAX - 3, ..entry(4 + 8 * n) };
     let model: Model = (0..9).map(|n| (key(&format!("{n}")), huge(n))).collect();
     let root = build(&store, &model);
     assert_eq!(root.bytes, u64::MAX);
