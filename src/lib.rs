@@ -18,8 +18,8 @@ pub mod history;
 
 pub mod vault;
 
-// pub mod transfer;
+pub mod transfer;
 
-// pub mod ops;
+pub mod ops;
 
 // pub mod cli;

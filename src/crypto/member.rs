@@ -7,7 +7,7 @@ use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use subtle::ConstantTimeEq;
-use x_wing::{Ciphertext, Decapsulate, Decapsulator, DecapsulationKey, EncapsulationKey, KeyExport};
+use x_wing::{Ciphertext, Decapsulate, DecapsulationKey, Decapsulator, EncapsulationKey, KeyExport};
 use zeroize::Zeroizing;
 
 use super::domain::Domain;
@@ -147,7 +147,13 @@ pub fn seal_slot(
 }
 
 /// Unwraps an epoch's secret; `None` if the slot is not this member's.
-pub fn open_slot(member: &MemberKeys, vault: &VaultId, epoch: u32, slot_id: u32, slot: &[u8; SLOT_LEN]) -> Option<Secret32> {
+pub fn open_slot(
+    member: &MemberKeys,
+    vault: &VaultId,
+    epoch: u32,
+    slot_id: u32,
+    slot: &[u8; SLOT_LEN],
+) -> Option<Secret32> {
     let ciphertext = Ciphertext::try_from(&slot[..CT]).expect("the slice has the ciphertext's length");
     let shared = member.kem.decapsulate(&ciphertext);
     let (cipher, check) = slot_keys(&shared, &ciphertext, &member.public().kem, vault, epoch, slot_id);
@@ -225,7 +231,8 @@ mod tests {
         // The eight points of small order, as y coordinates; those that decode at all must be called weak.
         let mut one = [0; 32];
         one[0] = 1;
-        let minus_one = std::array::from_fn(|i| [0xec, 0x7f][usize::from(i == 31)] | if (1..31).contains(&i) { 0xff } else { 0 });
+        let minus_one =
+            std::array::from_fn(|i| [0xec, 0x7f][usize::from(i == 31)] | if (1..31).contains(&i) { 0xff } else { 0 });
         for point in [[0; 32], one, minus_one] {
             assert!(verifying_key(&point).is_err());
             assert!(!verify(&point, Label::Commit, &VAULT, b"m", &[0; 64]));

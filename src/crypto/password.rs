@@ -147,7 +147,9 @@ impl PasswordEntry {
             .map_err(|_| KdfError::Failed)?;
         let mut hasher = Domain::Password.hasher();
         hasher.update(&*slow).update(vault.as_bytes()).update(&self.id);
-        [m_kib, t, p].iter().for_each(|n| drop(hasher.update(&n.to_le_bytes())));
+        for number in [m_kib, t, p] {
+            hasher.update(&number.to_le_bytes());
+        }
         let mut okm = Zeroizing::new([0; 64]);
         hasher.finalize_xof().fill(&mut *okm);
         let cipher = XChaCha20Poly1305::new_from_slice(&okm[..32]).expect("the key has 32 bytes");

@@ -122,7 +122,9 @@ pub fn seal(
     plaintext: &[&[u8]],
 ) -> io::Result<Sealed> {
     let mut digest = blake3::Hasher::new();
-    plaintext.iter().for_each(|part| drop(digest.update(part)));
+    for part in plaintext {
+        digest.update(part);
+    }
     let fresh = Secret32::random(entropy)?;
     let mut hedge = keys.hedge_key().keyed();
     hedge.update(fresh.expose()).update(writer.as_bytes()).update(digest.finalize().as_bytes());
@@ -155,7 +157,11 @@ pub fn seal(
             out.extend_from_slice(now);
             part = later;
         }
-        let tag = object.cipher.encrypt_inout_detached(&object.nonce(index, index == last), &header, out[start..].as_mut().into());
+        let tag = object.cipher.encrypt_inout_detached(
+            &object.nonce(index, index == last),
+            &header,
+            out[start..].as_mut().into(),
+        );
         out.extend_from_slice(&tag.expect("a segment is far below the cipher's limit"));
         id.update(&out[start..]);
     }
@@ -234,7 +240,13 @@ struct ObjectKey {
 }
 
 impl ObjectKey {
-    fn derive(secret: &Secret32, header: &[u8; 12], vault: &VaultId, context: &SealContext<'_>, salt: &[u8; 32]) -> Self {
+    fn derive(
+        secret: &Secret32,
+        header: &[u8; 12],
+        vault: &VaultId,
+        context: &SealContext<'_>,
+        salt: &[u8; 32],
+    ) -> Self {
         let (class, name) = (context.class.as_bytes(), context.name);
         let ctx = [header, &vault.as_bytes()[..], &lp(class), class, &lp(name), name].concat();
         let mut okm = Zeroizing::new([0; 80]);

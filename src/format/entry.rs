@@ -20,6 +20,13 @@ pub enum EntryKind {
     Symlink = 3,
 }
 
+impl EntryKind {
+    /// The kind with this number.
+    pub fn from_u8(byte: u8) -> Option<Self> {
+        [Self::File, Self::Dir, Self::Symlink].into_iter().find(|kind| *kind as u8 == byte)
+    }
+}
+
 /// Where the content of an entry is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Content {

@@ -32,6 +32,13 @@ pub enum IndexClass {
     Log = 3,
 }
 
+impl IndexClass {
+    /// The class with this number.
+    pub fn from_u8(byte: u8) -> Option<Self> {
+        [Self::Data, Self::Meta, Self::Log].into_iter().find(|class| *class as u8 == byte)
+    }
+}
+
 impl PackEntry {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.put(self.object.id.as_bytes());
@@ -45,12 +52,7 @@ impl PackEntry {
         let mut reader = Reader::new(bytes, "pack table of an index segment");
         let id = ObjectId::new(reader.array()?);
         let object = ObjectRef { id, size: reader.u64()?, epoch: reader.u32()?, salt: reader.array()? };
-        let class = match reader.u8()? {
-            1 => IndexClass::Data,
-            2 => IndexClass::Meta,
-            3 => IndexClass::Log,
-            _ => return Err(reader.bad()),
-        };
+        let class = IndexClass::from_u8(reader.u8()?).ok_or_else(|| reader.bad())?;
         Ok(Self { object, class })
     }
 }

@@ -1,9 +1,19 @@
 //! The verbs: options in, report out. Nothing here prints, prompts or reads the environment; what a verb needs from a
 //! person comes through the traits of [`Ctx`].
 
-use std::io::{self, Read, Write};
+mod cat;
+mod check;
+mod error;
+mod init;
+mod inspect;
+mod list;
+mod open;
+mod rcat;
+mod sync;
+mod verify;
+
+use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -14,6 +24,15 @@ use crate::path::TreePath;
 use crate::world::{Timestamp, World};
 
 pub use crate::world::Cancel;
+pub use cat::cat;
+pub use check::check;
+pub use error::OpsError;
+pub use init::{init, vault_exists};
+pub use inspect::{log, status};
+pub use list::list;
+pub use rcat::rcat;
+pub use sync::sync;
+pub use verify::verify;
 
 /// Where secrets and consent come from: a terminal, the environment, a test.
 pub trait Person: Send + Sync {
@@ -298,103 +317,4 @@ pub struct StatusReport {
     pub unfinished: (u64, u64),
     /// Warnings.
     pub warnings: Vec<String>,
-}
-
-/// Why a verb failed: a class for the exit code, one line for each level of what happened.
-#[derive(Debug)]
-pub struct OpsError {
-    /// The class.
-    pub class: Class,
-    /// What was being done and what is wrong; the first is the headline, the rest are causes.
-    pub chain: Vec<String>,
-    /// What to do next, if that is known here.
-    pub hint: Option<String>,
-}
-
-/// A vault is made at the remote.
-///
-/// # Errors
-/// There is one already, or the remote can't be written.
-pub fn init(_ctx: &Ctx<'_>, _options: &InitOptions) -> Result<InitReport, OpsError> {
-    unimplemented!()
-}
-
-/// Makes the destination contain (`copy`) or equal (`sync`) the source.
-///
-/// # Errors
-/// What stopped the run. Entries that failed one by one are counted in the report instead.
-pub fn sync(_ctx: &Ctx<'_>, _options: &SyncOptions) -> Result<SyncReport, OpsError> {
-    unimplemented!()
-}
-
-/// Lists, calling `row` for each entry in tree order.
-///
-/// # Errors
-/// The place is not there, or the vault can't be read.
-pub fn list(_ctx: &Ctx<'_>, _options: &ListOptions, _row: &mut dyn FnMut(&Listed) -> io::Result<()>) -> Result<(), OpsError> {
-    unimplemented!()
-}
-
-/// Writes files to `out`, one after another. Directories mean all files below them.
-///
-/// # Errors
-/// A file is missing or does not verify; what was written until then did verify.
-pub fn cat(_ctx: &Ctx<'_>, _places: &[Place], _range: CatRange, _out: &mut dyn Write) -> Result<(), OpsError> {
-    unimplemented!()
-}
-
-/// Stores a stream of unknown length as one file.
-///
-/// # Errors
-/// What stopped it; nothing is committed then.
-pub fn rcat(_ctx: &Ctx<'_>, _place: &Place, _input: &mut (dyn Read + Send)) -> Result<SyncReport, OpsError> {
-    unimplemented!()
-}
-
-/// Compares source and destination by content, calling `row` for each file.
-///
-/// # Errors
-/// What stopped it.
-pub fn check(
-    _ctx: &Ctx<'_>,
-    _source: &Place,
-    _dest: &Place,
-    _one_way: bool,
-    _filter: &Filter,
-    _row: &mut dyn FnMut(Difference, &TreePath, &str) -> io::Result<()>,
-) -> Result<CheckReport, OpsError> {
-    unimplemented!()
-}
-
-/// Verifies that everything the head refers to is there, and with `read_data` that it is what it should be.
-///
-/// # Errors
-/// What stopped it; what it found is in the report.
-pub fn verify(_ctx: &Ctx<'_>, _remote: &RemoteProfile, _read_data: bool) -> Result<VerifyReport, OpsError> {
-    unimplemented!()
-}
-
-/// The newest commits first, at most `limit`.
-///
-/// # Errors
-/// The vault can't be read.
-pub fn log(_ctx: &Ctx<'_>, _remote: &RemoteProfile, _limit: usize) -> Result<Vec<LogEntry>, OpsError> {
-    unimplemented!()
-}
-
-/// What is known of a vault and of this installation's part in it.
-///
-/// # Errors
-/// The vault can't be read.
-pub fn status(_ctx: &Ctx<'_>, _remote: &RemoteProfile) -> Result<StatusReport, OpsError> {
-    unimplemented!()
-}
-
-/// Whether a vault is at the remote. Used to create the built-in one after asking.
-///
-/// # Errors
-/// The remote can't be read.
-pub fn vault_exists(_remote: &RemoteProfile) -> Result<bool, OpsError> {
-    let _unused: Duration = Duration::ZERO;
-    unimplemented!()
 }

@@ -2,11 +2,9 @@
 //! without following links, whatever the paths say and whoever else changes the tree meanwhile.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -230,11 +228,6 @@ fn times(mtime: Timestamp) -> Timestamps {
 
 fn mode_bits(mode: u16) -> Mode {
     Mode::from_raw_mode(mode.into())
-}
-
-/// Bytes as a path of the system.
-pub(super) fn os_path(bytes: &[u8]) -> &Path {
-    Path::new(OsStr::from_bytes(bytes))
 }
 
 const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::class::Class;
 use crate::format::entry::{Content, Entry, EntryKind};
-use crate::format::hints::Place;
+use crate::history::source::ResolvedPlace;
 use crate::path::TreePath;
 use crate::vault::VaultError;
 
@@ -16,7 +16,7 @@ pub struct Item {
     /// What is known of it. Files of a local side have no content here.
     pub entry: Entry,
     /// Where the content's first blob was last seen, for files of a vault.
-    pub place: Option<Place>,
+    pub place: Option<ResolvedPlace>,
 }
 
 impl Item {

@@ -1,1 +1,45 @@
-//! transfer
+//! The engine: two sides, a plan, and what carries it out. Start reading at [`plan`].
+//!
+//! Memory is bounded by budgets, windows and spools, never by the number or size of files. Local reads and CPU work run on
+//! threads of their own.
+
+mod apply;
+mod budget;
+mod dest;
+mod download;
+mod edit;
+mod item;
+mod outcome;
+mod plan;
+mod spool;
+mod stream;
+mod upload;
+mod vault_side;
+mod walk;
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+pub use apply::commit_edits;
+pub use download::{Download, Downloaded};
+pub use item::{Item, SideError, TransferError};
+pub use plan::{Plan, PlanOptions, Step, Totals, path_mark};
+pub use stream::StreamUpload;
+pub use upload::{Upload, Uploaded};
+pub use vault_side::{VaultSide, base_root, lookup};
+pub use walk::{Walk, stat_item};
+
+use crate::path::TreePath;
+
+/// A path of a vault below a directory of this machine.
+pub fn local_path(root: &Path, path: &TreePath) -> PathBuf {
+    root.join(std::ffi::OsStr::from_bytes(path.as_bytes()))
+}
+
+/// The system's words for an error, without the number.
+pub fn os_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}

@@ -50,7 +50,10 @@ impl Outcomes {
     pub(super) fn put(&self, number: u64, edits: Edits) {
         let mut inner = self.inner.lock().expect("spooling does not panic");
         inner.waiting.insert(number, edits);
-        while let Some(edits) = { let next = inner.next; inner.waiting.remove(&next) } {
+        while let Some(edits) = {
+            let next = inner.next;
+            inner.waiting.remove(&next)
+        } {
             inner.next += 1;
             if let Err(error) = append(&mut inner.spool, edits) {
                 inner.error.get_or_insert(error);

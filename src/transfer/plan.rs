@@ -8,10 +8,11 @@ use super::item::{Item, SideError, TransferError, kind_name};
 use super::spool::{Spool, SpoolWriter};
 use crate::event::{Event, Observer};
 use crate::format::entry::{Content, Entry, EntryKind};
-use crate::format::hints::{decode_hints_from, encode_hints};
+use crate::format::hints::{Holder, Place, decode_hints_from, encode_hints};
 use crate::format::key::TreeKey;
 use crate::format::limits::ATTRIBUTES_MAX;
 use crate::format::wire::{Malformed, Put, Reader};
+use crate::history::source::ResolvedPlace;
 use crate::id::BlobId;
 use crate::path::{PATH_MAX, TreePath};
 
@@ -63,6 +64,8 @@ pub struct PlanOptions<'a> {
     pub always: bool,
     /// Paths (by [`path_mark`]) whose size and time prove nothing: they were fresh when last read.
     pub suspects: &'a HashSet<u64>,
+    /// Where in the vault the paths of this plan are: marks are of whole paths.
+    pub prefix: &'a TreePath,
     /// Who hears of what is skipped.
     pub observer: &'a dyn Observer,
 }
@@ -122,9 +125,10 @@ impl Plan {
 }
 
 /// A short mark of a path, for sets of suspects: a clash only means reading a file once more.
-pub fn path_mark(path: &TreePath) -> u64 {
+pub fn path_mark(prefix: &TreePath, path: &TreePath) -> u64 {
     // FNV-1a: no secret is at stake and it must be the same in the next run.
-    path.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
+    let parts = prefix.components().chain(path.components()).flat_map(|name| name.iter().chain(b"/"));
+    parts.fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
 }
 
 struct Maker<'a> {
@@ -159,7 +163,7 @@ impl Maker<'_> {
             return Err(TransferError::InTheWay { path: item.path, is, needed });
         }
         let doubt = kind == EntryKind::File
-            && (self.options.always || self.options.suspects.contains(&path_mark(&item.path)));
+            && (self.options.always || self.options.suspects.contains(&path_mark(self.options.prefix, &item.path)));
         if doubt || !item.same_content(old) {
             self.put(item, Some(old_kind))
         } else if item.same_meta(old) {
@@ -168,7 +172,11 @@ impl Maker<'_> {
             self.totals.updates += 1;
             if kind == EntryKind::File && item.entry.content == Content::None {
                 // The source is local: what the destination has as content stays.
-                let entry = Entry { content: old.entry.content.clone(), attributes: old.entry.attributes.clone(), ..item.entry };
+                let entry = Entry {
+                    content: old.entry.content.clone(),
+                    attributes: old.entry.attributes.clone(),
+                    ..item.entry
+                };
                 return self.push(&Step::Meta(Item { entry, place: old.place, ..item }));
             }
             self.push(&Step::Meta(item))
@@ -239,7 +247,8 @@ fn encode(step: &Step) -> Vec<u8> {
 fn encode_item(item: &Item, out: &mut Vec<u8>) {
     out.put_bytes(item.path.as_bytes());
     encode_entry(&item.entry, out);
-    out.extend_from_slice(&encode_hints(&[item.place]));
+    let place = item.place.map(|p| Place { holder: Holder::Object(p.object), location: p.location });
+    out.extend_from_slice(&encode_hints(&[place]));
 }
 
 /// Entries in spools: unlike stored ones, files may lack their content.
@@ -295,7 +304,10 @@ fn decode(record: &[u8]) -> Result<Step, Malformed> {
         return Ok(Step::Delete { path, kind });
     }
     let entry = decode_entry(&mut reader)?;
-    let place = decode_hints_from(&mut reader, 1)?[0];
+    let place = decode_hints_from(&mut reader, 1)?[0].and_then(|place| match place.holder {
+        Holder::Object(object) => Some(ResolvedPlace { object, location: place.location }),
+        Holder::SameObject => None,
+    });
     let item = Item { path, entry, place };
     Ok(match tag {
         META => Step::Meta(item),

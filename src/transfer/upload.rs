@@ -4,6 +4,7 @@
 //! one worker a core. Every byte in flight is covered by a permit. A file that fails is reported and left out; only the
 //! vault's failures end the run.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
@@ -20,6 +21,7 @@ use super::item::{Item, TransferError};
 use super::outcome::{Edits, Outcomes, Pieces};
 use super::plan::{Plan, Step, path_mark};
 use super::spool::Spool;
+use super::stream::edits_of;
 use super::walk::mtime_of;
 use crate::chunk::{Piece, Splitter};
 use crate::event::{Action, Event, Observer};
@@ -49,6 +51,8 @@ pub struct Upload<'a> {
     pub threads: (usize, usize),
     /// When the walk began: files modified since less than two seconds before it are suspects.
     pub scan_start: Timestamp,
+    /// Suspects of earlier runs.
+    pub suspects: &'a HashSet<u64>,
 }
 
 /// What came of it.
@@ -63,6 +67,8 @@ pub struct Uploaded {
     pub failed: u64,
     /// Marks of files whose size and time prove nothing yet.
     pub suspects: Vec<u64>,
+    /// Earlier suspects that were read again.
+    pub settled: Vec<u64>,
 }
 
 struct Job {
@@ -101,6 +107,7 @@ struct Shared<'a> {
     bytes: AtomicU64,
     failed: AtomicU64,
     suspects: Mutex<Vec<u64>>,
+    settled: Mutex<Vec<u64>>,
 }
 
 impl Upload<'_> {
@@ -118,6 +125,7 @@ impl Upload<'_> {
             bytes: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             suspects: Mutex::default(),
+            settled: Mutex::default(),
         };
         std::thread::scope(|scope| {
             let (files, file_queue) = bounded::<Job>(64);
@@ -138,13 +146,15 @@ impl Upload<'_> {
         if let Some(error) = shared.failure.into_inner().expect("setting does not panic") {
             return Err(error);
         }
-        let edits = shared.outcomes.finish().map_err(TransferError::local("cannot write the edits to a temporary file"))?;
+        let edits =
+            shared.outcomes.finish().map_err(TransferError::local("cannot write the edits to a temporary file"))?;
         Ok(Uploaded {
             edits,
             files: shared.files.into_inner(),
             bytes: shared.bytes.into_inner(),
             failed: shared.failed.into_inner(),
             suspects: shared.suspects.into_inner().expect("pushing does not panic"),
+            settled: shared.settled.into_inner().expect("pushing does not panic"),
         })
     }
 
@@ -264,23 +274,10 @@ impl Shared<'_> {
 
     /// Delivers a file once its end is known and all its pieces are in.
     fn complete(&self, work: &FileWork, state: &mut WorkState) -> Result<(), TransferError> {
-        let Some((_, mut entry)) = state.end.take_if(|(total, _)| *total == state.pieces.done()) else { return Ok(()) };
+        let Some((_, entry)) = state.end.take_if(|(total, _)| *total == state.pieces.done()) else { return Ok(()) };
         let pieces = std::mem::replace(&mut state.pieces, Pieces::new());
-        let (path, size) = (self.upload.full(&work.path), entry.size);
-        let edits = match (&pieces.head[..], pieces.spool) {
-            ([], _) => Edits { first: vec![edit::encode(&Edit::Put(path, entry))], ..Edits::default() },
-            ([ListItem::Data { id, .. }], None) => {
-                entry.content = Content::Chunk(*id);
-                Edits { first: vec![edit::encode(&Edit::Put(path, entry))], ..Edits::default() }
-            }
-            (head, spool) => {
-                let mut first = vec![edit::encode(&Edit::PutList(path, entry))];
-                first.extend(head.chunks(1024).map(edit::encode_items));
-                let more = spool.map(super::spool::SpoolWriter::finish).transpose();
-                let more = more.map_err(TransferError::local("cannot write to a temporary file"))?;
-                Edits { first, more, last: Some(edit::encode(&Edit::End)) }
-            }
-        };
+        let size = entry.size;
+        let edits = edits_of(self.upload.full(&work.path), entry, pieces)?;
         self.outcomes.put(work.number, edits);
         self.files.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(size, Ordering::Relaxed);
@@ -324,7 +321,8 @@ impl Attempt<'_, '_> {
             state: Mutex::new(WorkState { pieces: Pieces::new(), end: None }),
         });
         let mut content = Content::None;
-        let (mut size, mut pieces) = (0, 0);
+        let mut pieces = 0;
+        let size;
         if before.st_size as u64 <= INLINE_MAX as u64 {
             let mut bytes = Vec::new();
             file.by_ref().take(INLINE_MAX as u64 + 1).read_to_end(&mut bytes)?;
@@ -354,8 +352,13 @@ impl Attempt<'_, '_> {
         if size > 0 && size <= INLINE_MAX as u64 && content == Content::None {
             return Ok(false);
         }
-        if mtime.secs >= self.shared.upload.scan_start.secs - RACY_SECONDS {
-            let mark = path_mark(&self.job.item.path);
+        let upload = self.shared.upload;
+        let mark = path_mark(&upload.prefix, &self.job.item.path);
+        if upload.suspects.contains(&mark) {
+            self.shared.settled.lock().expect("pushing does not panic").push(mark);
+        }
+        // Times far in the future prove as much as old ones: the next change will not have them.
+        if (-RACY_SECONDS..=FUTURE_SECONDS).contains(&(mtime.secs - upload.scan_start.secs)) {
             self.shared.suspects.lock().expect("pushing does not panic").push(mark);
         }
         let mode = Some((before.st_mode & 0o7777) as u16);
@@ -410,7 +413,8 @@ impl Source<'_> {
         }
         let room = splitter.spare();
         let len = room.len().min(READ_AT_ONCE);
-        let len = if self.sparse && self.data_end > self.at { len.min((self.data_end - self.at) as usize) } else { len };
+        let len =
+            if self.sparse && self.data_end > self.at { len.min((self.data_end - self.at) as usize) } else { len };
         let got = self.file.read(&mut room[..len])?;
         splitter.advance(got);
         self.at += got as u64;
@@ -462,3 +466,5 @@ const READ_AT_ONCE: usize = 1 << 20;
 const READ_ATTEMPTS: usize = 3;
 /// Coarse clocks and file systems: a file this fresh may change again without showing it.
 const RACY_SECONDS: i64 = 2;
+/// A run longer than this is no reason to read everything again.
+const FUTURE_SECONDS: i64 = 7 * 86_400;

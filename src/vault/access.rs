@@ -18,7 +18,7 @@ use crate::format::access::{AccessObject, Body, Chain, Keyring, Member, MemberKi
 use crate::format::genesis::{BadGenesis, Genesis};
 use crate::format::limits::LOG_OBJECT_MAX;
 use crate::format::name::ObjectName;
-use crate::id::{AccessId, VaultId};
+use crate::id::{AccessId, MemberId, VaultId};
 
 /// A verified access version, opened by one of its members.
 pub struct Access {
@@ -62,7 +62,8 @@ pub(super) fn unlock(
     let (name, size) = newest(io, state, listing)?;
     let bytes = fetch(io, cache, &name, size)?;
     let object = AccessObject::split(&bytes).map_err(|_| VaultError::damaged(name, "it is no access version"))?;
-    let public = Public::decode(object.public).map_err(|_| VaultError::damaged(name, "its public part is malformed"))?;
+    let public =
+        Public::decode(object.public).map_err(|_| VaultError::damaged(name, "its public part is malformed"))?;
     let found = crypto::vault_id(&public.genesis);
     if found != *vault {
         let location = io.describe();
@@ -150,7 +151,8 @@ fn password_entries(state: &State, public: &Public) -> Result<Vec<PasswordEntry>
     let strongest = state.meta("kdf_m")?.and_then(|bytes| Some(u32::from_le_bytes(bytes.try_into().ok()?)));
     let mut entries = Vec::new();
     for bytes in &public.passwords {
-        let entry = PasswordEntry::decode(bytes).ok_or_else(|| VaultError::damaged("access version", "a password entry is malformed"))?;
+        let entry = PasswordEntry::decode(bytes)
+            .ok_or_else(|| VaultError::damaged("access version", "a password entry is malformed"))?;
         entry.params.check().map_err(|error| match error {
             KdfError::TooCostly => VaultError::Limit(error.to_string()),
             _ => VaultError::Version(error.to_string()),
@@ -170,7 +172,10 @@ fn remember(state: &State, access: &Access, public: &Public) -> Result<(), Vault
     let known = state.meta("access_n")?;
     if known.as_deref() == Some(&access.n.to_le_bytes()[..]) {
         if state.meta("access_id")?.is_some_and(|id| id != access.id.as_bytes()) {
-            return Err(VaultError::Equivocation(format!("access version {} is another one than seen before", access.n)));
+            return Err(VaultError::Equivocation(format!(
+                "access version {} is another one than seen before",
+                access.n
+            )));
         }
         return Ok(());
     }
@@ -211,13 +216,18 @@ impl Unlocked<'_> {
         let (id, body) = versions.last().ok_or_else(|| bad("its chain is empty"))?;
         let named = matches!(self.name, ObjectName::Access { n: named, .. } if named == n);
         if !named || body.n != n || body.epoch != epoch || body.public_hash != crypto::hash(self.object.public) {
-            return Err(VaultError::Untrusted(format!("`{}`: its public part is not the one that was signed", self.name)));
+            return Err(VaultError::Untrusted(format!(
+                "`{}`: its public part is not the one that was signed",
+                self.name
+            )));
         }
         if body.keyring_hash != keyring_hash(&chain.keyring, epoch) {
             return Err(VaultError::Untrusted(format!("`{}`: its keyring is not the one that was signed", self.name)));
         }
         if let Some(feature) = body.features.iter().find(|feature| !FEATURES.contains(&feature.as_str())) {
-            return Err(VaultError::Version(format!("this vault needs a newer cryptsync: it uses the feature `{feature}`")));
+            return Err(VaultError::Version(format!(
+                "this vault needs a newer cryptsync: it uses the feature `{feature}`"
+            )));
         }
         let me = MemberPublic::id(&member.public());
         let me = body.members.iter().find(|m| public_of(m).id() == me).cloned();
@@ -247,7 +257,9 @@ impl Unlocked<'_> {
             if !follows {
                 return Err(untrusted("it does not follow from the one before"));
             }
-            let key = self.signer_key(&body, previous.map(|(_, before)| before)).ok_or_else(|| untrusted("its signer may not change access"))?;
+            let key = self
+                .signer_key(&body, previous.map(|(_, before)| before))
+                .ok_or_else(|| untrusted("its signer may not change access"))?;
             if !crypto::verify(&key, Label::Access, self.vault, &signed.body, &signed.signature) {
                 return Err(untrusted("its signature is wrong"));
             }
@@ -277,6 +289,11 @@ pub(super) fn public_of(member: &Member) -> MemberPublic {
 /// What a body says of the keyring that comes with it.
 pub(super) fn keyring_hash(keyring: &Keyring, epoch: u32) -> [u8; 32] {
     crypto::hash(&keyring.encode_for(epoch))
+}
+
+/// The id of a member.
+pub fn member_id(member: &Member) -> MemberId {
+    public_of(member).id()
 }
 
 /// What a kind of member is called.

@@ -26,7 +26,12 @@ impl Vault {
     ///
     /// # Errors
     /// None of its places gives it; the error is that of the most telling failure.
-    pub fn blob(&self, kind: BlobKind, id: &BlobId, place: Option<&ResolvedPlace>) -> Result<(Vec<u8>, ObjectRef), VaultError> {
+    pub fn blob(
+        &self,
+        kind: BlobKind,
+        id: &BlobId,
+        place: Option<&ResolvedPlace>,
+    ) -> Result<(Vec<u8>, ObjectRef), VaultError> {
         let mut failure = None;
         if let Some(place) = place {
             match self.try_place(kind, id, &place.object, &place.location, &mut failure)? {

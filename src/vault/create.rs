@@ -88,13 +88,21 @@ impl NewVault<'_> {
         io.barrier()?;
         let there = geneses(io)?;
         if there.len() > 1 {
-            return Err(VaultError::Exists { location: format!("{} (somebody else made one at the same moment)", io.describe()) });
+            return Err(VaultError::Exists {
+                location: format!("{} (somebody else made one at the same moment)", io.describe()),
+            });
         }
         Pins::load(self.state_dir).add(&io.describe(), &vault)?;
         Ok(Created { vault, words })
     }
 
-    fn first_access(&self, genesis: &[u8], vault: &VaultId, root: &MemberKeys, seeds: &Seeds) -> Result<Vec<u8>, VaultError> {
+    fn first_access(
+        &self,
+        genesis: &[u8],
+        vault: &VaultId,
+        root: &MemberKeys,
+        seeds: &Seeds,
+    ) -> Result<Vec<u8>, VaultError> {
         let (s0, epoch_secret) = (self.secret()?, self.secret()?);
         let entropy = &*self.world.entropy;
         let entry = PasswordEntry::seal(vault, self.password, &seeds.password, self.kdf, entropy)
@@ -107,7 +115,9 @@ impl NewVault<'_> {
         let mut slots = Vec::new();
         for slot_id in 0..SLOTS {
             slots.push(match members.get(slot_id as usize) {
-                Some((.., public, _)) => crypto::seal_slot(public, vault, EPOCH, slot_id, &epoch_secret, entropy).map_err(no_entropy())?,
+                Some((.., public, _)) => {
+                    crypto::seal_slot(public, vault, EPOCH, slot_id, &epoch_secret, entropy).map_err(no_entropy())?
+                }
                 None => {
                     let mut dummy = [0; crypto::SLOT_LEN];
                     entropy.fill(&mut dummy).map_err(no_entropy())?;
@@ -115,7 +125,8 @@ impl NewVault<'_> {
                 }
             });
         }
-        let public = Public { genesis: genesis.to_vec(), n: 1, epoch: EPOCH, passwords: vec![entry.encode()], slots }.encode()?;
+        let public = Public { genesis: genesis.to_vec(), n: 1, epoch: EPOCH, passwords: vec![entry.encode()], slots }
+            .encode()?;
         let keyring = Keyring { s0: Zeroizing::new(*s0.expose()), epochs: Vec::new() };
         let body = Body {
             n: 1,
@@ -125,7 +136,10 @@ impl NewVault<'_> {
             parents: Vec::new(),
             time: self.world.clock.now(),
             features: Vec::new(),
-            members: members.into_iter().map(|(kind, label, public, entry_id)| admin(kind, label, public, entry_id)).collect(),
+            members: members
+                .into_iter()
+                .map(|(kind, label, public, entry_id)| admin(kind, label, public, entry_id))
+                .collect(),
             frontier: Vec::new(),
             note: "init".into(),
             signer: root.public().id(),
@@ -139,7 +153,8 @@ impl NewVault<'_> {
         keys.add_epoch(EPOCH, &epoch_secret);
         let logical = access_logical_name(1);
         let context = SealContext { class: SealClass::Access, name: logical.as_bytes() };
-        let sealed = crypto::seal(&keys, EPOCH, &context, &WriterId::new([0; 16]), entropy, &[&padded]).map_err(no_entropy())?;
+        let sealed =
+            crypto::seal(&keys, EPOCH, &context, &WriterId::new([0; 16]), entropy, &[&padded]).map_err(no_entropy())?;
         Ok(AccessObject { public: &public, sealed: &sealed.bytes }.join())
     }
 

@@ -147,7 +147,8 @@ impl VaultError {
 
     /// Whether an object asked for is simply not there.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Remote(error) if error.kind() == ErrorKind::NotFound) || matches!(self, Self::Missing { .. })
+        matches!(self, Self::Remote(error) if error.kind() == ErrorKind::NotFound)
+            || matches!(self, Self::Missing { .. })
     }
 }
 
@@ -179,7 +180,9 @@ pub fn class_of_io(error: &std::io::Error) -> Class {
 
 fn remote_hint(error: &RemoteError) -> Option<String> {
     Some(match error.kind() {
-        ErrorKind::NoSpace => "free some space at the remote and run the command again: what was sent is not sent again".into(),
+        ErrorKind::NoSpace => {
+            "free some space at the remote and run the command again: what was sent is not sent again".into()
+        }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnly => "check the permissions of the remote".into(),
         _ if error.is_transient() => "run the command again: what was sent is not sent again".into(),
         _ => return None,

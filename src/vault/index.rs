@@ -14,7 +14,7 @@ use super::objects::Objects;
 use super::state::State;
 use crate::crypto::{Class as SealClass, ObjectHasher, geometry};
 use crate::format::hints::{Location, ObjectRef};
-use crate::format::index::{IndexClass, Preload, SegmentReader};
+use crate::format::index::{IndexClass, PackEntry, Preload, SegmentReader};
 use crate::format::limits::PACK_OBJECT_MAX;
 use crate::format::pack::Directory;
 use crate::id::{BlobId, ObjectId};
@@ -76,18 +76,29 @@ impl Index {
         Ok(found)
     }
 
-    /// Every object that the index names.
+    /// Every object that the index names, once.
+    ///
+    /// # Errors
+    /// A segment can't be read.
+    pub fn packs(&self) -> Result<Vec<PackEntry>, VaultError> {
+        let bundles = self.bundles.iter().map(|object| PackEntry { object: *object, class: IndexClass::Log });
+        let mut packs: Vec<PackEntry> = bundles.collect();
+        for segment in &self.segments {
+            for pack in segment.packs() {
+                packs.push(pack?);
+            }
+        }
+        packs.sort_unstable_by_key(|pack| pack.object.id);
+        packs.dedup_by_key(|pack| pack.object.id);
+        Ok(packs)
+    }
+
+    /// The ids of those objects.
     ///
     /// # Errors
     /// A segment can't be read.
     pub fn objects(&self) -> Result<HashSet<ObjectId>, VaultError> {
-        let mut objects: HashSet<ObjectId> = self.bundles.iter().map(|object| object.id).collect();
-        for segment in &self.segments {
-            for pack in segment.packs() {
-                objects.insert(pack?.object.id);
-            }
-        }
-        Ok(objects)
+        Ok(self.packs()?.iter().map(|pack| pack.object.id).collect())
     }
 }
 

@@ -33,7 +33,9 @@ impl Listing {
         let mut listing = Self::default();
         io.list(LOG_PREFIX, &mut |listed| {
             match listed.path.as_str().parse::<ObjectName>() {
-                Ok(name @ ObjectName::Access { n, .. }) => listing.access.entry(n).or_default().push((name, listed.size)),
+                Ok(name @ ObjectName::Access { n, .. }) => {
+                    listing.access.entry(n).or_default().push((name, listed.size))
+                }
                 Ok(name @ ObjectName::Record { .. }) => drop(listing.records.insert(name, listed.size)),
                 _ => listing.foreign.push(listed.path.as_str().to_owned()),
             }
@@ -79,16 +81,22 @@ impl View {
         let mut view = Self { foreign: listing.foreign.clone(), ..Self::default() };
         let mut known = HashSet::new();
         for seen in state.records()? {
-            let name: ObjectName = format!("{LOG_PREFIX}{}", seen.name)
-                .parse()
-                .map_err(|_| VaultError::damaged(&seen.name, "the local state is damaged; delete it to start afresh"))?;
+            let name: ObjectName = format!("{LOG_PREFIX}{}", seen.name).parse().map_err(|_| {
+                VaultError::damaged(&seen.name, "the local state is damaged; delete it to start afresh")
+            })?;
             if !listing.records.contains_key(&name) && objects.io.size(&name.to_string())?.is_none() {
                 return Err(rollback(&objects.io, &seen));
             }
             objects.know_log(name, seen.object.size);
             known.insert(name);
             let record = Record::decode(&seen.record)?;
-            view.add(Commit { id: seen.id, writer: seen.writer, record, object: seen.object, directory: seen.directory })?;
+            view.add(Commit {
+                id: seen.id,
+                writer: seen.writer,
+                record,
+                object: seen.object,
+                directory: seen.directory,
+            })?;
         }
         let mut news = Vec::new();
         for (name, size) in listing.records.iter().filter(|(name, _)| !known.contains(*name)) {
@@ -116,7 +124,11 @@ impl View {
         if let Some(twin) = twin {
             return Err(VaultError::Equivocation(format!(
                 "writer {} ({}) has two different commits number {}: {} and {}; a copied state directory or a restored machine does this, and so does somebody who holds its key",
-                commit.writer.short(), commit.record.writer_label, commit.record.seq, twin.id.short(), commit.id.short()
+                commit.writer.short(),
+                commit.record.writer_label,
+                commit.record.seq,
+                twin.id.short(),
+                commit.id.short()
             )));
         }
         self.commits.insert(commit.id, commit);
@@ -185,7 +197,7 @@ impl View {
     }
 
     /// The index segments in force.
-    pub(super) fn segments(&self) -> Vec<ObjectRef> {
+    pub fn segment_refs(&self) -> Vec<ObjectRef> {
         let gone: HashSet<ObjectId> =
             self.commits.values().flat_map(|c| c.record.segments_superseded.iter().copied()).collect();
         let added = self.commits.values().flat_map(|c| c.record.segments_added.iter().copied());
@@ -283,7 +295,9 @@ impl Verifier<'_> {
         let mut lamport = 0;
         for parent in parents(record) {
             let Some(parent) = self.view.commit(&parent) else {
-                return Err(VaultError::Missing { what: format!("commit {}, which `{name}` follows,", parent.short()) });
+                return Err(VaultError::Missing {
+                    what: format!("commit {}, which `{name}` follows,", parent.short()),
+                });
             };
             lamport = lamport.max(parent.record.lamport);
             if parent.record.access_n > record.access_n {

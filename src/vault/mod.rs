@@ -4,6 +4,7 @@
 //! of the async runtime. Never prints, never looks at the environment.
 
 mod access;
+mod audit;
 mod cache;
 mod container;
 mod content;
@@ -21,7 +22,8 @@ mod slots;
 mod state;
 mod tree;
 
-pub use access::{Access, KDF_DEFAULT, kind_name, role_name};
+pub use access::{Access, KDF_DEFAULT, kind_name, member_id, role_name};
+pub use audit::verify_pack;
 pub use content::Part;
 pub use create::{Created, NewVault};
 pub use error::{VaultError, class_of_io};

@@ -194,7 +194,8 @@ impl Objects {
         let indexes = span.start / window..span.end.div_ceil(window);
         let slots: Vec<_> = indexes.clone().map(|i| self.windows.slot(&(object.id, i))).collect();
         // Locked in ascending order by everybody, so that nobody waits in a circle.
-        let mut guards: Vec<_> = slots.iter().map(|s| s.lock().expect("held over requests, which return errors")).collect();
+        let mut guards: Vec<_> =
+            slots.iter().map(|s| s.lock().expect("held over requests, which return errors")).collect();
         for (guard, index) in guards.iter_mut().zip(indexes.clone()) {
             if guard.is_none() && on_disk {
                 **guard = self.cache.window(&object.id, index).map(Bytes::from);
@@ -224,7 +225,8 @@ impl Objects {
             }
             at += run;
         }
-        let parts: Vec<Bytes> = guards.iter().map(|guard| guard.clone().expect("every window was filled above")).collect();
+        let parts: Vec<Bytes> =
+            guards.iter().map(|guard| Option::clone(guard).expect("every window was filled above")).collect();
         drop(guards);
         for (part, index) in parts.iter().zip(indexes.clone()) {
             self.windows.filled(&(object.id, index), part.len());
@@ -232,10 +234,17 @@ impl Objects {
         let skip = (span.start - indexes.start * window) as usize;
         let len = (span.end - span.start) as usize;
         if let [only] = &parts[..] {
-            return only.get(skip..skip + len).map(|_| only.slice(skip..skip + len)).ok_or_else(|| short(&object_name(class, object.id)));
+            return only
+                .get(skip..skip + len)
+                .map(|_| only.slice(skip..skip + len))
+                .ok_or_else(|| short(&object_name(class, object.id)));
         }
         let joined = Bytes::from(parts.concat());
-        if joined.len() < skip + len { Err(short(&object_name(class, object.id))) } else { Ok(joined.slice(skip..skip + len)) }
+        if joined.len() < skip + len {
+            Err(short(&object_name(class, object.id)))
+        } else {
+            Ok(joined.slice(skip..skip + len))
+        }
     }
 
     fn forget_windows(&self, class: SealClass, object: &ObjectRef, span: Range<u64>) {

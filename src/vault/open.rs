@@ -113,7 +113,9 @@ impl Vault {
     pub fn refresh(&self) -> Result<bool, VaultError> {
         let listing = Listing::read(&self.objects.io)?;
         if listing.access.keys().next_back() > Some(&self.access.n) {
-            return Err(VaultError::Untrusted("the members of the vault have changed while this ran; run the command again".into()));
+            return Err(VaultError::Untrusted(
+                "the members of the vault have changed while this ran; run the command again".into(),
+            ));
         }
         let view = View::load(&self.objects, &self.state, &self.access, &self.id, &listing)?;
         let mut current = self.view.write().expect("swapping does not panic");
@@ -185,7 +187,7 @@ impl Vault {
             return Ok(Arc::clone(index));
         }
         let view = self.view();
-        let index = Arc::new(Index::load(&self.objects, &self.state, &view.segments(), &view.bundles())?);
+        let index = Arc::new(Index::load(&self.objects, &self.state, &view.segment_refs(), &view.bundles())?);
         *loaded = Some(Arc::clone(&index));
         Ok(index)
     }
@@ -210,7 +212,6 @@ impl Vault {
     pub fn access(&self) -> &Access {
         &self.access
     }
-
 }
 
 /// Whether there is a vault, without opening it.

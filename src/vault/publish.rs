@@ -5,7 +5,6 @@
 
 use bytes::Bytes;
 
-use super::container::Container;
 use super::error::VaultError;
 use super::index::keep_segment;
 use super::log::{Commit, View};
@@ -80,7 +79,7 @@ impl Session {
         self.restart_uploads();
         let writer = TreeWriter::packs(self);
         let root = build(&writer)?;
-        drop(writer.finish()?.map(|_: Container| ()));
+        writer.finish()?;
         self.wait_uploads()?;
         if unchanged(&root) {
             return Ok(Published::Unchanged);
@@ -121,7 +120,13 @@ impl Session {
         Ok(Some(object))
     }
 
-    fn publish(&self, root: &Root, place: Option<Place>, payload: Payload, info: &CommitInfo) -> Result<Published, VaultError> {
+    fn publish(
+        &self,
+        root: &Root,
+        place: Option<Place>,
+        payload: Payload,
+        info: &CommitInfo,
+    ) -> Result<Published, VaultError> {
         let vault = &self.shared.vault;
         if let Payload::Packs { .. } = payload {
             vault.objects.io.barrier()?;
@@ -178,7 +183,8 @@ impl Vault {
     ) -> Result<Record, VaultError> {
         let writer = self.writer()?;
         let prev = view.last_of(&writer);
-        let parents: Vec<CommitId> = view.heads().iter().copied().filter(|id| prev.is_none_or(|p| p.id != *id)).collect();
+        let parents: Vec<CommitId> =
+            view.heads().iter().copied().filter(|id| prev.is_none_or(|p| p.id != *id)).collect();
         let before = parents.iter().filter_map(|id| view.commit(id)).chain(prev);
         let lamport = before.map(|commit| commit.record.lamport).max().unwrap_or(0) + 1;
         let public = self.access.member.public();

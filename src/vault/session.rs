@@ -17,6 +17,7 @@ use super::index::{Found, Index, short};
 use super::objects::object_name;
 use super::open::Vault;
 use super::state::JournalPack;
+use crate::chunk::Cutter;
 use crate::crypto::{self, Class as SealClass, SealContext};
 use crate::format::hints::{Location, ObjectRef};
 use crate::format::index::IndexClass;
@@ -63,7 +64,6 @@ pub(super) struct Shared {
     failure: Mutex<Option<VaultError>>,
     failed: AtomicBool,
     pub(super) stats: SessionStats,
-    sent: Box<dyn Fn(u64) + Send + Sync>,
 }
 
 /// The blobs of this session (and of interrupted ones before it) and where they are.
@@ -93,15 +93,11 @@ pub(super) struct PackJob {
 }
 
 impl Session {
-    /// Begins a session: loads the index and the journal, starts the upload threads. `sent` hears of every byte uploaded.
+    /// Begins a session: loads the index and the journal, starts the upload threads.
     ///
     /// # Errors
     /// The index can't be loaded.
-    pub fn begin(
-        vault: Arc<Vault>,
-        options: SessionOptions,
-        sent: Box<dyn Fn(u64) + Send + Sync>,
-    ) -> Result<Self, VaultError> {
+    pub fn begin(vault: Arc<Vault>, options: SessionOptions) -> Result<Self, VaultError> {
         let index = vault.index()?;
         let placed = resume(&vault)?;
         let shared = Arc::new(Shared {
@@ -112,7 +108,6 @@ impl Session {
             failure: Mutex::default(),
             failed: AtomicBool::new(false),
             stats: SessionStats::default(),
-            sent,
         });
         // A rendezvous: a full pack waits in the hands of whoever filled it, so the bound on packs in memory is exact.
         let (jobs, queue) = bounded(0);
@@ -154,6 +149,11 @@ impl Session {
             self.append_small(full, coder)?;
         }
         Ok(id)
+    }
+
+    /// How the vault's file content is cut.
+    pub fn cutter(&self) -> Cutter {
+        self.shared.vault.cutter()
     }
 
     /// What the session has done so far.
@@ -241,7 +241,8 @@ impl Session {
     /// Starts upload threads again after [`Session::wait_uploads`].
     pub(super) fn restart_uploads(&mut self) {
         let (jobs, queue) = bounded(0);
-        self.threads = (0..self.options.uploads).map(|_| spawn_uploader(Arc::clone(&self.shared), queue.clone())).collect();
+        self.threads =
+            (0..self.options.uploads).map(|_| spawn_uploader(Arc::clone(&self.shared), queue.clone())).collect();
         self.jobs = Some(jobs);
     }
 
@@ -264,9 +265,11 @@ impl Session {
         let full = {
             let mut packer = self.packer.lock().expect("appending does not panic");
             // Two open packs, chosen at random: which chunks are neighbours in a file does not show in any pack's size.
-            packer.turn = packer.turn.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(u64::from(blobs[0].id.as_bytes()[31]) | 1);
+            packer.turn =
+                packer.turn.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(u64::from(blobs[0].id.as_bytes()[31]) | 1);
             let side = (packer.turn >> 63) as usize;
-            let (number, container) = packer.open[side].get_or_insert_with(|| (self.shared.new_pack(), Container::default()));
+            let (number, container) =
+                packer.open[side].get_or_insert_with(|| (self.shared.new_pack(), Container::default()));
             let number = *number;
             let placed = container.append(frame, blobs);
             let full = container.len() >= self.options.pack_target;
@@ -395,8 +398,15 @@ impl Shared {
     pub(super) fn put_sealed(&self, class: SealClass, parts: &[&[u8]]) -> Result<ObjectRef, VaultError> {
         let vault = &self.vault;
         let epoch = vault.epoch();
-        let sealed = crypto::seal(vault.keys(), epoch, &SealContext { class, name: b"" }, &vault.writer()?, &*vault.world.entropy, parts)
-            .map_err(VaultError::local("cannot get random bytes"))?;
+        let sealed = crypto::seal(
+            vault.keys(),
+            epoch,
+            &SealContext { class, name: b"" },
+            &vault.writer()?,
+            &*vault.world.entropy,
+            parts,
+        )
+        .map_err(VaultError::local("cannot get random bytes"))?;
         let size = sealed.bytes.len() as u64;
         let name = object_name(class, sealed.id);
         let body = Bytes::from(sealed.bytes);
@@ -405,14 +415,12 @@ impl Shared {
             vault.objects.cache.keep(&sealed.id, &body);
         }
         self.stats.stored.fetch_add(size, Ordering::Relaxed);
-        (self.sent)(size);
         Ok(ObjectRef { id: sealed.id, size, epoch, salt: sealed.salt })
     }
 
     /// Counts bytes of an object that was put elsewhere.
     pub(super) fn count_sent(&self, size: u64) {
         self.stats.stored.fetch_add(size, Ordering::Relaxed);
-        (self.sent)(size);
     }
 }
 

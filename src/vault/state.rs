@@ -75,7 +75,13 @@ impl State {
         if let Ok(known) = read_only_copy(&dir, &db) {
             debug_assert!(known, "copied what a read-only state holds");
         }
-        Ok(Self { home: dir, dir: scratch.path().to_owned(), persistent: false, db: Mutex::new(db), _scratch: Some(scratch) })
+        Ok(Self {
+            home: dir,
+            dir: scratch.path().to_owned(),
+            persistent: false,
+            db: Mutex::new(db),
+            _scratch: Some(scratch),
+        })
     }
 
     /// Whether what is remembered outlives this run.

@@ -1,0 +1,281 @@
+//! `check`: two sides compared by content. The local side is read, cut and hashed; the vault's side is only looked up,
+//! because ids of chunks are hashes of their content.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::open::open;
+use super::sync::not_there;
+use super::{CheckReport, Ctx, Difference, OpsError, Place};
+use crate::chunk::{Piece, Splitter};
+use crate::class::Class;
+use crate::event::Event;
+use crate::filter::Filter;
+use crate::format::entry::{Content, EntryKind};
+use crate::format::key::TreeKey;
+use crate::history::chunk_list::ListReader;
+use crate::id::{BlobId, BlobKind};
+use crate::path::TreePath;
+use crate::transfer::{Item, SideError, VaultSide, Walk, base_root, local_path, lookup, os_text, stat_item};
+use crate::vault::{Vault, VaultError};
+
+type Row<'a> = &'a mut dyn FnMut(Difference, &TreePath, &str) -> io::Result<()>;
+
+/// Compares source and destination by content, calling `row` for each file.
+///
+/// # Errors
+/// What stopped it.
+pub fn check(
+    ctx: &Ctx<'_>,
+    source: &Place,
+    dest: &Place,
+    one_way: bool,
+    filter: &Filter,
+    row: Row<'_>,
+) -> Result<CheckReport, OpsError> {
+    let (local, remote, path, local_is_source) = match (source, dest) {
+        (Place::Local(local), Place::Vault(remote, path)) => (local, remote, path, true),
+        (Place::Vault(remote, path), Place::Local(local)) => (local, remote, path, false),
+        _ => {
+            return Err(OpsError::new(Class::Usage, "one side of `check` must be local and the other a vault"));
+        }
+    };
+    let opened = open(ctx, remote)?;
+    let vault = &opened.vault;
+    let base = base_root(vault)?;
+    let found = lookup(vault, base.as_ref(), path)?;
+    if found.is_none() && !path.is_root() {
+        return Err(not_there(remote, path));
+    }
+    if !local.exists() {
+        return Err(OpsError::new(Class::DirNotFound, format!("{} does not exist", local.display())));
+    }
+    let splitter = Splitter::new(vault.cutter());
+    let mut checker = Checker {
+        ctx,
+        vault,
+        local: local.clone(),
+        local_is_source,
+        one_way,
+        row,
+        report: CheckReport::default(),
+        splitter,
+    };
+    match found {
+        Some(item) if item.entry.kind != EntryKind::Dir => checker.single(item)?,
+        _ => {
+            let filter = Arc::new(filter.clone());
+            let walk = Walk::open(local, Arc::clone(&filter), true)?;
+            let side = VaultSide::open(vault, base.as_ref(), path, filter, true)?;
+            checker.join(walk, side)?;
+        }
+    }
+    Ok(checker.report)
+}
+
+struct Checker<'a> {
+    ctx: &'a Ctx<'a>,
+    vault: &'a Vault,
+    local: PathBuf,
+    local_is_source: bool,
+    one_way: bool,
+    row: Row<'a>,
+    report: CheckReport,
+    splitter: Splitter,
+}
+
+impl Checker<'_> {
+    fn single(&mut self, item: Item) -> Result<(), OpsError> {
+        let name = TreePath::from_bytes(item.path.name().unwrap_or_default()).unwrap_or_default();
+        if self.local.is_dir() {
+            self.local = local_path(&self.local, &name);
+        }
+        let local = stat_item(&self.local, name.clone())?;
+        let parent = self.local.parent().map(Path::to_path_buf).unwrap_or_default();
+        let local_name = self.local.file_name().unwrap_or_default().as_encoded_bytes().to_vec();
+        self.local = parent;
+        let local = local.map(|found| Item { path: TreePath::from_bytes(&local_name).unwrap_or(name), ..found });
+        self.pair(local, Some(item))
+    }
+
+    fn join(
+        &mut self,
+        walk: impl Iterator<Item = Result<Item, SideError>>,
+        side: impl Iterator<Item = Result<Item, SideError>>,
+    ) -> Result<(), OpsError> {
+        let (mut walk, mut side) = (walk.peekable(), side.peekable());
+        let mut unreadable = HashSet::new();
+        loop {
+            self.skip(&mut walk, &mut unreadable)?;
+            self.skip(&mut side, &mut unreadable)?;
+            let order = match (walk.peek(), side.peek()) {
+                (None, None) => return Ok(()),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(Ok(a)), Some(Ok(b))) => TreeKey::from_path(&a.path).cmp(&TreeKey::from_path(&b.path)),
+                _ => continue,
+            };
+            let local = if order.is_le() { walk.next().and_then(Result::ok) } else { None };
+            let stored = if order.is_ge() { side.next().and_then(Result::ok) } else { None };
+            if local.is_none() && stored.as_ref().is_some_and(|item| unreadable.contains(&item.path)) {
+                continue;
+            }
+            self.vault.checkpoint()?;
+            self.pair(local, stored)?;
+        }
+    }
+
+    fn skip(
+        &mut self,
+        side: &mut std::iter::Peekable<impl Iterator<Item = Result<Item, SideError>>>,
+        unreadable: &mut HashSet<TreePath>,
+    ) -> Result<(), OpsError> {
+        while let Some(Err(_)) = side.peek() {
+            match side.next() {
+                Some(Err(SideError::Fatal(error))) => return Err(error.into()),
+                Some(Err(SideError::Skipped { path, reason })) => {
+                    self.tell(Difference::Error, &path, &reason)?;
+                    unreadable.insert(path);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn pair(&mut self, local: Option<Item>, stored: Option<Item>) -> Result<(), OpsError> {
+        let is_dir = |item: &Option<Item>| item.as_ref().is_none_or(|item| item.entry.kind == EntryKind::Dir);
+        if is_dir(&local) && is_dir(&stored) {
+            return Ok(());
+        }
+        match (local, stored) {
+            (Some(local), Some(stored)) => {
+                let path = stored.path.clone();
+                match self.compare(&local, &stored) {
+                    Ok(None) => self.tell(Difference::Same, &path, ""),
+                    Ok(Some(why)) => self.tell(Difference::Differ, &path, why),
+                    Err(Problem::Local(error)) => {
+                        self.tell(Difference::Error, &path, &format!("can't be read: {}", os_text(&error)))
+                    }
+                    Err(Problem::Vault(error)) => Err(error.into()),
+                }
+            }
+            (Some(local), None) => self.only(&local.path, self.local_is_source),
+            (None, Some(stored)) => self.only(&stored.path, !self.local_is_source),
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn only(&mut self, path: &TreePath, in_source: bool) -> Result<(), OpsError> {
+        match (in_source, self.one_way) {
+            (true, _) => self.tell(Difference::OnlySource, path, "not in the destination"),
+            (false, false) => self.tell(Difference::OnlyDest, path, "not in the source"),
+            (false, true) => Ok(()),
+        }
+    }
+
+    fn tell(&mut self, difference: Difference, path: &TreePath, why: &str) -> Result<(), OpsError> {
+        let counter = match difference {
+            Difference::Same => &mut self.report.same,
+            Difference::Differ => &mut self.report.differ,
+            Difference::OnlySource => &mut self.report.only_source,
+            Difference::OnlyDest => &mut self.report.only_dest,
+            Difference::Error => &mut self.report.errors,
+        };
+        *counter += 1;
+        (self.row)(difference, path, why).map_err(VaultError::local("cannot write the report"))?;
+        Ok(())
+    }
+
+    /// `None` if the two are the same, otherwise in what they differ.
+    fn compare(&mut self, local: &Item, stored: &Item) -> Result<Option<&'static str>, Problem> {
+        let (a, b) = (&local.entry, &stored.entry);
+        if a.kind != b.kind {
+            return Ok(Some("one is a file, the other is not"));
+        }
+        if a.kind == EntryKind::Symlink {
+            return Ok((a.content != b.content).then_some("targets differ"));
+        }
+        if a.size != b.size {
+            return Ok(Some("sizes differ"));
+        }
+        let mut file = File::open(local_path(&self.local, &local.path))?;
+        self.ctx.observer.event(Event::Progress(a.size));
+        let same = match &b.content {
+            Content::Inline(bytes) => {
+                let mut content = Vec::new();
+                file.read_to_end(&mut content)?;
+                content[..] == bytes[..]
+            }
+            Content::Chunk(id) => {
+                self.same_pieces(&mut file, std::iter::once(Ok(Expected { len: b.size, id: Some(*id) })))?
+            }
+            Content::List(id) => {
+                let list = ListReader::open(self.vault, id, b.size, stored.place)?;
+                let pieces = list.map(|piece| piece.map(|p| Expected { len: p.len, id: p.chunk.map(|(id, _)| id) }));
+                self.same_pieces(&mut file, pieces)?
+            }
+            Content::None | Content::Link(_) => true,
+        };
+        Ok((!same).then_some("contents differ"))
+    }
+
+    fn same_pieces(
+        &mut self,
+        file: &mut File,
+        expected: impl Iterator<Item = Result<Expected, VaultError>>,
+    ) -> Result<bool, Problem> {
+        self.splitter.reset();
+        let mut expected = expected;
+        let mut ended = false;
+        while !ended {
+            let got = file.read(self.splitter.spare())?;
+            ended = got == 0;
+            if ended {
+                self.splitter.finish()
+            } else {
+                self.splitter.advance(got)
+            }
+            while let Some(piece) = self.splitter.next_piece() {
+                let found = match &piece {
+                    Piece::Hole(len) => Expected { len: *len, id: None },
+                    Piece::Data(data) => {
+                        let id = self.vault.keys().blob_id(BlobKind::Chunk, data);
+                        Expected { len: data.len() as u64, id: Some(id) }
+                    }
+                };
+                if expected.next().transpose()? != Some(found) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(expected.next().transpose()?.is_none())
+    }
+}
+
+#[derive(PartialEq)]
+struct Expected {
+    len: u64,
+    id: Option<BlobId>,
+}
+
+enum Problem {
+    Local(io::Error),
+    Vault(VaultError),
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        Self::Local(error)
+    }
+}
+
+impl From<VaultError> for Problem {
+    fn from(error: VaultError) -> Self {
+        Self::Vault(error)
+    }
+}

@@ -1,0 +1,68 @@
+//! `log` and `status`: what is known of a vault.
+
+use super::init::checkpoint;
+use super::open::open;
+use super::{Ctx, LogEntry, OpsError, RemoteProfile, StatusReport};
+use crate::vault::{Commit, kind_name, role_name};
+
+/// The newest commits first, at most `limit`.
+///
+/// # Errors
+/// The vault can't be read.
+pub fn log(ctx: &Ctx<'_>, remote: &RemoteProfile, limit: usize) -> Result<Vec<LogEntry>, OpsError> {
+    let opened = open(ctx, remote)?;
+    Ok(opened.vault.view().newest_first().into_iter().take(limit).map(log_entry).collect())
+}
+
+/// What is known of a vault and of this installation's part in it.
+///
+/// # Errors
+/// The vault can't be read.
+pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, OpsError> {
+    let opened = open(ctx, remote)?;
+    let vault = &opened.vault;
+    let view = vault.view();
+    let access = vault.access();
+    let journal = vault.state.journal()?;
+    let mut warnings = Vec::new();
+    if !vault.state.is_persistent() {
+        warnings.push("the local state can't be written: a rollback of the vault would not be noticed".to_owned());
+    }
+    if view.heads().len() > 1 {
+        warnings
+            .push(format!("{} commits are heads at the same time: their trees are not merged yet", view.heads().len()));
+    }
+    if !view.foreign().is_empty() {
+        warnings.push(format!("{} objects in `log/` are not this vault's", view.foreign().len()));
+    }
+    let members = access.body().members.iter().map(|member| {
+        let kind = kind_name(member.kind).to_owned();
+        [kind, role_name(member.role).to_owned(), member.label.clone(), crate::vault::member_id(member).to_string()]
+    });
+    let newest = view.newest_first().first().copied().cloned();
+    let head = newest.as_ref().map(|commit| commit.id.to_string());
+    Ok(StatusReport {
+        location: vault.objects.io.describe(),
+        vault_id: vault.id.to_string(),
+        access_version: access.n,
+        epoch: access.epoch,
+        members: members.collect(),
+        writer: if vault.state.is_persistent() { Some(vault.writer()?.to_string()) } else { None },
+        head: newest.as_ref().map(log_entry),
+        commits: view.newest_first().len() as u64,
+        checkpoint: checkpoint(&vault.id.to_string(), head.as_deref()),
+        unfinished: (journal.len() as u64, journal.iter().map(|pack| pack.object.size).sum()),
+        warnings,
+    })
+}
+
+fn log_entry(commit: &Commit) -> LogEntry {
+    LogEntry {
+        id: commit.id.to_string(),
+        time: commit.record.time,
+        writer: commit.record.writer_label.clone(),
+        operation: commit.record.operation.clone(),
+        entries: commit.record.root.entries,
+        bytes: commit.record.root.bytes,
+    }
+}

@@ -1,0 +1,81 @@
+//! `ls` and `lsf`: entries of a place, in tree order.
+
+use std::io;
+use std::sync::Arc;
+
+use super::open::open;
+use super::sync::not_there;
+use super::{Ctx, ListOptions, Listed, ListedKind, OpsError, Place};
+use crate::class::Class;
+use crate::event::Event;
+use crate::format::entry::EntryKind;
+use crate::path::TreePath;
+use crate::transfer::{Item, SideError, VaultSide, Walk, base_root, lookup, stat_item};
+use crate::vault::VaultError;
+
+/// Lists, calling `row` for each entry in tree order.
+///
+/// # Errors
+/// The place is not there, or the vault can't be read.
+pub fn list(
+    ctx: &Ctx<'_>,
+    options: &ListOptions,
+    row: &mut dyn FnMut(&Listed) -> io::Result<()>,
+) -> Result<(), OpsError> {
+    let filter = Arc::new(options.filter.clone());
+    match &options.place {
+        Place::Local(path) if path.is_dir() => rows(ctx, Walk::open(path, filter, options.recursive)?, row),
+        Place::Local(path) => {
+            let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+            let name = TreePath::from_bytes(name).map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
+            rows(ctx, stat_item(path, name)?.into_iter().map(Ok), row)
+        }
+        Place::Vault(remote, path) => {
+            let opened = open(ctx, remote)?;
+            let base = base_root(&opened.vault)?;
+            match lookup(&opened.vault, base.as_ref(), path)? {
+                None if !path.is_root() => Err(not_there(remote, path)),
+                Some(item) if item.entry.kind != EntryKind::Dir => {
+                    let name = TreePath::from_bytes(path.name().unwrap_or_default()).unwrap_or_default();
+                    rows(ctx, [Ok(Item { path: name, ..item })].into_iter(), row)
+                }
+                _ => rows(ctx, VaultSide::open(&opened.vault, base.as_ref(), path, filter, options.recursive)?, row),
+            }
+        }
+    }
+}
+
+fn rows(
+    ctx: &Ctx<'_>,
+    items: impl Iterator<Item = Result<Item, SideError>>,
+    row: &mut dyn FnMut(&Listed) -> io::Result<()>,
+) -> Result<(), OpsError> {
+    let mut skipped = 0u64;
+    for item in items {
+        if ctx.cancel.is_cancelled() {
+            return Err(VaultError::Cancelled.into());
+        }
+        match item {
+            Ok(item) => row(&listed(item)).map_err(VaultError::local("cannot write the listing"))?,
+            Err(SideError::Skipped { path, reason }) => {
+                skipped += 1;
+                ctx.observer.event(Event::Failed { path: &path, reason: &reason });
+            }
+            Err(SideError::Fatal(error)) => return Err(error.into()),
+        }
+    }
+    if skipped == 0 {
+        Ok(())
+    } else {
+        Err(OpsError::new(Class::Failed, format!("{skipped} entries could not be read")))
+    }
+}
+
+fn listed(item: Item) -> Listed {
+    let kind = match item.entry.kind {
+        EntryKind::File => ListedKind::File,
+        EntryKind::Dir => ListedKind::Dir,
+        EntryKind::Symlink => ListedKind::Symlink(item.link_target().unwrap_or_default().to_vec()),
+    };
+    Listed { kind, size: item.entry.size, mtime: item.entry.mtime, mode: item.entry.mode, path: item.path }
+}

@@ -1,0 +1,110 @@
+//! From a profile to an open vault.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cryptsync_backends::layers::{Counted, Limit, Retry, RetryPolicy};
+use cryptsync_backends::services::Fs;
+use cryptsync_backends::{Remote, RemotePath};
+
+use super::{Ctx, OpsError, Person, RemoteProfile, Service};
+use crate::class::Class;
+use crate::id::VaultId;
+use crate::vault::{Asker, OpenOptions, RemoteIo, Vault, VaultError};
+
+/// A connected remote, with the runtime that drives it.
+pub(super) struct Connection {
+    pub(super) io: RemoteIo,
+    counted: Arc<Counted>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+/// An open vault and its connection.
+pub(super) struct Opened {
+    pub(super) vault: Arc<Vault>,
+    connection: Connection,
+}
+
+impl Opened {
+    /// Requests made so far.
+    pub(super) fn requests(&self) -> u64 {
+        self.connection.requests()
+    }
+}
+
+impl Connection {
+    /// Requests made so far.
+    pub(super) fn requests(&self) -> u64 {
+        self.counted.snapshot().total().calls
+    }
+}
+
+/// Connects without opening a vault.
+pub(super) fn connect(ctx: &Ctx<'_>, profile: &RemoteProfile) -> Result<Connection, OpsError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(ctx.engine.transfers.max(ctx.engine.checkers) * 2 + 4)
+        .enable_all()
+        .build()
+        .map_err(VaultError::local("cannot start the input/output threads"))?;
+    let service: Arc<dyn Remote> = match &profile.service {
+        Service::Fs { root } => Arc::new(Fs::open(root.clone())),
+    };
+    let counted = Arc::new(Counted::new(service));
+    let policy = RetryPolicy { attempts: 8, base: Duration::from_millis(250), cap: Duration::from_secs(30) };
+    let retry = Retry::new(Arc::clone(&counted) as Arc<dyn Remote>, policy);
+    let at_once = (ctx.engine.transfers + ctx.engine.checkers).max(4);
+    let limit =
+        Limit::new(Arc::new(retry), at_once).with_quick_get(|path: &RemotePath| path.as_str().starts_with("log/"));
+    let io = RemoteIo::new(Arc::new(limit), runtime.handle().clone(), ctx.cancel.clone());
+    Ok(Connection { io, counted, _runtime: runtime })
+}
+
+/// Opens the vault of a profile.
+pub(super) fn open(ctx: &Ctx<'_>, profile: &RemoteProfile) -> Result<Opened, OpsError> {
+    let connection = connect(ctx, profile)?;
+    let vault_id = match &profile.vault_id {
+        None => None,
+        Some(text) => Some(text.parse::<VaultId>().map_err(|error| {
+            OpsError::new(Class::Usage, format!("the vault id of `{}:` is wrong: {error}", profile.name))
+        })?),
+    };
+    let options = OpenOptions {
+        world: ctx.world.clone(),
+        state_dir: &ctx.state_dir,
+        cache_dir: &ctx.cache_dir,
+        vault_id,
+        memory: (ctx.engine.memory / 6) as usize,
+        asker: &AskPerson { person: ctx.person, name: &profile.name },
+    };
+    let vault = Vault::open(connection.io.clone(), &options).map_err(|error| no_vault_hint(error, profile))?;
+    if !vault.state.is_persistent() {
+        ctx.observer.event(crate::event::Event::Notice(
+            "the state directory can't be written: what is seen in this run is not remembered, so a rollback of the vault will not be noticed later",
+        ));
+    }
+    Ok(Opened { vault: Arc::new(vault), connection })
+}
+
+fn no_vault_hint(error: VaultError, profile: &RemoteProfile) -> OpsError {
+    let is_none = matches!(error, VaultError::NoVault { .. });
+    let error = OpsError::from(error);
+    if is_none { error.hint(format!("create one with `cryptsync init {}:`", profile.name)) } else { error }
+}
+
+struct AskPerson<'a> {
+    person: &'a dyn Person,
+    name: &'a str,
+}
+
+impl Asker for AskPerson<'_> {
+    fn password(&self, _: &str) -> std::io::Result<zeroize::Zeroizing<String>> {
+        self.person.password(&format!("{}:", self.name))
+    }
+
+    fn confirm_vault(&self, location: &str, vault: &VaultId) -> Option<bool> {
+        self.person.confirm(&format!(
+            "This machine meets the vault at {location} for the first time. Its fingerprint is\n  {vault}\nIs that the one you know?"
+        ))
+    }
+}

@@ -1,0 +1,435 @@
+//! `copy` and `sync`: plan, ask where it is dangerous, carry out.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::open::{Opened, open};
+use super::{Ctx, OpsError, Place, RemoteProfile, Service, SyncOptions, SyncReport};
+use crate::class::Class;
+use crate::event::{Action, Event};
+use crate::format::entry::{Content, Entry, EntryKind};
+use crate::history::source::Root;
+use crate::path::TreePath;
+use crate::transfer::{
+    Download, Item, Plan, PlanOptions, SideError, Step, TransferError, Upload, VaultSide, Walk, base_root,
+    commit_edits, lookup, stat_item,
+};
+use crate::vault::{CommitInfo, Published, Session, SessionOptions, Vault, VaultError};
+
+/// Makes the destination contain (`copy`) or equal (`sync`) the source.
+///
+/// # Errors
+/// What stopped the run. Entries that failed one by one are counted in the report instead.
+pub fn sync(ctx: &Ctx<'_>, options: &SyncOptions) -> Result<SyncReport, OpsError> {
+    match (&options.source, &options.dest) {
+        (Place::Local(source), Place::Vault(remote, path)) => upward(ctx, options, source, remote, path),
+        (Place::Vault(remote, path), Place::Local(dest)) => downward(ctx, options, remote, path, dest),
+        (Place::Local(_), Place::Local(_)) => {
+            Err(OpsError::new(Class::Usage, "both sides are local: one of them must be a vault")
+                .hint("write the vault's side as `remote:path`; for two local directories use cp or rsync"))
+        }
+        (Place::Vault(..), Place::Vault(..)) => Err(OpsError::new(
+            Class::Usage,
+            "both sides are vaults: this version copies between a vault and this machine",
+        )
+        .hint("copy to a local directory first, and from there to the other vault")),
+    }
+}
+
+/// Opens a vault for writing: one mutating run of this installation at a time, and no commit left in the air.
+pub(super) fn open_for_writing(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<(Opened, std::fs::File), OpsError> {
+    let opened = open(ctx, remote)?;
+    let mut told = false;
+    let lock = opened.vault.state.lock(|| {
+        if !std::mem::replace(&mut told, true) {
+            ctx.observer
+                .event(Event::Notice("another run on this machine is writing to the vault; waiting for it to end"));
+        }
+        opened.vault.checkpoint()
+    })?;
+    if told {
+        opened.vault.refresh()?;
+    }
+    opened.vault.settle_pending()?;
+    Ok((opened, lock))
+}
+
+fn upward(
+    ctx: &Ctx<'_>,
+    options: &SyncOptions,
+    source: &Path,
+    remote: &RemoteProfile,
+    dest: &TreePath,
+) -> Result<SyncReport, OpsError> {
+    let source = LocalSource::open(source)?;
+    refuse_overlap(options, &source.root, remote)?;
+    if options.dry_run {
+        let opened = open(ctx, remote)?;
+        return Up { ctx, options, source: &source, dest, opened: &opened }.dry_run();
+    }
+    let (opened, _lock) = open_for_writing(ctx, remote)?;
+    let up = Up { ctx, options, source: &source, dest, opened: &opened };
+    for _ in 0..REPLANS {
+        if let Some(report) = up.attempt()? {
+            return Ok(report);
+        }
+        ctx.observer.event(Event::Info("somebody else has written to the vault meanwhile: planning again"));
+    }
+    Err(OpsError::new(Class::Temporary, "others keep writing to the vault: run the command again"))
+}
+
+/// A local file or directory to read from.
+struct LocalSource {
+    root: PathBuf,
+    /// Set if the source is one file: its name.
+    single: Option<TreePath>,
+}
+
+impl LocalSource {
+    fn open(path: &Path) -> Result<Self, OpsError> {
+        let meta = match std::fs::metadata(path) {
+            Ok(meta) => meta,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(OpsError::new(Class::DirNotFound, format!("the source {} does not exist", path.display())));
+            }
+            Err(error) => return Err(VaultError::local(format!("cannot read {}", path.display()))(error).into()),
+        };
+        let root = std::fs::canonicalize(path).map_err(VaultError::local(format!("cannot read {}", path.display())))?;
+        if meta.is_dir() {
+            return Ok(Self { root, single: None });
+        }
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        let name = TreePath::from_bytes(name)
+            .map_err(|bad| OpsError::new(Class::UnsafePath, format!("unsafe name {}: {bad}", path.display())))?;
+        Ok(Self { root, single: Some(name) })
+    }
+}
+
+struct Up<'a> {
+    ctx: &'a Ctx<'a>,
+    options: &'a SyncOptions,
+    source: &'a LocalSource,
+    dest: &'a TreePath,
+    opened: &'a Opened,
+}
+
+impl Up<'_> {
+    fn vault(&self) -> &Arc<Vault> {
+        &self.opened.vault
+    }
+
+    fn dry_run(&self) -> Result<SyncReport, OpsError> {
+        let base = base_root(self.vault())?;
+        missing_dirs(self.vault(), base.as_ref(), self.dest)?;
+        let mut plan = self.plan(base.as_ref(), &HashSet::new())?;
+        tell_plan(self.ctx, &mut plan)?;
+        Ok(SyncReport { requests: self.opened.requests(), ..planned(&plan) })
+    }
+
+    /// One round of planning and carrying out; `None` if somebody else has published meanwhile.
+    fn attempt(&self) -> Result<Option<SyncReport>, OpsError> {
+        let (ctx, vault) = (self.ctx, self.vault());
+        let base = base_root(vault)?;
+        let extra = missing_dirs(vault, base.as_ref(), self.dest)?;
+        let suspects = load_suspects(vault)?;
+        let scan_start = ctx.world.clock.now();
+        let mut plan = self.plan(base.as_ref(), &suspects)?;
+        let mut report = planned(&plan);
+        if plan.is_empty() && (extra.is_empty() || self.source.single.is_some()) {
+            report.requests = self.opened.requests();
+            return Ok(Some(report));
+        }
+        brake(ctx, self.options, &plan)?;
+        let observer = ctx.observer;
+        let mut session = Session::begin(Arc::clone(vault), session_options(ctx))?;
+        let upload = Upload {
+            session: &session,
+            root: self.source.root.clone(),
+            single: self.source.single.is_some(),
+            prefix: self.dest.clone(),
+            observer,
+            budget: ctx.engine.memory / 6,
+            threads: threads(ctx),
+            scan_start,
+            suspects: &suspects,
+        };
+        let mut uploaded = upload.run(&mut plan)?;
+        let failed = uploaded.failed + plan.totals.skipped;
+        let delete = failed == 0;
+        if !delete && plan.totals.deletes > 0 {
+            observer.event(Event::Notice("nothing is deleted, because some entries could not be read"));
+        }
+        let info = CommitInfo { operation: self.options.operation.clone() };
+        let published = commit_edits(&mut session, base.as_ref(), &extra, &mut uploaded, delete, &info)?;
+        let stats = session.stats();
+        report.deduplicated = stats.deduplicated.load(Ordering::Relaxed);
+        report.stored = stats.stored.load(Ordering::Relaxed);
+        observer.event(Event::Sent(report.stored));
+        report.commit = match published {
+            Published::HeadsMoved => return Ok(None),
+            Published::Commit(id) => Some(id.to_string()),
+            Published::Unchanged => None,
+        };
+        store_suspects(vault, suspects, &uploaded.settled, uploaded.suspects)?;
+        report.files = uploaded.files;
+        report.bytes = uploaded.bytes;
+        report.failed = failed;
+        report.deleted = if delete { plan.totals.deletes } else { 0 };
+        report.requests = self.opened.requests();
+        Ok(Some(report))
+    }
+
+    fn plan(&self, base: Option<&Root>, suspects: &HashSet<u64>) -> Result<Plan, OpsError> {
+        let filter = Arc::new(self.options.filter.clone());
+        let options = PlanOptions {
+            delete: self.options.delete && self.source.single.is_none(),
+            always: self.options.checksum,
+            suspects,
+            prefix: self.dest,
+            observer: self.ctx.observer,
+        };
+        let plan = match &self.source.single {
+            None => {
+                let walk = Walk::open(&self.source.root, Arc::clone(&filter), true)?;
+                let dest = VaultSide::open(self.vault(), base, self.dest, filter, true)?;
+                Plan::make(walk, dest, &options)?
+            }
+            Some(name) => {
+                let item = stat_item(&self.source.root, name.clone())?;
+                let item = item.filter(|item| item.entry.kind == EntryKind::File).ok_or_else(|| {
+                    OpsError::new(
+                        Class::Failed,
+                        format!("{} is neither a file nor a directory", self.source.root.display()),
+                    )
+                })?;
+                let full =
+                    self.dest.join_path(name).map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
+                let old = lookup(self.vault(), base, &full)?.map(|old| Item { path: name.clone(), ..old });
+                Plan::make(one(Some(item)), one(old), &options)?
+            }
+        };
+        tell_totals(self.ctx, &plan);
+        Ok(plan)
+    }
+}
+
+fn downward(
+    ctx: &Ctx<'_>,
+    options: &SyncOptions,
+    remote: &RemoteProfile,
+    path: &TreePath,
+    dest: &Path,
+) -> Result<SyncReport, OpsError> {
+    let opened = open(ctx, remote)?;
+    let vault = &opened.vault;
+    let base = base_root(vault)?;
+    let found = lookup(vault, base.as_ref(), path)?;
+    let is_dir = path.is_root() || found.as_ref().is_some_and(|item| item.entry.kind == EntryKind::Dir);
+    if !is_dir && found.is_none() {
+        return Err(not_there(remote, path));
+    }
+    let filter = Arc::new(options.filter.clone());
+    let no_suspects = HashSet::new();
+    let plan_options = PlanOptions {
+        delete: options.delete && is_dir,
+        always: options.checksum,
+        suspects: &no_suspects,
+        prefix: &TreePath::root(),
+        observer: ctx.observer,
+    };
+    let exists = match std::fs::metadata(dest) {
+        Ok(meta) if !meta.is_dir() => {
+            return Err(OpsError::new(
+                Class::Failed,
+                format!("{} is a file, but a directory is needed there", dest.display()),
+            )
+            .hint("give the directory that the files are to go into"));
+        }
+        Ok(_) => true,
+        Err(_) => false,
+    };
+    let mut plan = if is_dir {
+        let source = VaultSide::open(vault, base.as_ref(), path, Arc::clone(&filter), true)?;
+        let walk = if exists { Some(Walk::open(dest, filter, true)?) } else { None };
+        Plan::make(source, walk.into_iter().flatten(), &plan_options)?
+    } else {
+        let name = TreePath::from_bytes(path.name().unwrap_or_default())
+            .map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
+        let local = crate::transfer::local_path(dest, &name);
+        let old = if local.symlink_metadata().is_ok() { stat_item(&local, name.clone())? } else { None };
+        Plan::make(one(found.map(|item| Item { path: name, ..item })), one(old), &plan_options)?
+    };
+    tell_totals(ctx, &plan);
+    let mut report = planned(&plan);
+    if options.dry_run {
+        tell_plan(ctx, &mut plan)?;
+        report.requests = opened.requests();
+        return Ok(report);
+    }
+    brake(ctx, options, &plan)?;
+    let download = Download { vault, root: dest.to_owned(), observer: ctx.observer, workers: ctx.engine.checkers };
+    let done = download.run(&mut plan)?;
+    report.files = done.files;
+    report.bytes = done.bytes;
+    report.deleted = done.deleted;
+    report.failed += done.failed;
+    report.requests = opened.requests();
+    Ok(report)
+}
+
+/// Why a path of a vault can't be used: nothing is there.
+pub(super) fn not_there(remote: &RemoteProfile, path: &TreePath) -> OpsError {
+    OpsError::new(Class::DirNotFound, format!("`{}:{path}` does not exist", remote.name))
+        .hint(format!("`cryptsync lsf -R {}:` shows what is there", remote.name))
+}
+
+fn one(item: Option<Item>) -> impl Iterator<Item = Result<Item, SideError>> {
+    item.into_iter().map(Ok)
+}
+
+/// Directories that have to be made so that `dest` is one: its ancestors and itself.
+pub(super) fn missing_dirs(
+    vault: &Vault,
+    base: Option<&Root>,
+    dest: &TreePath,
+) -> Result<Vec<(TreePath, Entry)>, OpsError> {
+    let mut missing = Vec::new();
+    let mut path = TreePath::root();
+    for name in dest.components() {
+        path = path.join(name).map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
+        match lookup(vault, base, &path)?.map(|item| item.entry.kind) {
+            Some(EntryKind::Dir) => {}
+            Some(EntryKind::File) => return Err(in_the_way(path, "a file")),
+            Some(EntryKind::Symlink) => return Err(in_the_way(path, "a symbolic link")),
+            None => missing.push((path.clone(), new_dir(vault))),
+        }
+    }
+    Ok(missing)
+}
+
+fn in_the_way(path: TreePath, is: &'static str) -> OpsError {
+    TransferError::InTheWay { path, is, needed: "a directory" }.into()
+}
+
+fn new_dir(vault: &Vault) -> Entry {
+    Entry {
+        kind: EntryKind::Dir,
+        size: 0,
+        mtime: vault.world.clock.now(),
+        mode: None,
+        content: Content::None,
+        attributes: Vec::new(),
+    }
+}
+
+/// A vault inside what is to be stored in it would grow for ever.
+fn refuse_overlap(options: &SyncOptions, source: &Path, remote: &RemoteProfile) -> Result<(), OpsError> {
+    let Service::Fs { root } = &remote.service;
+    let Ok(root) = std::fs::canonicalize(root) else { return Ok(()) };
+    let Ok(below) = root.strip_prefix(source) else { return Ok(()) };
+    let excluded = TreePath::from_bytes(below.as_os_str().as_encoded_bytes())
+        .is_ok_and(|path| !path.is_root() && !options.filter.decide_dir(&path));
+    if excluded {
+        return Ok(());
+    }
+    Err(OpsError::new(
+        Class::Fatal,
+        format!("the vault itself is inside the source: {} is below {}", root.display(), source.display()),
+    )
+    .hint(format!("leave it out with `--exclude '/{}/**'`, or choose another source", below.display())))
+}
+
+/// Asks before a run that would destroy most of the destination: an empty source, or more than half of the entries.
+fn brake(ctx: &Ctx<'_>, options: &SyncOptions, plan: &Plan) -> Result<(), OpsError> {
+    let totals = &plan.totals;
+    let empty = totals.source == 0 && totals.deletes > 0;
+    let most = totals.deletes > 20 && totals.deletes * 2 > totals.dest;
+    if options.force || !(empty || most) {
+        return Ok(());
+    }
+    let why = if empty { "the source is empty" } else { "that is more than half of it" };
+    let question =
+        format!("This would delete {} of {} entries at the destination: {why}. Go on?", totals.deletes, totals.dest);
+    match ctx.person.confirm(&question) {
+        Some(true) => Ok(()),
+        _ => Err(OpsError::new(
+            Class::Fatal,
+            format!(
+                "this would delete {} of {} entries at the destination ({why}); nothing was done",
+                totals.deletes, totals.dest
+            ),
+        )
+        .hint("check that source and destination are the right ones; `--force` goes on without asking")),
+    }
+}
+
+fn tell_totals(ctx: &Ctx<'_>, plan: &Plan) {
+    let totals = &plan.totals;
+    ctx.observer.event(Event::Planned {
+        files: totals.files,
+        bytes: totals.bytes,
+        deletes: totals.deletes,
+        checked: totals.source,
+    });
+}
+
+fn tell_plan(ctx: &Ctx<'_>, plan: &mut Plan) -> Result<(), OpsError> {
+    for step in plan.steps()? {
+        let (path, action, size) = match step? {
+            Step::Put { item, replaces: Some(_) } => (item.path, Action::Replace, item.entry.size),
+            Step::Put { item, .. } if item.entry.kind == EntryKind::Dir => (item.path, Action::MakeDir, 0),
+            Step::Put { item, .. } => (item.path, Action::Copy, item.entry.size),
+            Step::Meta(item) => (item.path, Action::UpdateMeta, item.entry.size),
+            Step::Delete { path, .. } => (path, Action::Delete, 0),
+        };
+        ctx.observer.event(Event::Would { path: &path, action, size });
+    }
+    Ok(())
+}
+
+fn planned(plan: &Plan) -> SyncReport {
+    SyncReport {
+        checked: plan.totals.source,
+        updated: plan.totals.updates,
+        failed: plan.totals.skipped,
+        ..SyncReport::default()
+    }
+}
+
+/// The engine's settings as a session wants them.
+pub(super) fn session_options(ctx: &Ctx<'_>) -> SessionOptions {
+    SessionOptions {
+        pack_target: (ctx.engine.memory / 8).clamp(1 << 20, 16 << 20),
+        uploads: ctx.engine.transfers.clamp(1, 64),
+        compression: ctx.engine.compression,
+    }
+}
+
+/// Reader threads and worker threads.
+pub(super) fn threads(ctx: &Ctx<'_>) -> (usize, usize) {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    (ctx.engine.checkers.min(cores).max(1), cores)
+}
+
+fn load_suspects(vault: &Vault) -> Result<HashSet<u64>, OpsError> {
+    let bytes = vault.state.meta(SUSPECTS)?.unwrap_or_default();
+    Ok(bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect())
+}
+
+fn store_suspects(vault: &Vault, mut old: HashSet<u64>, settled: &[u64], new: Vec<u64>) -> Result<(), OpsError> {
+    let before = old.clone();
+    for mark in settled {
+        old.remove(mark);
+    }
+    old.extend(new);
+    if old == before {
+        return Ok(());
+    }
+    let bytes: Vec<u8> = old.into_iter().flat_map(u64::to_le_bytes).collect();
+    Ok(vault.state.set_meta(SUSPECTS, &bytes)?)
+}
+
+const SUSPECTS: &str = "suspects";
+const REPLANS: usize = 5;

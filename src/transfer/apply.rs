@@ -1,0 +1,104 @@
+//! From spooled edits to a commit: chunk lists, then the tree.
+
+use std::cell::RefCell;
+
+use super::edit::{self, Edit};
+use super::item::TransferError;
+use super::spool::{Spool, SpoolReader};
+use crate::format::entry::Entry;
+use crate::format::key::TreeKey;
+use crate::format::list::ListItem;
+use crate::history::chunk_list::ListBuilder;
+use crate::history::editor::{Edit as TreeEdit, apply_edits};
+use crate::history::source::Root;
+use crate::path::TreePath;
+use crate::vault::{CommitInfo, Published, Session, TreeWriter, VaultError};
+
+/// Builds the tree that `edits` make of `base` and publishes it. `extra` comes before all of them: directories that have
+/// to be there. Deletes are passed over unless `delete`.
+///
+/// # Errors
+/// The vault's; nothing is published then.
+pub(super) fn commit_spool(
+    session: &mut Session,
+    base: Option<&Root>,
+    extra: &[(TreePath, Entry)],
+    edits: &mut Spool,
+    delete: bool,
+    info: &CommitInfo,
+) -> Result<Published, TransferError> {
+    let mut build = |writer: &TreeWriter<'_>| {
+        let reader = edits.read().map_err(spool_error())?;
+        let records = Records { reader: RefCell::new(reader), writer, delete };
+        let first = extra.iter().map(|(path, entry)| Ok(TreeEdit::Put(key(path), entry.clone())));
+        let rest = std::iter::from_fn(|| records.next().transpose());
+        apply_edits(writer, base, first.chain(rest))
+    };
+    Ok(session.commit(base, info, &mut build)?)
+}
+
+/// Publishes what an upload has stored.
+///
+/// # Errors
+/// As for the vault; nothing is published then.
+pub fn commit_edits(
+    session: &mut Session,
+    base: Option<&Root>,
+    extra: &[(TreePath, Entry)],
+    uploaded: &mut super::upload::Uploaded,
+    delete: bool,
+    info: &CommitInfo,
+) -> Result<Published, TransferError> {
+    commit_spool(session, base, extra, &mut uploaded.edits, delete, info)
+}
+
+/// The records of a spool as edits of the tree; chunk lists are built on the way.
+struct Records<'r, 'w> {
+    reader: RefCell<SpoolReader<'r>>,
+    writer: &'w TreeWriter<'w>,
+    delete: bool,
+}
+
+impl Records<'_, '_> {
+    fn next(&self) -> Result<Option<TreeEdit>, VaultError> {
+        while let Some(record) = self.record()? {
+            match record {
+                Edit::Delete(path) if self.delete => return Ok(Some(TreeEdit::Delete(key(&path)))),
+                Edit::Put(path, entry) => return Ok(Some(TreeEdit::Put(key(&path), entry))),
+                Edit::PutList(path, mut entry) => {
+                    entry.content = self.list()?;
+                    return Ok(Some(TreeEdit::Put(key(&path), entry)));
+                }
+                Edit::Delete(_) | Edit::Items(_) | Edit::End => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn list(&self) -> Result<crate::format::entry::Content, VaultError> {
+        let mut list = ListBuilder::new(self.writer);
+        while let Some(Edit::Items(items)) = self.record()? {
+            for item in items {
+                match item {
+                    ListItem::Hole { len } => list.push_hole(len)?,
+                    ListItem::Data { id, len } | ListItem::Child { id, len } => list.push_data(id, len, None)?,
+                }
+            }
+        }
+        list.finish()
+    }
+
+    fn record(&self) -> Result<Option<Edit>, VaultError> {
+        let Some(record) = self.reader.borrow_mut().next() else { return Ok(None) };
+        let record = record.map_err(spool_error())?;
+        Ok(Some(edit::decode(&record)?))
+    }
+}
+
+fn key(path: &TreePath) -> TreeKey {
+    TreeKey::from_path(path).expect("the root is never edited")
+}
+
+fn spool_error() -> impl FnOnce(std::io::Error) -> VaultError {
+    VaultError::local("cannot read the edits from a temporary file")
+}

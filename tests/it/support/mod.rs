@@ -1,0 +1,181 @@
+//! A sealed environment for tests of the verbs: own directories, own answers.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use cryptsync::event::{Event, Observer};
+use cryptsync::ops::{
+    self, Cancel, Ctx, EngineOptions, InitOptions, OpsError, Person, Place, RemoteProfile, Service, SyncOptions,
+    SyncReport,
+};
+use cryptsync::path::TreePath;
+use cryptsync::world::World;
+use zeroize::Zeroizing;
+
+/// A home, a remote, and somebody who answers.
+pub struct TestEnv {
+    pub dir: tempfile::TempDir,
+    pub password: String,
+    pub yes: Option<bool>,
+    pub events: Events,
+}
+
+#[derive(Default)]
+pub struct Events(pub Mutex<Vec<String>>);
+
+impl Observer for Events {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Failed { path, reason } = event {
+            self.0.lock().unwrap().push(format!("{path}: {reason}"));
+        }
+        if let Event::Notice(text) = event {
+            self.0.lock().unwrap().push(text.to_owned());
+        }
+    }
+}
+
+impl Person for TestEnv {
+    fn password(&self, _: &str) -> io::Result<Zeroizing<String>> {
+        Ok(Zeroizing::new(self.password.clone()))
+    }
+    fn new_password(&self, _: &str) -> io::Result<Zeroizing<String>> {
+        Ok(Zeroizing::new(self.password.clone()))
+    }
+    fn confirm(&self, _: &str) -> Option<bool> {
+        self.yes
+    }
+}
+
+impl TestEnv {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self { dir, password: "correct horse".into(), yes: None, events: Events::default() }
+    }
+
+    pub fn with_vault() -> Self {
+        let env = Self::new();
+        env.init().unwrap();
+        env
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn ctx(&self) -> Ctx<'_> {
+        self.ctx_at("home")
+    }
+
+    /// A context with the state of another machine.
+    pub fn ctx_at(&self, home: &str) -> Ctx<'_> {
+        Ctx {
+            world: World::system(),
+            observer: &self.events,
+            person: self,
+            cancel: Cancel::default(),
+            state_dir: self.path(home).join("state"),
+            cache_dir: self.path(home).join("cache"),
+            engine: EngineOptions { memory: 128 << 20, transfers: 4, checkers: 4, compression: Some(3) },
+        }
+    }
+
+    pub fn remote(&self) -> RemoteProfile {
+        RemoteProfile {
+            name: "v".into(),
+            service: Service::Fs { root: self.path("vault") },
+            vault_id: None,
+            builtin: false,
+        }
+    }
+
+    pub fn place(&self, path: &str) -> Place {
+        Place::Vault(self.remote(), TreePath::from_user(path.as_bytes()).unwrap())
+    }
+
+    pub fn init(&self) -> Result<ops::InitReport, OpsError> {
+        let options = InitOptions {
+            remote: self.remote(),
+            device_label: "test".into(),
+            kdf: (64 << 10, 3, 1),
+            recovery_file: None,
+        };
+        ops::init(&self.ctx(), &options)
+    }
+
+    pub fn options(&self, source: Place, dest: Place, delete: bool) -> SyncOptions {
+        SyncOptions {
+            source,
+            dest,
+            delete,
+            filter: Default::default(),
+            dry_run: false,
+            force: false,
+            checksum: false,
+            operation: "test".into(),
+        }
+    }
+
+    pub fn up(&self, source: &Path, dest: &str) -> Result<SyncReport, OpsError> {
+        ops::sync(&self.ctx(), &self.options(Place::Local(source.into()), self.place(dest), true))
+    }
+
+    pub fn down(&self, source: &str, dest: &Path) -> Result<SyncReport, OpsError> {
+        ops::sync(&self.ctx(), &self.options(self.place(source), Place::Local(dest.into()), true))
+    }
+
+    pub fn cat(&self, path: &str) -> Result<Vec<u8>, OpsError> {
+        let mut out = Vec::new();
+        ops::cat(&self.ctx(), &[self.place(path)], ops::CatRange::Whole, &mut out)?;
+        Ok(out)
+    }
+}
+
+/// Everything that can be seen of a tree: paths, kinds, modes, times, content.
+pub fn snapshot(root: &Path) -> Vec<String> {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::MetadataExt;
+    let mut out = Vec::new();
+    let mut stack = vec![root.to_path_buf()];
+    while let Some(dir) = stack.pop() {
+        for entry in std::fs::read_dir(&dir).unwrap() {
+            let path = entry.unwrap().path();
+            let meta = path.symlink_metadata().unwrap();
+            let name = String::from_utf8_lossy(path.strip_prefix(root).unwrap().as_os_str().as_bytes()).into_owned();
+            let what = if meta.is_symlink() {
+                format!("link {}", std::fs::read_link(&path).unwrap().display())
+            } else if meta.is_dir() {
+                stack.push(path.clone());
+                format!("dir {:o} {}.{}", meta.mode() & 0o7777, meta.mtime(), meta.mtime_nsec())
+            } else {
+                let content = blake3::hash(&std::fs::read(&path).unwrap());
+                format!(
+                    "file {:o} {}.{} {} {}",
+                    meta.mode() & 0o7777,
+                    meta.mtime(),
+                    meta.mtime_nsec(),
+                    meta.len(),
+                    content
+                )
+            };
+            out.push(format!("{name}: {what}"));
+        }
+    }
+    out.sort();
+    out
+}
+
+/// Gives everything below `root` a time long ago, so that nothing counts as just changed.
+pub fn age(root: &Path) {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+    let mut stack = vec![root.to_path_buf()];
+    while let Some(path) = stack.pop() {
+        let meta = path.symlink_metadata().unwrap();
+        if meta.is_dir() {
+            stack.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        let time = Timespec { tv_sec: 1_600_000_000 + path.as_os_str().len() as i64, tv_nsec: 123_456_789 };
+        utimensat(CWD, &path, &Timestamps { last_access: time, last_modification: time }, AtFlags::SYMLINK_NOFOLLOW)
+            .unwrap();
+    }
+}
