@@ -22,4 +22,4 @@ pub mod transfer;
 
 pub mod ops;
 
-// pub mod cli;
+pub mod cli;

@@ -1,5 +1,5 @@
 //! Starts the program; everything else is in the library.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    cryptsync::cli::run(cryptsync::cli::Env::from_os())
 }

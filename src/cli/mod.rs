@@ -1,1 +1,24 @@
-//! cli
+//! The command line: arguments and environment in, calls of `ops`, text and an exit code out. Start reading at [`run`].
+//!
+//! Owns everything a person sees or types. The only place that prints, prompts or reads the environment, and the only
+//! home of clap and indicatif. Never decides what a verb does: it resolves settings, calls one op and shows the report.
+
+mod args;
+mod commands;
+mod env;
+mod flag_env;
+mod output;
+mod password;
+mod person;
+mod places;
+mod run;
+mod settings;
+mod shell;
+mod signals;
+mod words;
+
+pub use env::{Env, Stream, Terminal};
+pub use run::run;
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,13 @@
-//! Filters.
+//! Filters: rules with rclone's patterns in, decisions about paths out. Start reading at [`Filter::from_rules`].
+//!
+//! Owns the pattern language and the order of rules. Pure: never touches a file system, never reads rules from anywhere.
+//! Paths are bytes; a byte that is not UTF-8 counts as one character, U+FFFD, as it does in rclone.
 
-/// What is in scope.
-#[derive(Debug, Clone, Default)]
-pub struct Filter;
+mod pattern;
+mod rules;
 
-impl Filter {
-    /// temp
-    pub fn decide_file(&self, _: &crate::path::TreePath) -> bool {
-        true
-    }
-    /// temp
-    pub fn decide_dir(&self, _: &crate::path::TreePath) -> bool {
-        true
-    }
-}
+pub use pattern::BadPattern;
+pub use rules::{Filter, Rule};
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use super::{Ctx, InitOptions, InitReport, OpsError, RemoteProfile};
 use crate::class::Class;
 use crate::crypto::KdfParams;
 use crate::format::genesis::ChunkerPolicy;
-use crate::vault::{NewVault, VaultError, exists};
+use crate::vault::{NewVault, VaultError, exists, is_known};
 
 /// A vault is made at the remote.
 ///
@@ -69,5 +69,7 @@ fn write_words(path: &Path, words: &str) -> Result<(), VaultError> {
 /// # Errors
 /// The remote can't be read.
 pub fn vault_exists(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<bool, OpsError> {
-    Ok(exists(&connect(ctx, remote)?.io)?)
+    let connection = connect(ctx, remote)?;
+    // A vault that was met there before costs no request: if it is gone, opening it will say so.
+    Ok(is_known(&ctx.state_dir, &connection.io.describe()) || exists(&connection.io)?)
 }

@@ -30,7 +30,7 @@ pub use error::{VaultError, class_of_io};
 pub use index::{Found, Index};
 pub use io::RemoteIo;
 pub use log::{Commit, View};
-pub use open::{Asker, OpenOptions, Vault, exists};
+pub use open::{Asker, OpenOptions, Vault, exists, is_known};
 pub use publish::{CommitInfo, Published};
 pub use session::{Session, SessionOptions, SessionStats};
 pub use tree::TreeWriter;

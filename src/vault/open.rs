@@ -222,6 +222,11 @@ pub fn exists(io: &RemoteIo) -> Result<bool, VaultError> {
     Ok(!geneses(io)?.is_empty())
 }
 
+/// Whether this installation has met a vault at this place before.
+pub fn is_known(state_dir: &Path, location: &str) -> bool {
+    Pins::load(state_dir).get(location).is_some()
+}
+
 pub(super) fn geneses(io: &RemoteIo) -> Result<Vec<VaultId>, VaultError> {
     let mut found = Vec::new();
     io.list(crate::format::name::VAULT_PREFIX, &mut |listed| {

@@ -1,0 +1,159 @@
+//! The command line as clap sees it. Each command's own arguments are in its file below `commands`.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{OsStringValueParser, Styles, TypedValueParser};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use super::commands;
+use super::flag_env;
+use super::output::{CliError, EXIT_CODES};
+use super::password::PasswordFlags;
+use super::settings::parse_duration;
+use crate::units::ByteSize;
+
+/// Encrypted, deduplicated, versioned sync over any storage
+///
+/// A remote is a place that holds objects, named in the configuration; the vault in it is the encrypted tree. Paths are
+/// written `name:path` for what is in a vault, and as usual for what is on this machine: a path without a colon before
+/// its first slash is local. `local:` is a vault on this machine that needs no configuration.
+///
+/// Data goes to standard output; everything else, errors and progress included, to standard error.
+#[derive(Debug, Parser)]
+#[command(name = "cryptsync", version, propagate_version = false, max_term_width = 100, styles = Styles::plain())]
+#[command(disable_help_subcommand = false, subcommand_required = true, arg_required_else_help = true)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Verb,
+    #[command(flatten)]
+    pub(super) global: GlobalFlags,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    Init(commands::init::InitArgs),
+    Copy(commands::copy::CopyArgs),
+    Sync(commands::sync::SyncArgs),
+    Ls(commands::ls::LsArgs),
+    Lsf(commands::lsf::LsfArgs),
+    Cat(commands::cat::CatArgs),
+    Rcat(commands::rcat::RcatArgs),
+    Check(commands::check::CheckArgs),
+    Verify(commands::verify::VerifyArgs),
+    Log(commands::log::LogArgs),
+    Status(commands::status::StatusArgs),
+    Config(commands::config::ConfigArgs),
+    Listremotes(commands::listremotes::ListremotesArgs),
+    Version(commands::version::VersionArgs),
+}
+
+/// Flags that every command has.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(super) struct GlobalFlags {
+    /// Configuration file [default: ~/.config/cryptsync/config.yaml]
+    #[arg(long, value_name = "FILE", global = true, value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    pub(super) config: Option<PathBuf>,
+    /// Say more: -v a line for each file, -vv everything
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, conflicts_with = "quiet")]
+    pub(super) verbose: u8,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// Show progress; on a terminal it is shown anyway
+    #[arg(short = 'P', long, global = true)]
+    pub(super) progress: bool,
+    /// How often to write a line of progress where there is no terminal; 0 shows no progress at all [default: 1m]
+    #[arg(long, value_name = "DURATION", global = true, value_parser = parse_duration)]
+    pub(super) stats: Option<Duration>,
+    /// When to colour messages
+    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
+    pub(super) color: ColorWhen,
+    /// Memory for buffers
+    #[arg(long, value_name = "SIZE", global = true, default_value = "128M")]
+    pub(super) memory: ByteSize,
+    /// Objects in transfer at once
+    #[arg(long, value_name = "N", global = true, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) transfers: u16,
+    /// Files compared, read or restored at once
+    #[arg(long, value_name = "N", global = true, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) checkers: u16,
+    /// How hard to compress, 1 to 19
+    #[arg(long, value_name = "LEVEL", global = true, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=19), conflicts_with = "no_compress")]
+    pub(super) zstd_level: u8,
+    /// Store everything uncompressed
+    #[arg(long, global = true, conflicts_with = "zstd_level")]
+    pub(super) no_compress: bool,
+    /// The vault that must be at the remote, as `init` and `status` show it
+    #[arg(long, value_name = "ID", global = true)]
+    pub(super) vault_id: Option<String>,
+    /// Where this installation keeps its keys and state [default: ~/.local/state/cryptsync]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(super) state_dir: Option<PathBuf>,
+    /// Where re-downloadable copies of metadata are kept [default: ~/.cache/cryptsync]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(super) cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) password: PasswordFlags,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ColorWhen {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Not at all
+    Never,
+    /// In any case
+    Always,
+}
+
+/// Why there is nothing to run.
+#[derive(Debug)]
+pub(super) enum NotParsed {
+    /// clap has the text: help, the version, or an error.
+    Clap(Box<clap::Error>),
+    /// The environment is wrong.
+    Environment(CliError),
+}
+
+impl From<clap::Error> for NotParsed {
+    fn from(error: clap::Error) -> Self {
+        Self::Clap(Box::new(error))
+    }
+}
+
+/// Parses the arguments, and then again with what the environment adds.
+pub(super) fn parse(args: &[OsString], vars: &BTreeMap<OsString, OsString>) -> Result<Cli, NotParsed> {
+    let mut command = Cli::command().after_long_help(exit_codes());
+    let matches = command.try_get_matches_from_mut(args)?;
+    let extra = flag_env::extra(&command, &matches, vars).map_err(NotParsed::Environment)?;
+    if extra.args.is_empty() {
+        return Ok(Cli::from_arg_matches(&matches)?);
+    }
+    let end = args.iter().position(|arg| arg == OsStr::new("--")).unwrap_or(args.len());
+    let all = args[..end].iter().cloned().chain(extra.args).chain(args[end..].iter().cloned());
+    let blame = |error: clap::Error| {
+        let text = error.to_string();
+        let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        NotParsed::Environment(
+            CliError::usage(what).hint(format!("set by the environment: {}", extra.variables.join(", "))),
+        )
+    };
+    let matches = command.try_get_matches_from_mut(all).map_err(blame)?;
+    Ok(Cli::from_arg_matches(&matches)?)
+}
+
+fn exit_codes() -> String {
+    let rows = EXIT_CODES.iter().map(|(class, text)| format!("  {:>3}  {text}", class.code()));
+    let head = ["Exit codes:".to_owned(), "    0  Success".to_owned()];
+    let foot = "\nEvery option can be set in the environment too: --dry-run is CRYPTSYNC_DRY_RUN=true.".to_owned();
+    head.into_iter().chain(rows).chain([foot]).collect::<Vec<_>>().join("\n")
+}
+
+pub(super) const STATS_DEFAULT: Duration = Duration::from_secs(60);
+pub(super) const STATS_WITH_PROGRESS: Duration = Duration::from_secs(1);

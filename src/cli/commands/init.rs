@@ -1,0 +1,68 @@
+//! `init`
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::create;
+use crate::cli::output::{Align, CliError, table};
+use crate::cli::settings::Settings;
+use crate::cli::shell::Shell;
+use crate::ops::InitOptions;
+use crate::units::ByteSize;
+
+/// Create a vault at a remote
+///
+/// Asks for a new password and shows 24 recovery words, once. Prints the vault's id, which other machines should be
+/// given to make sure that they meet this vault, and a checkpoint, which tells them how new it has to be.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct InitArgs {
+    /// The remote, as `name:`
+    remote: OsString,
+    /// Write the recovery words to this new file instead of the terminal
+    #[arg(long, value_name = "FILE")]
+    recovery_file: Option<PathBuf>,
+    /// What the vault calls this device [default: the name of this machine]
+    #[arg(long, value_name = "NAME")]
+    device_name: Option<String>,
+    /// Cost of guessing the password (Argon2id): memory, passes and lanes [default: 256M,3,4]
+    #[arg(long, value_name = "M,T,P", value_parser = parse_kdf)]
+    kdf: Option<(u32, u32, u32)>,
+}
+
+impl InitArgs {
+    pub(crate) fn options(&self, settings: &Settings) -> Result<InitOptions, CliError> {
+        let remote = settings.remote(&self.remote)?;
+        let (name, recovery_file) = (self.device_name.as_deref(), self.recovery_file.clone());
+        Ok(create::options(settings, remote, name, self.kdf, recovery_file))
+    }
+}
+
+pub(crate) fn run(shell: &Shell, args: &InitArgs) -> Result<(), CliError> {
+    let report = create::create(shell, &args.options(&shell.settings)?)?;
+    let rows = [["vault id:".to_owned(), report.vault_id], ["checkpoint:".to_owned(), report.checkpoint]];
+    for line in table([Align::Left, Align::Left], &rows) {
+        shell.printer.data(&line)?;
+    }
+    Ok(())
+}
+
+/// `256M,3,4`: the memory with its unit, so that nobody has to guess which one is meant.
+fn parse_kdf(text: &str) -> Result<(u32, u32, u32), String> {
+    let bad = || format!("`{text}` is not memory, passes and lanes; write for example `256M,3,4`");
+    let [memory, passes, lanes] = text.split(',').collect::<Vec<_>>()[..] else { return Err(bad()) };
+    if memory.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(bad());
+    }
+    let kib = memory.parse::<ByteSize>().map_err(|error| error.to_string())?.0 / 1024;
+    let parsed = (u32::try_from(kib).ok(), passes.parse().ok(), lanes.parse().ok());
+    match parsed {
+        (Some(kib @ 1..), Some(passes @ 1..), Some(lanes @ 1..)) => Ok((kib, passes, lanes)),
+        _ => Err(bad()),
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cryptsync init nas:
+  cryptsync init local: --recovery-file /media/usb/words.txt --password-file ~/.vault-password";

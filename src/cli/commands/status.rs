@@ -1,0 +1,102 @@
+//! `status`
+
+use std::ffi::OsString;
+
+use jiff::tz::TimeZone;
+
+use super::log;
+use crate::cli::output::{Align, CliError, JsonStatus, table, write_object};
+use crate::cli::settings::Settings;
+use crate::cli::shell::Shell;
+use crate::ops::{self, RemoteProfile, StatusReport};
+use crate::path::printable;
+use crate::units::ByteSize;
+
+/// Show what a vault is, who can open it, and what is newest in it
+///
+/// The checkpoint names the newest commit: give it to another machine to make sure that it sees nothing older.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct StatusArgs {
+    /// The remote, as `name:`
+    remote: OsString,
+    /// Write a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl StatusArgs {
+    pub(crate) fn options(&self, settings: &Settings) -> Result<RemoteProfile, CliError> {
+        settings.remote(&self.remote)
+    }
+}
+
+pub(crate) fn run(shell: &Shell, args: &StatusArgs) -> Result<(), CliError> {
+    let (remote, zone) = (args.options(&shell.settings)?, &shell.settings.time_zone);
+    let status = shell.call(false, |ctx| ops::status(ctx, &remote))?;
+    if args.json {
+        write_object(&shell.printer, &JsonStatus::new(&status, zone))?;
+    } else {
+        for line in lines(&status, zone) {
+            shell.printer.data(&line)?;
+        }
+    }
+    for warning in &status.warnings {
+        shell.printer.note(format_args!("warning: {}", printable(warning.as_bytes())));
+    }
+    Ok(())
+}
+
+fn lines(status: &StatusReport, zone: &TimeZone) -> Vec<String> {
+    let row = |name: &str, value: String| [name.to_owned(), value];
+    let mut rows = vec![
+        row("location:", printable(status.location.as_bytes())),
+        row("vault id:", status.vault_id.clone()),
+        row("access:", format!("version {}, epoch {}", status.access_version, status.epoch)),
+        row("this writer:", status.writer.clone().unwrap_or("none yet".to_owned())),
+        row("commits:", status.commits.to_string()),
+        row("newest:", log::lines(status.head.as_slice(), zone).pop().unwrap_or("none".to_owned())),
+        row("checkpoint:", status.checkpoint.clone()),
+    ];
+    if status.unfinished.0 > 0 {
+        let (objects, bytes) = status.unfinished;
+        rows.push(row("unfinished:", format!("{objects} objects, {}", ByteSize(bytes))));
+    }
+    let mut lines = table([Align::Left, Align::Left], &rows);
+    lines.push("members:".to_owned());
+    let members: Vec<[String; 4]> =
+        status.members.iter().map(|m| m.each_ref().map(|s| printable(s.as_bytes()))).collect();
+    lines.extend(table([Align::Left; 4], &members).iter().map(|line| format!("  {line}")));
+    lines
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cryptsync status nas:
+  cryptsync status --json local:";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aligned() {
+        let status = StatusReport {
+            location: "/mnt/v".to_owned(),
+            vault_id: "abc".to_owned(),
+            access_version: 2,
+            epoch: 1,
+            members: vec![["password", "admin", "main", "xyz"].map(str::to_owned)],
+            writer: None,
+            head: None,
+            commits: 0,
+            checkpoint: "cp".to_owned(),
+            unfinished: (2, 2048),
+            warnings: Vec::new(),
+        };
+        let lines = lines(&status, &TimeZone::UTC);
+        assert_eq!(lines[0], "location:     /mnt/v");
+        assert_eq!(lines[7], "unfinished:   2 objects, 2.00 KiB");
+        assert_eq!(lines[9], "  password  admin  main  xyz");
+    }
+}

@@ -1,0 +1,96 @@
+//! What copy and sync share: all but the deleting.
+
+use std::ffi::OsString;
+
+use super::create::{CreateFlags, ensure_vault};
+use super::filters::FilterFlags;
+use crate::class::Class;
+use crate::cli::output::{CliError, summary};
+use crate::cli::places::{shown, shown_in_vault};
+use crate::cli::settings::Settings;
+use crate::cli::shell::Shell;
+use crate::ops::{self, Place, SyncOptions, SyncReport};
+
+/// Source, destination and the common flags.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TransferArgs {
+    /// A directory or a file
+    pub(crate) source: OsString,
+    /// A directory; it is made if it is not there
+    pub(crate) dest: OsString,
+    /// Show what would be done and change nothing
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+    /// Compare content by reading the source, not by size and time
+    #[arg(short, long)]
+    pub(crate) checksum: bool,
+    #[command(flatten)]
+    pub(crate) filter: FilterFlags,
+    #[command(flatten)]
+    pub(crate) create: CreateFlags,
+}
+
+impl TransferArgs {
+    /// The options of the op; `delete` tells sync from copy.
+    pub(crate) fn options(&self, settings: &Settings, delete: bool, force: bool) -> Result<SyncOptions, CliError> {
+        let (source, dest) = (settings.place(&self.source)?, settings.place(&self.dest)?);
+        one_pinned_vault(settings, &source, &dest)?;
+        let verb = if delete { "sync" } else { "copy" };
+        Ok(SyncOptions {
+            operation: format!("{verb} {} -> {}", shown(&source), shown_in_vault(&dest)),
+            source,
+            dest,
+            delete,
+            filter: self.filter.filter()?,
+            dry_run: self.dry_run,
+            force,
+            checksum: self.checksum,
+        })
+    }
+
+    pub(crate) fn run(&self, shell: &Shell, options: &SyncOptions) -> Result<(), CliError> {
+        ensure_vault(shell, &options.dest, &self.create, options.dry_run)?;
+        let progress = shell.progress(true);
+        let result = shell.observed(&progress, |ctx| ops::sync(ctx, options));
+        let elapsed = progress.elapsed();
+        drop(progress); // clears the terminal
+        finish(shell, &result?, elapsed, options.dry_run)
+    }
+}
+
+/// Shows the summary; entries that failed make the run a failure.
+pub(crate) fn finish(
+    shell: &Shell,
+    report: &SyncReport,
+    elapsed: std::time::Duration,
+    dry_run: bool,
+) -> Result<(), CliError> {
+    for line in summary(report, elapsed, dry_run) {
+        shell.printer.note(format_args!("{line}"));
+    }
+    if let Some(peak) = peak_memory() {
+        shell.printer.detail(format_args!("peak memory {peak}"));
+    }
+    match report.failed {
+        0 => Ok(()),
+        1 => Err(CliError::new(Class::Failed, "one entry could not be handled; it is named above")),
+        n => Err(CliError::new(Class::Failed, format!("{n} entries could not be handled; they are named above"))),
+    }
+}
+
+/// `--vault-id` names one vault, so it can't speak for two.
+pub(crate) fn one_pinned_vault(settings: &Settings, source: &Place, dest: &Place) -> Result<(), CliError> {
+    let two = matches!((source, dest), (Place::Vault(a, _), Place::Vault(b, _)) if a.name != b.name);
+    if settings.vault_id.is_none() || !two {
+        return Ok(());
+    }
+    Err(CliError::usage("--vault-id names one vault, but two remotes are used")
+        .hint("pin each by `vault_id` in the configuration file"))
+}
+
+/// The most memory this process had, where the system tells (Linux).
+fn peak_memory() -> Option<crate::units::ByteSize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"))?;
+    Some(crate::units::ByteSize(kib.parse::<u64>().ok()? * 1024))
+}

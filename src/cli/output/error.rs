@@ -1,0 +1,161 @@
+//! Errors as people read them, and the table of exit codes.
+
+use std::fmt::{self, Write};
+use std::io;
+
+use crate::class::Class;
+use crate::config::ConfigError;
+use crate::filter::BadPattern;
+use crate::ops::OpsError;
+use crate::path::printable;
+
+/// Why the program ends with something else than success.
+#[derive(Debug)]
+pub(crate) struct CliError {
+    pub(crate) class: Class,
+    /// The headline, then its causes.
+    pub(crate) chain: Vec<String>,
+    pub(crate) hint: Option<String>,
+}
+
+impl CliError {
+    pub(crate) fn new(class: Class, headline: impl Into<String>) -> Self {
+        Self { class, chain: vec![headline.into()], hint: None }
+    }
+
+    pub(crate) fn usage(headline: impl Into<String>) -> Self {
+        Self::new(Class::Usage, headline)
+    }
+
+    pub(crate) fn caused_by(mut self, cause: impl ToString) -> Self {
+        self.chain.push(cause.to_string());
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The text, with a coloured label if `color`.
+    pub(crate) fn render(&self, color: bool) -> String {
+        let (red, reset) = if color { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+        let mut lines = self.chain.iter().map(|line| printable(line.as_bytes()));
+        let mut text = format!("{red}error:{reset} {}", lines.next().unwrap_or_default());
+        for cause in lines {
+            write!(text, "\n  caused by: {cause}").expect("writing to a String cannot fail");
+        }
+        if let Some(hint) = self.hint.as_deref().or_else(|| usual_hint(self.class)) {
+            write!(text, "\nhint: {}", printable(hint.as_bytes())).expect("writing to a String cannot fail");
+        }
+        text
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl From<OpsError> for CliError {
+    fn from(error: OpsError) -> Self {
+        Self { class: error.class, chain: error.chain, hint: error.hint }
+    }
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> Self {
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        let chain = [Some(error.to_string()), source].into_iter().flatten().collect();
+        Self { class: error.class(), chain, hint: error.hint() }
+    }
+}
+
+/// Data could not be written to stdout. (Every other fault of input or output is told with what was being done.)
+impl From<io::Error> for CliError {
+    fn from(error: io::Error) -> Self {
+        Self::new(Class::Failed, "cannot write to standard output").caused_by(error)
+    }
+}
+
+impl From<BadPattern> for CliError {
+    fn from(error: BadPattern) -> Self {
+        let headline = format!("bad pattern `{}`, at character {}: {}", error.pattern, error.at, error.what);
+        Self::usage(headline).hint(error.fix)
+    }
+}
+
+/// Every exit code but 0, and what it means. docs/cli.md has the same table.
+pub(crate) const EXIT_CODES: &[(Class, &str)] = &[
+    (Class::Failed, "Something failed, some files could not be handled, or `check` found differences"),
+    (Class::Usage, "The command line, the configuration or the environment is wrong"),
+    (Class::DirNotFound, "A directory was not found"),
+    (Class::FileNotFound, "A file was not found"),
+    (Class::Temporary, "A passing fault: trying again may help"),
+    (Class::Fatal, "Refused for safety, or beyond retries: permission, full disk, the delete brake"),
+    (Class::Integrity, "Something stored was altered"),
+    (Class::Rollback, "The vault shows less than was seen before"),
+    (Class::Equivocation, "Two different states claim the same place in the vault's history"),
+    (Class::Untrusted, "A key or signature that nothing vouches for, or not the expected vault"),
+    (Class::Missing, "An object that the vault refers to is missing"),
+    (Class::Version, "A newer format, or weaker parameters than before"),
+    (Class::Limit, "A bound on memory, size or depth was reached"),
+    (Class::UnsafePath, "A path that would leave its root, or that this system cannot hold"),
+    (Class::NoKey, "No key at hand opens the vault: wrong password, for example"),
+    (Class::NoVault, "There is no vault at that place"),
+    (Class::Interrupted, "Stopped by a signal"),
+];
+
+/// What helps in general, where the error itself does not say.
+fn usual_hint(class: Class) -> Option<&'static str> {
+    match class {
+        Class::Temporary => Some("run the same command again; what was stored already is not sent twice"),
+        Class::NoVault => {
+            Some("create a vault with `cryptsync init REMOTE:`, or let copy and sync do it with `--create`")
+        }
+        Class::NoKey => Some("check the password and that the remote holds the vault you mean"),
+        Class::Rollback | Class::Equivocation | Class::Integrity => {
+            Some("do not write to this vault before you know why; `cryptsync verify REMOTE:` looks closer")
+        }
+        Class::Missing => Some("`cryptsync verify REMOTE:` lists everything that is missing"),
+        Class::Version => Some("a newer cryptsync may be needed; see `cryptsync version`"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_headline_causes_and_hint_and_moves_no_cursor() {
+        let error = CliError::new(Class::Temporary, "cannot list `a\x1b[2J`").caused_by("timed out");
+        assert_eq!(
+            error.to_string(),
+            "error: cannot list `a\\x1b[2J`\n  caused by: timed out\n\
+             hint: run the same command again; what was stored already is not sent twice"
+        );
+        assert!(CliError::usage("x").hint("y").render(true).starts_with("\x1b[1;31merror:\x1b[0m x\nhint: y"));
+    }
+
+    #[test]
+    fn the_documented_table_is_this_one() {
+        let docs = include_str!("../../../docs/cli.md");
+        let rows: Vec<(u8, &str)> = docs
+            .lines()
+            .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "))
+            .filter_map(|(code, text)| Some((code.parse().ok()?, text)))
+            .filter(|(code, _)| *code != 0)
+            .collect();
+        let table: Vec<(u8, &str)> = EXIT_CODES.iter().map(|(class, text)| (class.code(), *text)).collect();
+        assert_eq!(rows, table);
+    }
+
+    #[test]
+    fn no_class_is_left_out() {
+        let source = include_str!("../../class.rs");
+        let variants = source.lines().filter(|line| line.trim_end().ends_with(',') && line.contains(" = ")).count();
+        assert_eq!(EXIT_CODES.len(), variants);
+    }
+}

@@ -1,0 +1,158 @@
+//! Reports as JSON: field names are part of the interface, as docs/cli.md lists them.
+
+use std::io;
+
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::printer::Printer;
+use super::times::rfc3339;
+use crate::ops::{Listed, ListedKind, LogEntry, StatusReport, VerifyReport};
+use crate::path::printable;
+
+/// An entry, as rclone's `lsjson` shows it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct JsonEntry {
+    path: String,
+    name: String,
+    size: i64,
+    mod_time: String,
+    is_dir: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link_target: Option<String>,
+}
+
+impl JsonEntry {
+    pub(crate) fn new(listed: &Listed, zone: &TimeZone) -> Self {
+        let is_dir = listed.kind == ListedKind::Dir;
+        Self {
+            path: text(listed.path.as_bytes()),
+            name: text(listed.path.name().unwrap_or_default()),
+            size: if is_dir { -1 } else { i64::try_from(listed.size).unwrap_or(i64::MAX) },
+            mod_time: rfc3339(listed.mtime, zone),
+            is_dir,
+            link_target: match &listed.kind {
+                ListedKind::Symlink(target) => Some(text(target)),
+                _ => None,
+            },
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct JsonCommit<'a> {
+    id: &'a str,
+    time: String,
+    writer: &'a str,
+    operation: &'a str,
+    entries: u64,
+    bytes: u64,
+}
+
+impl<'a> JsonCommit<'a> {
+    pub(crate) fn new(commit: &'a LogEntry, zone: &TimeZone) -> Self {
+        let LogEntry { id, time, writer, operation, entries, bytes } = commit;
+        Self { id, time: rfc3339(*time, zone), writer, operation, entries: *entries, bytes: *bytes }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct JsonStatus<'a> {
+    location: &'a str,
+    vault_id: &'a str,
+    access_version: u32,
+    epoch: u32,
+    members: Vec<JsonMember<'a>>,
+    writer: Option<&'a str>,
+    head: Option<JsonCommit<'a>>,
+    commits: u64,
+    checkpoint: &'a str,
+    unfinished_objects: u64,
+    unfinished_bytes: u64,
+    warnings: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct JsonMember<'a> {
+    kind: &'a str,
+    role: &'a str,
+    label: &'a str,
+    id: &'a str,
+}
+
+impl<'a> JsonStatus<'a> {
+    pub(crate) fn new(status: &'a StatusReport, zone: &TimeZone) -> Self {
+        let members = status.members.iter().map(|[kind, role, label, id]| JsonMember { kind, role, label, id });
+        Self {
+            location: &status.location,
+            vault_id: &status.vault_id,
+            access_version: status.access_version,
+            epoch: status.epoch,
+            members: members.collect(),
+            writer: status.writer.as_deref(),
+            head: status.head.as_ref().map(|head| JsonCommit::new(head, zone)),
+            commits: status.commits,
+            checkpoint: &status.checkpoint,
+            unfinished_objects: status.unfinished.0,
+            unfinished_bytes: status.unfinished.1,
+            warnings: &status.warnings,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct JsonVerify<'a> {
+    entries: u64,
+    nodes: u64,
+    chunks: u64,
+    objects: u64,
+    bytes_read: u64,
+    foreign: &'a [String],
+    problems: Vec<JsonProblem<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonProblem<'a> {
+    code: u8,
+    message: &'a str,
+}
+
+impl<'a> JsonVerify<'a> {
+    pub(crate) fn new(report: &'a VerifyReport) -> Self {
+        let problems = report.problems.iter().map(|(class, message)| JsonProblem { code: class.code(), message });
+        Self {
+            entries: report.entries,
+            nodes: report.nodes,
+            chunks: report.chunks,
+            objects: report.objects,
+            bytes_read: report.bytes_read,
+            foreign: &report.foreign,
+            problems: problems.collect(),
+        }
+    }
+}
+
+/// Text as it is; what is not UTF-8, which JSON can't carry, is escaped.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap_or_else(|_| printable(bytes))
+}
+
+/// Writes one object on one line.
+pub(crate) fn write_object(printer: &Printer, value: &impl Serialize) -> io::Result<()> {
+    printer.data(&serde_json::to_string(value)?)
+}
+
+/// Writes an array as rclone does: `[`, an object a line with commas between, `]`. `fill` gets the function that adds one.
+pub(crate) fn write_array<T: Serialize, E: From<io::Error>>(
+    printer: &Printer,
+    fill: impl FnOnce(&mut dyn FnMut(&T) -> io::Result<()>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut first = true;
+    printer.data("[")?;
+    fill(&mut |value| {
+        let separator: &[u8] = if std::mem::take(&mut first) { b"" } else { b",\n" };
+        printer.record(separator, &serde_json::to_vec(value)?)
+    })?;
+    Ok(printer.data(if first { "]" } else { "\n]" })?)
+}

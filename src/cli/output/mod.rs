@@ -1,0 +1,18 @@
+//! What people and pipes see: data on stdout, talk on stderr, progress on a terminal, errors with hints.
+
+mod error;
+mod json;
+mod printer;
+mod progress;
+mod status_line;
+mod summary;
+mod table;
+mod times;
+
+pub(super) use error::{CliError, EXIT_CODES};
+pub(super) use json::{JsonCommit, JsonEntry, JsonStatus, JsonVerify, write_array, write_object};
+pub(super) use printer::{Printer, Verbosity};
+pub(super) use progress::{Progress, ProgressMode};
+pub(super) use summary::{summary, truncated};
+pub(super) use table::{Align, table};
+pub(super) use times::local_time;

@@ -1,0 +1,109 @@
+//! From the process to a command and back to an exit code.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+
+use super::args::{self, Cli, NotParsed, Verb};
+use super::commands;
+use super::env::Env;
+use super::output::{CliError, Printer};
+use super::password::PasswordSource;
+use super::person::Answers;
+use super::settings::{self, Settings};
+use super::shell::Shell;
+use super::signals::{self, Signals};
+use crate::class::Class;
+
+/// Runs the program.
+pub fn run(env: Env) -> ExitCode {
+    ExitCode::from(exit_code(env))
+}
+
+/// The number that [`run`] ends with.
+pub(super) fn exit_code(env: Env) -> u8 {
+    match args::parse(&env.args, &env.vars) {
+        Ok(cli) => start(cli, env),
+        Err(NotParsed::Clap(error)) => show(&error, env),
+        Err(NotParsed::Environment(error)) => {
+            let Env { mut stderr, .. } = env;
+            drop(writeln!(stderr.io, "{error}")); // there is nobody left to tell
+            error.class.code()
+        }
+    }
+}
+
+/// Shows what clap has to say: help and the version are data, everything else is an error.
+fn show(error: &clap::Error, mut env: Env) -> u8 {
+    let (stream, code) = match error.kind() {
+        clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => (&mut env.stdout, 0),
+        _ => (&mut env.stderr, Class::Usage.code()),
+    };
+    drop(write!(stream.io, "{}", error.render()).and_then(|()| stream.io.flush())); // nobody left to tell
+    code
+}
+
+fn start(cli: Cli, env: Env) -> u8 {
+    let color = settings::color(cli.global.color, &env);
+    let resolved = Settings::resolve(&cli.global, &env)
+        .and_then(|settings| Ok((settings, PasswordSource::choose(&cli.global.password, &env)?)));
+    let resolved = resolved.and_then(|(settings, source)| match (&cli.command, &source) {
+        (Verb::Rcat(_), Some(PasswordSource::Fd(0))) => {
+            Err(CliError::usage("rcat stores standard input, so the password can't come from it too")
+                .hint("use another descriptor: `--password-fd 3 3<FILE`"))
+        }
+        _ => Ok((settings, source)),
+    });
+    let printer = Arc::new(Printer::new(env.stdout, env.stderr, color, settings::verbosity(&cli.global)));
+    let signals = Arc::new(Signals::default());
+    let result = resolved.and_then(|(settings, source)| {
+        if env.owns_process {
+            take_process(&signals, &printer)?;
+        }
+        let answers = Answers::new(source, env.terminal, Arc::clone(&printer), Arc::clone(&signals));
+        let stdin = Mutex::new(env.stdin.io);
+        dispatch(
+            &Shell { settings, printer: Arc::clone(&printer), answers, signals, world: env.world, stdin },
+            cli.command,
+        )
+    });
+    finish(&printer, result)
+}
+
+fn take_process(signals: &Arc<Signals>, printer: &Arc<Printer>) -> Result<(), CliError> {
+    let error = |what: &str, error| CliError::new(Class::Failed, what).caused_by(error);
+    signals::forbid_core_dumps().map_err(|e| error("cannot forbid core dumps", e))?;
+    signals::watch(Arc::clone(signals), Arc::clone(printer)).map_err(|e| error("cannot handle signals", e))
+}
+
+fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
+    match verb {
+        Verb::Init(args) => commands::init::run(shell, &args),
+        Verb::Copy(args) => commands::copy::run(shell, &args),
+        Verb::Sync(args) => commands::sync::run(shell, &args),
+        Verb::Ls(args) => commands::ls::run(shell, &args),
+        Verb::Lsf(args) => commands::lsf::run(shell, &args),
+        Verb::Cat(args) => commands::cat::run(shell, &args),
+        Verb::Rcat(args) => commands::rcat::run(shell, &args),
+        Verb::Check(args) => commands::check::run(shell, &args),
+        Verb::Verify(args) => commands::verify::run(shell, &args),
+        Verb::Log(args) => commands::log::run(shell, &args),
+        Verb::Status(args) => commands::status::run(shell, &args),
+        Verb::Config(args) => commands::config::run(shell, &args),
+        Verb::Listremotes(args) => commands::listremotes::run(shell, &args),
+        Verb::Version(args) => commands::version::run(shell, &args),
+    }
+}
+
+/// Whoever stops reading our output has what they wanted: that is no failure.
+fn finish(printer: &Printer, result: Result<(), CliError>) -> u8 {
+    let result = result.and_then(|()| Ok(printer.flush()?));
+    match result {
+        Ok(()) => 0,
+        Err(_) if printer.is_broken() => 0,
+        Err(error) => {
+            printer.error(&error);
+            error.class.code()
+        }
+    }
+}

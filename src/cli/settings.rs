@@ -1,0 +1,148 @@
+//! Settings, resolved once: flag, then environment, then configuration file, then default. Past here no clap.
+
+use std::path::{Path, PathBuf};
+
+use jiff::tz::TimeZone;
+
+use super::args::{ColorWhen, GlobalFlags};
+use super::env::Env;
+use super::output::{CliError, ProgressMode, Verbosity};
+use crate::config::{Config, Sources};
+use crate::id::VaultId;
+use crate::ops::EngineOptions;
+
+/// Everything that is not about one verb.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) config: Config,
+    pub(super) config_path: PathBuf,
+    pub(super) cwd: PathBuf,
+    pub(super) dirs: Dirs,
+    pub(super) engine: EngineOptions,
+    pub(super) progress: ProgressMode,
+    pub(super) vault_id: Option<String>,
+    pub(super) host_name: String,
+    pub(super) time_zone: TimeZone,
+    pub(super) stdin_is_terminal: bool,
+}
+
+impl Settings {
+    pub(super) fn resolve(flags: &GlobalFlags, env: &Env) -> Result<Self, CliError> {
+        let dirs = Dirs::new(flags, env);
+        let home = env.var("HOME").map(Path::new);
+        let config_path = flags.config.clone().or_else(|| dirs.config_file()).unwrap_or_default();
+        let sources =
+            Sources { path: &config_path, explicit: flags.config.is_some(), vars: &env.vars, home, cwd: &env.cwd };
+        if let Some(id) = &flags.vault_id {
+            id.parse::<VaultId>().map_err(|error| CliError::usage("--vault-id is wrong").caused_by(error))?;
+        }
+        Ok(Self {
+            config: Config::load(&sources)?,
+            config_path: if config_path.as_os_str().is_empty() { config_path } else { env.cwd.join(config_path) },
+            cwd: env.cwd.clone(),
+            dirs,
+            engine: EngineOptions {
+                memory: flags.memory.0,
+                transfers: usize::from(flags.transfers),
+                checkers: usize::from(flags.checkers),
+                compression: (!flags.no_compress).then_some(i32::from(flags.zstd_level)),
+            },
+            progress: progress_mode(flags, env.stderr.is_terminal),
+            vault_id: flags.vault_id.clone(),
+            host_name: env.host_name.clone(),
+            time_zone: env.time_zone.clone(),
+            stdin_is_terminal: env.stdin.is_terminal,
+        })
+    }
+}
+
+/// How much is said.
+pub(super) fn verbosity(flags: &GlobalFlags) -> Verbosity {
+    match (flags.quiet, flags.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (false, 0) => Verbosity::Normal,
+        (false, 1) => Verbosity::Verbose,
+        (false, _) => Verbosity::Debug,
+    }
+}
+
+/// Whether stderr is coloured.
+pub(super) fn color(when: ColorWhen, env: &Env) -> bool {
+    match when {
+        ColorWhen::Always => true,
+        ColorWhen::Never => false,
+        ColorWhen::Auto => {
+            let dumb = env.var("TERM").is_some_and(|term| term == "dumb");
+            env.stderr.is_terminal && !dumb && env.var("NO_COLOR").is_none()
+        }
+    }
+}
+
+fn progress_mode(flags: &GlobalFlags, terminal: bool) -> ProgressMode {
+    match flags.stats {
+        _ if flags.quiet => ProgressMode::Off,
+        Some(interval) if interval.is_zero() => ProgressMode::Off,
+        _ if terminal => ProgressMode::Live,
+        Some(interval) => ProgressMode::Lines(interval),
+        None if flags.progress => ProgressMode::Lines(super::args::STATS_WITH_PROGRESS),
+        None => ProgressMode::Lines(super::args::STATS_DEFAULT),
+    }
+}
+
+/// Where this program keeps its files, after the XDG rules. `None` where neither a flag nor HOME says.
+#[derive(Debug)]
+pub(super) struct Dirs {
+    config: Option<PathBuf>,
+    data: Option<PathBuf>,
+    state: Option<PathBuf>,
+    cache: Option<PathBuf>,
+}
+
+impl Dirs {
+    fn new(flags: &GlobalFlags, env: &Env) -> Self {
+        let base = |variable: &str, below_home: &str| {
+            let set = env.var(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+            let home = || env.var("HOME").map(|home| Path::new(home).join(below_home));
+            set.or_else(home).map(|base| base.join("cryptsync"))
+        };
+        let flag = |path: &Option<PathBuf>| path.as_ref().map(|path| env.cwd.join(path));
+        Self {
+            config: base("XDG_CONFIG_HOME", ".config"),
+            data: base("XDG_DATA_HOME", ".local/share"),
+            state: flag(&flags.state_dir).or_else(|| base("XDG_STATE_HOME", ".local/state")),
+            cache: flag(&flags.cache_dir).or_else(|| base("XDG_CACHE_HOME", ".cache")),
+        }
+    }
+
+    fn config_file(&self) -> Option<PathBuf> {
+        self.config.as_ref().map(|dir| dir.join("config.yaml"))
+    }
+
+    /// Where the objects of `local:` are.
+    pub(super) fn local_vault(&self) -> Result<PathBuf, CliError> {
+        known(&self.data, "XDG_DATA_HOME").map(|dir| dir.join("local"))
+    }
+
+    pub(super) fn state(&self) -> Result<PathBuf, CliError> {
+        known(&self.state, "--state-dir")
+    }
+
+    pub(super) fn cache(&self) -> Result<PathBuf, CliError> {
+        known(&self.cache, "--cache-dir")
+    }
+}
+
+fn known(dir: &Option<PathBuf>, setting: &str) -> Result<PathBuf, CliError> {
+    let error = || CliError::usage("the home directory is not known").hint(format!("set HOME or {setting}"));
+    dir.clone().ok_or_else(error)
+}
+
+/// A duration as people type it: `90s`, `1m30s`, `500ms`; a plain number is seconds.
+pub(super) fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    let bad = || format!("`{text}` is not a duration; write for example `30s`, `1m30s`, or `0` for never");
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Ok(std::time::Duration::from_secs(seconds.into()));
+    }
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| bad())?;
+    std::time::Duration::try_from(parsed).map_err(|_| bad())
+}
