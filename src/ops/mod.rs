@@ -347,11 +347,7 @@ pub fn sync(_ctx: &Ctx<'_>, _options: &SyncOptions) -> Result<SyncReport, OpsErr
 ///
 /// # Errors
 /// The place is not there, or the vault can't be read.
-pub fn list(
-    _ctx: &Ctx<'_>,
-    _options: &ListOptions,
-    _row: &mut dyn FnMut(&Listed) -> io::Result<()>,
-) -> Result<(), OpsError> {
+pub fn list(_ctx: &Ctx<'_>, _options: &ListOptions, _row: &mut dyn FnMut(&Listed) -> io::Result<()>) -> Result<(), OpsError> {
     unimplemented!()
 }
 
