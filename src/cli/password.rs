@@ -33,7 +33,7 @@ pub(super) struct PasswordFlags {
     /// No shell is involved. While a new password is asked for, CRYPTSYNC_PASSWORD_CHANGE=1 is set.
     #[arg(long, value_name = "COMMAND", global = true, help_heading = HEADING)]
     pub(super) password_command: Option<String>,
-    /// Read the password from the first line of a file
+    /// Read the password from a file
     #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
     pub(super) password_file: Option<PathBuf>,
     /// Read the password from an open file descriptor

@@ -49,7 +49,7 @@ impl Answers {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn from_source(&self, source: &PasswordSource, new: bool) -> Result<Zeroizing<String>, CliError> {
+    fn sourced(&self, source: &PasswordSource, new: bool) -> Result<Zeroizing<String>, CliError> {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(password) = &*given {
             return Ok(password.clone());
@@ -87,7 +87,7 @@ impl Answers {
 
     fn answer(&self, vault: &str, new: bool) -> io::Result<Zeroizing<String>> {
         let answer = match &self.source {
-            Some(source) => self.from_source(source, new),
+            Some(source) => self.sourced(source, new),
             None => self.typed(vault, new),
         };
         answer.map_err(|error| {

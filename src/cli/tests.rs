@@ -201,7 +201,7 @@ fn errors_say_what_to_do() {
         (&["ls", "nsa:x"][..], "hint: did you mean `nas:`?"),
         (
             &["ls", "other:x"],
-            "hint: the remotes are `nas:`, `plain:`, `local:`; write `./other:…` for a local file of that name",
+            "hint: known remotes: `nas:`, `plain:`, `local:`; write `./other:…` for a local file of that name",
         ),
         (&["log", "nas"], "hint: did you mean `nas:`?"),
         (&["log", "nas:a"], "hint: write `nas:`"),

@@ -79,7 +79,7 @@ impl ConfigError {
             }
             Self::NoRemote { suggestion: Some(name), .. } => Some(format!("did you mean `{name}:`?")),
             Self::NoRemote { name, known, .. } => Some(format!(
-                "the remotes are {}; write `./{name}:…` for a local file of that name",
+                "known remotes: {}; write `./{name}:…` for a local file of that name",
                 known.iter().map(|name| format!("`{name}:`")).collect::<Vec<_>>().join(", ")
             )),
             Self::Remote { hint, .. } => Some(hint.clone()),

@@ -14,11 +14,11 @@ use crate::ops::SyncOptions;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SyncArgs {
-    #[command(flatten)]
-    transfer: TransferArgs,
     /// Delete even if it is most of the destination
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    transfer: TransferArgs,
 }
 
 impl SyncArgs {

@@ -62,7 +62,7 @@ impl Snapshot {
 
     fn time_left(&self) -> Option<Duration> {
         let left = self.planned?.1.checked_sub(self.bytes).filter(|left| *left > 0)?;
-        (self.speed >= 1.0).then(|| Duration::from_secs((left as f64 / self.speed) as u64))
+        (self.speed >= 1.0).then(|| Duration::from_secs((left as f64 / self.speed).ceil() as u64))
     }
 }
 
@@ -89,7 +89,7 @@ mod tests {
         snapshot.planned = Some((12, 4 << 30));
         assert_eq!(snapshot.line(), "0 B / 4.00 GiB, 0%, 0/12 files, checked 40");
         snapshot = Snapshot { bytes: 1 << 30, files: 3, failed: 1, speed: (100 << 20) as f64, ..snapshot };
-        assert_eq!(snapshot.line(), "1.00 GiB / 4.00 GiB, 25%, 100 MiB/s, ETA 30s, 3/12 files, checked 40, failed 1");
+        assert_eq!(snapshot.line(), "1.00 GiB / 4.00 GiB, 25%, 100 MiB/s, ETA 31s, 3/12 files, checked 40, failed 1");
         snapshot.bytes = 5 << 30; // a file grew
         assert!(snapshot.line().starts_with("5.00 GiB / 4.00 GiB, 100%, 100 MiB/s, 3/12"));
         assert_eq!(Snapshot { bytes: 1024, ..Snapshot::default() }.line(), "1.00 KiB, 0 B/s");
