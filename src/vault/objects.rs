@@ -89,7 +89,7 @@ impl Objects {
                 Ok::<_, VaultError>((body, weight))
             })?;
             let part = body.get(range.start as usize..range.end as usize);
-            return part.map(<[u8]>::to_vec).ok_or_else(|| VaultError::damaged(&name, "a frame lies outside the body"));
+            return part.map(<[u8]>::to_vec).ok_or_else(|| VaultError::damaged(name, "a frame lies outside the body"));
         }
         let class = if kind == BlobKind::Chunk { SealClass::Data } else { SealClass::Meta };
         self.plain_range(class, object, range)

@@ -75,6 +75,16 @@ pub(super) struct Placed {
     pub(super) packs: Vec<Option<(IndexClass, ObjectRef)>>,
 }
 
+/// Where a blob is, as far as that can be told yet.
+pub(super) struct Whereabouts {
+    /// The pack of this session that holds it.
+    pub(super) pack: Option<u32>,
+    /// The object, once it is sealed.
+    pub(super) object: Option<ObjectRef>,
+    /// The spot in it.
+    pub(super) at: Location,
+}
+
 struct Packer {
     open: [Option<(u32, Container)>; 2],
     turn: u64,
@@ -360,14 +370,16 @@ impl Shared {
     }
 
     /// Where a blob of this session or of the vault lies: pack number if of this session, and the object if sealed.
-    pub(super) fn find(&self, id: &BlobId) -> Result<Option<(Option<u32>, Option<ObjectRef>, Location)>, VaultError> {
+    pub(super) fn find(&self, id: &BlobId) -> Result<Option<Whereabouts>, VaultError> {
         {
             let placed = self.placed.read().expect("map operations");
             if let Some((number, at)) = placed.blobs.get(&short(id)) {
-                return Ok(Some((Some(*number), placed.packs[*number as usize].map(|(_, object)| object), *at)));
+                let object = placed.packs[*number as usize].map(|(_, object)| object);
+                return Ok(Some(Whereabouts { pack: Some(*number), object, at: *at }));
             }
         }
-        Ok(self.index.lookup(id)?.first().map(|found| (None, Some(found.object), found.at)))
+        let found = self.index.lookup(id)?;
+        Ok(found.first().map(|found| Whereabouts { pack: None, object: Some(found.object), at: found.at }))
     }
 
     pub(super) fn new_pack(&self) -> u32 {
