@@ -6,10 +6,8 @@ use std::sync::{Arc, Mutex};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::budget::{Budget, Permit};
-use super::edit::{self, Edit};
 use super::item::TransferError;
-use super::outcome::{Edits, Outcomes, Pieces};
-use super::spool::SpoolWriter;
+use super::outcome::{Outcomes, Pieces, edits_of};
 use super::upload::Uploaded;
 use crate::chunk::{Piece, Splitter};
 use crate::event::{Event, Observer};
@@ -154,28 +152,6 @@ impl Feed<'_> {
         }
         Ok(lock(self.failure).is_none())
     }
-}
-
-/// The edit records of one file.
-///
-/// # Errors
-/// A spool can't be written.
-pub(super) fn edits_of(path: TreePath, mut entry: Entry, pieces: Pieces) -> Result<Edits, TransferError> {
-    let one = |entry| Edits { first: vec![edit::encode(&Edit::Put(path.clone(), entry))], ..Edits::default() };
-    Ok(match (&pieces.head[..], pieces.spool) {
-        ([], _) => one(entry),
-        ([ListItem::Data { id, .. }], None) => {
-            entry.content = Content::Chunk(*id);
-            one(entry)
-        }
-        (head, spool) => {
-            let mut first = vec![edit::encode(&Edit::PutList(path, entry))];
-            first.extend(head.chunks(1024).map(edit::encode_items));
-            let more = spool.map(SpoolWriter::finish).transpose();
-            let more = more.map_err(TransferError::local("cannot write to a temporary file"))?;
-            Edits { first, more, last: Some(edit::encode(&Edit::End)) }
-        }
-    })
 }
 
 fn put_piece(pieces: &Mutex<Pieces>, number: u64, item: ListItem) -> Result<(), TransferError> {

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use super::cache::Cache;
 use super::error::VaultError;
 use super::io::RemoteIo;
-use super::log::Listing;
-use super::open::Asker;
+use super::listing::Listing;
 use super::state::State;
 use crate::crypto::{
     self, Class as SealClass, KdfError, KdfParams, Label, MemberKeys, MemberPublic, PasswordEntry, SealContext,
@@ -19,6 +18,17 @@ use crate::format::genesis::{BadGenesis, Genesis};
 use crate::format::limits::LOG_OBJECT_MAX;
 use crate::format::name::ObjectName;
 use crate::id::{AccessId, MemberId, VaultId};
+
+/// What opening may have to ask a person.
+pub trait Asker {
+    /// The password of the vault.
+    ///
+    /// # Errors
+    /// There is nobody to ask and no other source.
+    fn password(&self, vault: &str) -> std::io::Result<zeroize::Zeroizing<String>>;
+    /// Whether this is the right vault, at first contact. `None` if there is nobody to ask.
+    fn confirm_vault(&self, location: &str, vault: &VaultId) -> Option<bool>;
+}
 
 /// A verified access version, opened by one of its members.
 pub struct Access {

@@ -2,11 +2,12 @@
 //!
 //! A record is fetched and verified once and remembered; what was remembered and is gone is a rollback.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::access::{Access, public_of};
 use super::error::VaultError;
 use super::io::RemoteIo;
+use super::listing::Listing;
 use super::objects::Objects;
 use super::state::{SeenRecord, State};
 use crate::crypto::{self, Class as SealClass, Label, ObjectHeader};
@@ -17,33 +18,6 @@ use crate::format::name::{LOG_PREFIX, ObjectName};
 use crate::format::pack::Directory;
 use crate::format::record::{LogPlaintext, Record};
 use crate::id::{CommitId, ObjectId, VaultId, WriterId};
-
-/// The names below `log/`, as the storage tells them.
-#[derive(Debug, Default)]
-pub(super) struct Listing {
-    pub(super) access: BTreeMap<u32, Vec<(ObjectName, u64)>>,
-    /// By name: in order of Lamport time.
-    pub(super) records: BTreeMap<ObjectName, u64>,
-    pub(super) foreign: Vec<String>,
-}
-
-impl Listing {
-    /// One request (a page for each thousand objects).
-    pub(super) fn read(io: &RemoteIo) -> Result<Self, VaultError> {
-        let mut listing = Self::default();
-        io.list(LOG_PREFIX, &mut |listed| {
-            match listed.path.as_str().parse::<ObjectName>() {
-                Ok(name @ ObjectName::Access { n, .. }) => {
-                    listing.access.entry(n).or_default().push((name, listed.size))
-                }
-                Ok(name @ ObjectName::Record { .. }) => drop(listing.records.insert(name, listed.size)),
-                _ => listing.foreign.push(listed.path.as_str().to_owned()),
-            }
-            Ok(())
-        })?;
-        Ok(listing)
-    }
-}
 
 /// A record that counts.
 #[derive(Debug, Clone)]

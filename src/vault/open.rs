@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 
-use super::access::{self, Access};
+use super::access::{self, Access, Asker};
 use super::cache::Cache;
 use super::error::VaultError;
 use super::index::Index;
 use super::io::RemoteIo;
-use super::log::{Commit, Listing, View, seen_record};
+use super::listing::Listing;
+use super::log::{Commit, View, seen_record};
 use super::objects::Objects;
 use super::pins::Pins;
 use super::state::State;
@@ -34,17 +35,6 @@ pub struct OpenOptions<'a> {
     pub memory: usize,
     /// Who is asked.
     pub asker: &'a dyn Asker,
-}
-
-/// What opening may have to ask a person.
-pub trait Asker {
-    /// The password of the vault.
-    ///
-    /// # Errors
-    /// There is nobody to ask and no other source.
-    fn password(&self, vault: &str) -> std::io::Result<zeroize::Zeroizing<String>>;
-    /// Whether this is the right vault, at first contact. `None` if there is nobody to ask.
-    fn confirm_vault(&self, location: &str, vault: &VaultId) -> Option<bool>;
 }
 
 /// An open vault.
