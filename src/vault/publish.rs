@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::container::Container;
 use super::error::VaultError;
 use super::index::keep_segment;
 use super::log::{Commit, View};
@@ -39,8 +40,14 @@ pub enum Published {
 }
 
 enum Payload {
-    Bundle { body: Vec<u8>, directory: Vec<u8> },
-    Packs { segment: Option<ObjectRef> },
+    /// Chunks first: so many frames; then nodes.
+    Bundle {
+        container: Container,
+        data_frames: usize,
+    },
+    Packs {
+        segment: Option<ObjectRef>,
+    },
 }
 
 impl Session {
@@ -57,6 +64,7 @@ impl Session {
     ) -> Result<Published, VaultError> {
         let unchanged = |root: &Root| base.is_some_and(|base| base.id == root.id);
         if let Some(data) = self.finish_data(BUNDLE_DATA_MAX)? {
+            let data_frames = data.frame_count();
             let writer = TreeWriter::bundle(self, data);
             let built = build(&writer);
             let overflowed = writer.overflowed();
@@ -70,8 +78,7 @@ impl Session {
                 if unchanged(&root) {
                     return Ok(Published::Unchanged);
                 }
-                let (body, directory) = container.into_body();
-                return self.publish(&root, place, Payload::Bundle { body, directory }, info);
+                return self.publish(&root, place, Payload::Bundle { container, data_frames }, info);
             }
             self.spill(container)?;
         }
@@ -121,22 +128,32 @@ impl Session {
     }
 
     fn publish(
-        &self,
+        &mut self,
         root: &Root,
         place: Option<Place>,
         payload: Payload,
         info: &CommitInfo,
     ) -> Result<Published, VaultError> {
-        let vault = &self.shared.vault;
         if let Payload::Packs { .. } = payload {
-            vault.objects.io.barrier()?;
+            self.shared.vault.objects.io.barrier()?;
         }
-        if vault.refresh()? {
+        if self.shared.vault.refresh()? {
+            if let Payload::Bundle { mut container, data_frames } = payload {
+                // The edits still speak of these chunks, and whoever builds on the new head may not be able to read them
+                // again: like those of larger runs they wait in a pack, and in the journal.
+                container.truncate(data_frames);
+                self.spill(container)?;
+                self.wait_uploads()?;
+            }
             return Ok(Published::HeadsMoved);
         }
+        let vault = &self.shared.vault;
         let view = vault.view();
         let (body, directory, added) = match payload {
-            Payload::Bundle { body, directory } => (body, directory, Vec::new()),
+            Payload::Bundle { container, .. } => {
+                let (body, directory) = container.into_body();
+                (body, directory, Vec::new())
+            }
             Payload::Packs { segment } => (Vec::new(), Vec::new(), segment.into_iter().collect()),
         };
         let record = vault.next_record(&view, root, place, added, crypto::hash(&body), info)?;
