@@ -19,7 +19,7 @@ use crate::format::index_builder::build_segment;
 use crate::format::name::{ObjectName, record_logical_name};
 use crate::format::record::{LogPlaintext, Record, RecordKind, Root as StoredRoot};
 use crate::history::source::{ResolvedPlace, Root};
-use crate::id::CommitId;
+use crate::id::{CommitId, WriterId};
 
 /// What a commit says besides the tree.
 #[derive(Debug, Clone)]
@@ -162,7 +162,7 @@ impl Session {
         let size = sealed.bytes.len() as u64;
         vault.send_pending(&sealed.name, Bytes::from(sealed.bytes))?;
         self.shared.count_sent(size);
-        let commit = Commit { id: sealed.id, writer: vault.writer()?, record, object: sealed.object, directory };
+        let commit = Commit { id: sealed.id, writer: sealed.writer, record, object: sealed.object, directory };
         vault.adopt(&sealed.name, commit, sealed.record)?;
         let committed: Vec<_> = {
             let placed = self.shared.placed.read().expect("map operations");
@@ -183,6 +183,7 @@ fn place_of_root(writer: &TreeWriter<'_>, root: &Root) -> Result<Option<Place>, 
 struct SealedRecord {
     name: ObjectName,
     id: CommitId,
+    writer: WriterId,
     object: ObjectRef,
     record: Vec<u8>,
     bytes: Vec<u8>,
@@ -198,20 +199,21 @@ impl Vault {
         body_hash: [u8; 32],
         info: &CommitInfo,
     ) -> Result<Record, VaultError> {
-        let writer = self.writer()?;
-        let prev = view.last_of(&writer);
+        // Taken once: a reading run that finds a copy of this machine at work may end the writer at any time.
+        let writer_salt = self.state.writer_salt(&*self.world.entropy)?;
+        let public = self.access.member.public();
+        let prev = view.last_of(&public.writer_id(&writer_salt));
         let parents: Vec<CommitId> =
             view.heads().iter().copied().filter(|id| prev.is_none_or(|p| p.id != *id)).collect();
         let before = parents.iter().filter_map(|id| view.commit(id)).chain(prev);
         let lamport = before.map(|commit| commit.record.lamport).max().unwrap_or(0) + 1;
-        let public = self.access.member.public();
         Ok(Record {
             kind: RecordKind::Commit,
             vault: self.id,
             access_n: self.access.n,
             access: self.access.id,
             writer_sign: public.sign,
-            writer_salt: self.state.writer_salt(&*self.world.entropy)?,
+            writer_salt,
             seq: prev.map_or(0, |prev| prev.record.seq) + 1,
             prev: prev.map(|prev| prev.id),
             parents,
@@ -235,7 +237,7 @@ impl Vault {
         let content = LogPlaintext::join(&bytes, &signature, body, 0).len() as u64;
         let zeros = (geometry::padded_plain_len(content) - content) as usize;
         let plaintext = LogPlaintext::join(&bytes, &signature, body, zeros);
-        let writer = self.writer()?;
+        let writer = crypto::writer_id(&record.writer_sign, &record.writer_salt);
         let tag = self.keys().writer_tag(&writer);
         let logical = record_logical_name(record.lamport, tag, record.seq);
         let context = SealContext { class: SealClass::Log, name: logical.as_bytes() };
@@ -245,7 +247,7 @@ impl Vault {
         let name = ObjectName::Record { lamport: record.lamport, tag, seq: record.seq, id: sealed.id };
         let object = ObjectRef { id: sealed.id, size: sealed.bytes.len() as u64, epoch, salt: sealed.salt };
         let id = crypto::commit_id(&self.id, &bytes);
-        Ok(SealedRecord { name, id, object, record: bytes, bytes: sealed.bytes })
+        Ok(SealedRecord { name, id, writer, object, record: bytes, bytes: sealed.bytes })
     }
 
     /// Puts a journalled commit, makes it durable, and clears the journal.
