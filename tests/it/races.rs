@@ -99,3 +99,13 @@ fn a_commit_that_was_never_sent_is_sent_unless_it_is_too_late() {
     }
     assert!(env.cat("d").is_err(), "the run that made it has said that it failed");
 }
+
+#[test]
+fn an_init_that_came_to_nothing_is_not_in_the_way() {
+    let env = TestEnv::with_vault();
+    fs::remove_dir_all(env.path("vault/vault")).unwrap();
+    env.init().unwrap();
+    assert_eq!(fs::read_dir(env.path("vault/log")).unwrap().count(), 2);
+    put(&env, "home", "a", b"1");
+    assert_eq!(env.cat("a").unwrap(), b"1");
+}
