@@ -7,3 +7,4 @@
 
 mod round_trip;
 mod support;
+mod tidy;
