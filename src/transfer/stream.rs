@@ -80,7 +80,7 @@ impl StreamUpload<'_> {
             let stored = self.session.store_chunk(job.data, &mut coder).map_err(TransferError::from);
             let put = stored.and_then(|id| put_piece(pieces, job.number, ListItem::Data { id, len }));
             if let Err(error) = put {
-                lock(failure).get_or_insert(error);
+                TransferError::note(failure, error);
             }
         }
     }

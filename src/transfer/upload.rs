@@ -206,7 +206,7 @@ impl Upload<'_> {
 
 impl Shared<'_> {
     fn fail(&self, error: TransferError) {
-        self.failure.lock().expect("setting does not panic").get_or_insert(error);
+        TransferError::note(&self.failure, error);
         self.outcomes.close();
     }
 
@@ -349,6 +349,8 @@ impl Attempt<'_, '_> {
             let mut source = Source { file: &mut file, sparse, at: 0, data_end: 0 };
             while source.fill(self.splitter, self.shared)? {
                 self.drain(&work, &mut pieces)?;
+                // A file may be zeros for long: no chunk comes of it that would notice.
+                self.shared.upload.session.checkpoint().map_err(ReadError::Vault)?;
             }
             self.splitter.finish();
             self.drain(&work, &mut pieces)?;
@@ -368,7 +370,7 @@ impl Attempt<'_, '_> {
             self.shared.settled.lock().expect("pushing does not panic").push(mark);
         }
         // Times far in the future prove as much as old ones: the next change will not have them.
-        if (-RACY_SECONDS..=FUTURE_SECONDS).contains(&(mtime.secs - upload.scan_start.secs)) {
+        if (-RACY_SECONDS..=FUTURE_SECONDS).contains(&mtime.secs.saturating_sub(upload.scan_start.secs)) {
             self.shared.suspects.lock().expect("pushing does not panic").push(mark);
         }
         let mode = Some((before.st_mode & 0o7777) as u16);

@@ -69,16 +69,8 @@ pub(super) fn unlock(
     vault: &VaultId,
     asker: &dyn Asker,
 ) -> Result<(Access, Genesis), VaultError> {
-    let (name, size) = newest(io, state, listing)?;
-    let bytes = fetch(io, cache, &name, size)?;
-    let object = AccessObject::split(&bytes).map_err(|_| VaultError::damaged(name, "it is no access version"))?;
-    let public =
-        Public::decode(object.public).map_err(|_| VaultError::damaged(name, "its public part is malformed"))?;
-    let found = crypto::vault_id(&public.genesis);
-    if found != *vault {
-        let location = io.describe();
-        return Err(VaultError::OtherVault { location, found: found.to_string(), pinned: vault.to_string() });
-    }
+    let (name, bytes) = newest(io, cache, state, listing, vault)?;
+    let (object, public) = split(&name, &bytes)?;
     let genesis = Genesis::decode(&public.genesis).map_err(genesis_error)?;
     let (member, secret) = open_some_slot(state, vault, &public, asker)?;
     let opened = Unlocked { name, vault, genesis: &genesis, public: &public, object: &object };
@@ -87,20 +79,64 @@ pub(super) fn unlock(
     Ok((access, genesis))
 }
 
-fn newest(io: &RemoteIo, state: &State, listing: &Listing) -> Result<(ObjectName, u64), VaultError> {
-    let (n, candidates) = listing.access.last_key_value().expect("the caller has seen that there are some");
-    let known = state.meta("access_n")?.and_then(|bytes| Some(u32::from_le_bytes(bytes.try_into().ok()?)));
-    if known.is_some_and(|known| known > *n) {
-        return Err(VaultError::Rollback(format!(
-            "the vault at {} has gone back to access version {n}; version {} was seen here before",
-            io.describe(),
-            known.unwrap_or_default()
-        )));
+/// The newest access version of this vault, by number. What an `init` that came to nothing has left, and what somebody put
+/// there under such a name, does not count.
+fn newest(
+    io: &RemoteIo,
+    cache: &Cache,
+    state: &State,
+    listing: &Listing,
+    vault: &VaultId,
+) -> Result<(ObjectName, Vec<u8>), VaultError> {
+    let mut problem = None;
+    for (n, candidates) in listing.access.iter().rev() {
+        let mut ours = Vec::new();
+        for (name, size) in candidates {
+            match candidate(io, cache, name, *size, vault) {
+                Ok(bytes) => ours.push((*name, bytes)),
+                Err(error @ (VaultError::Damaged { .. } | VaultError::Limit(_) | VaultError::OtherVault { .. })) => {
+                    problem = problem.or(Some(error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(found) = ours.pop() else { continue };
+        if !ours.is_empty() {
+            return Err(VaultError::Equivocation(format!("there are {} access versions numbered {n}", ours.len() + 1)));
+        }
+        let known = state.meta("access_n")?.and_then(|bytes| Some(u32::from_le_bytes(bytes.try_into().ok()?)));
+        return match known {
+            Some(known) if known > *n => Err(VaultError::Rollback(format!(
+                "the vault at {} has gone back to access version {n}; version {known} was seen here before",
+                io.describe()
+            ))),
+            _ => Ok(found),
+        };
     }
-    match candidates[..] {
-        [only] => Ok(only),
-        _ => Err(VaultError::Equivocation(format!("there are {} access versions numbered {n}", candidates.len()))),
+    Err(problem.unwrap_or_else(|| VaultError::NoVault { location: io.describe() }))
+}
+
+/// The bytes of an access version, if it is one of this vault by what its public part says.
+fn candidate(
+    io: &RemoteIo,
+    cache: &Cache,
+    name: &ObjectName,
+    size: u64,
+    vault: &VaultId,
+) -> Result<Vec<u8>, VaultError> {
+    let bytes = fetch(io, cache, name, size)?;
+    let found = crypto::vault_id(&split(name, &bytes)?.1.genesis);
+    if found == *vault {
+        return Ok(bytes);
     }
+    Err(VaultError::OtherVault { location: io.describe(), found: found.to_string(), pinned: vault.to_string() })
+}
+
+fn split<'b>(name: &ObjectName, bytes: &'b [u8]) -> Result<(AccessObject<'b>, Public), VaultError> {
+    let object = AccessObject::split(bytes).map_err(|_| VaultError::damaged(name, "it is no access version"))?;
+    let public =
+        Public::decode(object.public).map_err(|_| VaultError::damaged(name, "its public part is malformed"))?;
+    Ok((object, public))
 }
 
 fn fetch(io: &RemoteIo, cache: &Cache, name: &ObjectName, size: u64) -> Result<Vec<u8>, VaultError> {

@@ -38,6 +38,8 @@ pub struct Commit {
 #[derive(Debug, Default, Clone)]
 pub struct View {
     commits: HashMap<CommitId, Commit>,
+    /// Which commit each writer has given a number to.
+    numbers: HashMap<(WriterId, u64), CommitId>,
     heads: Vec<CommitId>,
     foreign: Vec<String>,
     names: Vec<String>,
@@ -73,11 +75,15 @@ impl View {
             })?;
         }
         let mut news = Vec::new();
+        let own = state.known_writer_salt()?.map(|salt| access.member.public().writer_id(&salt));
         for (name, size) in listing.records.iter().filter(|(name, _)| !known.contains(*name)) {
             objects.know_log(*name, *size);
             let verifier = Verifier { objects, access, vault, view: &view };
             match verifier.verify(name, *size)? {
                 Some((commit, record_bytes)) => {
+                    if own == Some(commit.writer) {
+                        state.disown(&name.to_string())?;
+                    }
                     news.push(seen_record(name, &commit, record_bytes));
                     view.add(commit)?;
                 }
@@ -92,16 +98,15 @@ impl View {
     }
 
     fn add(&mut self, commit: Commit) -> Result<(), VaultError> {
-        let twin = self.commits.values().find(|other| {
-            other.writer == commit.writer && other.record.seq == commit.record.seq && other.id != commit.id
-        });
-        if let Some(twin) = twin {
+        let number = (commit.writer, commit.record.seq);
+        let known = *self.numbers.entry(number).or_insert(commit.id);
+        if known != commit.id {
             return Err(VaultError::Equivocation(format!(
                 "writer {} ({}) has two different commits number {}: {} and {}; a copied state directory or a restored machine does this, and so does somebody who holds its key",
                 commit.writer.short(),
                 commit.record.writer_label,
                 commit.record.seq,
-                twin.id.short(),
+                known.short(),
                 commit.id.short()
             )));
         }

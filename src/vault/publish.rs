@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::container::Container;
 use super::error::VaultError;
 use super::index::keep_segment;
 use super::log::{Commit, View};
@@ -18,7 +19,7 @@ use crate::format::index_builder::build_segment;
 use crate::format::name::{ObjectName, record_logical_name};
 use crate::format::record::{LogPlaintext, Record, RecordKind, Root as StoredRoot};
 use crate::history::source::{ResolvedPlace, Root};
-use crate::id::CommitId;
+use crate::id::{CommitId, WriterId};
 
 /// What a commit says besides the tree.
 #[derive(Debug, Clone)]
@@ -39,8 +40,14 @@ pub enum Published {
 }
 
 enum Payload {
-    Bundle { body: Vec<u8>, directory: Vec<u8> },
-    Packs { segment: Option<ObjectRef> },
+    /// Chunks first: so many frames; then nodes.
+    Bundle {
+        container: Container,
+        data_frames: usize,
+    },
+    Packs {
+        segment: Option<ObjectRef>,
+    },
 }
 
 impl Session {
@@ -57,6 +64,7 @@ impl Session {
     ) -> Result<Published, VaultError> {
         let unchanged = |root: &Root| base.is_some_and(|base| base.id == root.id);
         if let Some(data) = self.finish_data(BUNDLE_DATA_MAX)? {
+            let data_frames = data.frame_count();
             let writer = TreeWriter::bundle(self, data);
             let built = build(&writer);
             let overflowed = writer.overflowed();
@@ -70,8 +78,7 @@ impl Session {
                 if unchanged(&root) {
                     return Ok(Published::Unchanged);
                 }
-                let (body, directory) = container.into_body();
-                return self.publish(&root, place, Payload::Bundle { body, directory }, info);
+                return self.publish(&root, place, Payload::Bundle { container, data_frames }, info);
             }
             self.spill(container)?;
         }
@@ -121,22 +128,32 @@ impl Session {
     }
 
     fn publish(
-        &self,
+        &mut self,
         root: &Root,
         place: Option<Place>,
         payload: Payload,
         info: &CommitInfo,
     ) -> Result<Published, VaultError> {
-        let vault = &self.shared.vault;
         if let Payload::Packs { .. } = payload {
-            vault.objects.io.barrier()?;
+            self.shared.vault.objects.io.barrier()?;
         }
-        if vault.refresh()? {
+        if self.shared.vault.refresh()? {
+            if let Payload::Bundle { mut container, data_frames } = payload {
+                // The edits still speak of these chunks, and whoever builds on the new head may not be able to read them
+                // again: like those of larger runs they wait in a pack, and in the journal.
+                container.truncate(data_frames);
+                self.spill(container)?;
+                self.wait_uploads()?;
+            }
             return Ok(Published::HeadsMoved);
         }
+        let vault = &self.shared.vault;
         let view = vault.view();
         let (body, directory, added) = match payload {
-            Payload::Bundle { body, directory } => (body, directory, Vec::new()),
+            Payload::Bundle { container, .. } => {
+                let (body, directory) = container.into_body();
+                (body, directory, Vec::new())
+            }
             Payload::Packs { segment } => (Vec::new(), Vec::new(), segment.into_iter().collect()),
         };
         let record = vault.next_record(&view, root, place, added, crypto::hash(&body), info)?;
@@ -145,7 +162,7 @@ impl Session {
         let size = sealed.bytes.len() as u64;
         vault.send_pending(&sealed.name, Bytes::from(sealed.bytes))?;
         self.shared.count_sent(size);
-        let commit = Commit { id: sealed.id, writer: vault.writer()?, record, object: sealed.object, directory };
+        let commit = Commit { id: sealed.id, writer: sealed.writer, record, object: sealed.object, directory };
         vault.adopt(&sealed.name, commit, sealed.record)?;
         let committed: Vec<_> = {
             let placed = self.shared.placed.read().expect("map operations");
@@ -166,6 +183,7 @@ fn place_of_root(writer: &TreeWriter<'_>, root: &Root) -> Result<Option<Place>, 
 struct SealedRecord {
     name: ObjectName,
     id: CommitId,
+    writer: WriterId,
     object: ObjectRef,
     record: Vec<u8>,
     bytes: Vec<u8>,
@@ -181,20 +199,21 @@ impl Vault {
         body_hash: [u8; 32],
         info: &CommitInfo,
     ) -> Result<Record, VaultError> {
-        let writer = self.writer()?;
-        let prev = view.last_of(&writer);
+        // Taken once: a reading run that finds a copy of this machine at work may end the writer at any time.
+        let writer_salt = self.state.writer_salt(&*self.world.entropy)?;
+        let public = self.access.member.public();
+        let prev = view.last_of(&public.writer_id(&writer_salt));
         let parents: Vec<CommitId> =
             view.heads().iter().copied().filter(|id| prev.is_none_or(|p| p.id != *id)).collect();
         let before = parents.iter().filter_map(|id| view.commit(id)).chain(prev);
         let lamport = before.map(|commit| commit.record.lamport).max().unwrap_or(0) + 1;
-        let public = self.access.member.public();
         Ok(Record {
             kind: RecordKind::Commit,
             vault: self.id,
             access_n: self.access.n,
             access: self.access.id,
             writer_sign: public.sign,
-            writer_salt: self.state.writer_salt(&*self.world.entropy)?,
+            writer_salt,
             seq: prev.map_or(0, |prev| prev.record.seq) + 1,
             prev: prev.map(|prev| prev.id),
             parents,
@@ -218,7 +237,7 @@ impl Vault {
         let content = LogPlaintext::join(&bytes, &signature, body, 0).len() as u64;
         let zeros = (geometry::padded_plain_len(content) - content) as usize;
         let plaintext = LogPlaintext::join(&bytes, &signature, body, zeros);
-        let writer = self.writer()?;
+        let writer = crypto::writer_id(&record.writer_sign, &record.writer_salt);
         let tag = self.keys().writer_tag(&writer);
         let logical = record_logical_name(record.lamport, tag, record.seq);
         let context = SealContext { class: SealClass::Log, name: logical.as_bytes() };
@@ -228,7 +247,7 @@ impl Vault {
         let name = ObjectName::Record { lamport: record.lamport, tag, seq: record.seq, id: sealed.id };
         let object = ObjectRef { id: sealed.id, size: sealed.bytes.len() as u64, epoch, salt: sealed.salt };
         let id = crypto::commit_id(&self.id, &bytes);
-        Ok(SealedRecord { name, id, object, record: bytes, bytes: sealed.bytes })
+        Ok(SealedRecord { name, id, writer, object, record: bytes, bytes: sealed.bytes })
     }
 
     /// Puts a journalled commit, makes it durable, and clears the journal.

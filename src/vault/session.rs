@@ -161,6 +161,14 @@ impl Session {
         Ok(id)
     }
 
+    /// Whether to go on.
+    ///
+    /// # Errors
+    /// An upload failed, or the run is cancelled.
+    pub fn checkpoint(&self) -> Result<(), VaultError> {
+        self.shared.check()
+    }
+
     /// How the vault's file content is cut.
     pub fn cutter(&self) -> Cutter {
         self.shared.vault.cutter()

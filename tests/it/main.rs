@@ -6,6 +6,7 @@
 )]
 
 mod properties;
+mod races;
 mod round_trip;
 mod support;
 mod tidy;
