@@ -230,7 +230,7 @@ fn paths() {
         assert_eq!((remote.name.as_str(), p.as_bytes(), remote.builtin), ("nas", path.as_bytes(), false));
     }
     let Place::Vault(remote, _) = place("local:x") else { panic!() };
-    let Service::Fs { root } = remote.service;
+    let Service::Fs { root } = remote.service else { panic!("not a directory") };
     assert!(remote.builtin && root == Path::new("/nowhere/u/.local/share/cryptsync/local"));
 }
 

@@ -96,6 +96,9 @@ pub enum Service {
         /// The directory that holds the vault's objects.
         root: PathBuf,
     },
+    /// A remote made elsewhere; tests watch and break it.
+    #[doc(hidden)]
+    Custom(std::sync::Arc<dyn cryptsync_backends::Remote>),
 }
 
 /// One side of a transfer.

@@ -49,6 +49,7 @@ pub(super) fn connect(ctx: &Ctx<'_>, profile: &RemoteProfile) -> Result<Connecti
         .map_err(VaultError::local("cannot start the input/output threads"))?;
     let service: Arc<dyn Remote> = match &profile.service {
         Service::Fs { root } => Arc::new(Fs::open(root.clone())),
+        Service::Custom(remote) => Arc::clone(remote),
     };
     let counted = Arc::new(Counted::new(service));
     let policy = RetryPolicy { attempts: 8, base: Duration::from_millis(250), cap: Duration::from_secs(30) };

@@ -13,7 +13,7 @@ use crate::format::entry::{Content, Entry, EntryKind};
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
-    Download, Item, Plan, PlanOptions, SideError, Step, TransferError, Upload, VaultSide, Walk, base_root,
+    Download, Item, Kept, Plan, PlanOptions, SideError, Step, TransferError, Upload, VaultSide, Walk, base_root,
     commit_edits, lookup, stat_item,
 };
 use crate::vault::{CommitInfo, Published, Session, SessionOptions, Vault, VaultError};
@@ -188,17 +188,19 @@ impl Up<'_> {
 
     fn plan(&self, base: Option<&Root>, suspects: &HashSet<u64>) -> Result<Plan, OpsError> {
         let filter = Arc::new(self.options.filter.clone());
+        let kept = Kept::default();
         let options = PlanOptions {
             delete: self.options.delete && self.source.single.is_none(),
             always: self.options.checksum,
             suspects,
             prefix: self.dest,
+            kept: &kept,
             observer: self.ctx.observer,
         };
         let plan = match &self.source.single {
             None => {
                 let walk = Walk::open(&self.source.root, Arc::clone(&filter), true)?;
-                let dest = VaultSide::open(self.vault(), base, self.dest, filter, true)?;
+                let dest = VaultSide::open(self.vault(), base, self.dest, filter, true)?.keeping(&kept);
                 let walk = walk.map(|found| fitting(self.dest, found));
                 Plan::make(until_stopped(self.vault(), walk), dest, &options)?
             }
@@ -239,11 +241,13 @@ fn downward(
     }
     let filter = Arc::new(options.filter.clone());
     let no_suspects = HashSet::new();
+    let kept = Kept::default();
     let plan_options = PlanOptions {
         delete: options.delete && is_dir,
         always: options.checksum,
         suspects: &no_suspects,
         prefix: &TreePath::root(),
+        kept: &kept,
         observer: ctx.observer,
     };
     let exists = match std::fs::metadata(dest) {
@@ -259,7 +263,7 @@ fn downward(
     };
     let mut plan = if is_dir {
         let source = VaultSide::open(vault, base.as_ref(), path, Arc::clone(&filter), true)?;
-        let walk = if exists { Some(Walk::open(dest, filter, true)?) } else { None };
+        let walk = if exists { Some(Walk::open(dest, filter, true)?.keeping(&kept)) } else { None };
         let walk = until_stopped(vault, walk.into_iter().flatten());
         Plan::make(until_stopped(vault, source), walk, &plan_options)?
     } else {
@@ -356,7 +360,7 @@ fn new_dir(vault: &Vault) -> Entry {
 
 /// A vault inside what is to be stored in it would grow for ever.
 fn refuse_overlap(options: &SyncOptions, source: &Path, remote: &RemoteProfile) -> Result<(), OpsError> {
-    let Service::Fs { root } = &remote.service;
+    let Service::Fs { root } = &remote.service else { return Ok(()) };
     let Ok(root) = std::fs::canonicalize(root) else { return Ok(()) };
     let Ok(below) = root.strip_prefix(source) else { return Ok(()) };
     let excluded = TreePath::from_bytes(below.as_os_str().as_encoded_bytes())

@@ -1,10 +1,12 @@
 //! From spooled edits to a commit: chunk lists, then the tree.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 use super::edit::{self, Edit};
 use super::item::TransferError;
-use super::spool::{Spool, SpoolReader};
+use super::spool::SpoolReader;
+use super::upload::Uploaded;
 use crate::format::entry::Entry;
 use crate::format::key::TreeKey;
 use crate::format::list::ListItem;
@@ -14,22 +16,23 @@ use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::vault::{CommitInfo, Published, Session, TreeWriter, VaultError};
 
-/// Builds the tree that `edits` make of `base` and publishes it. `extra` comes before all of them: directories that have
-/// to be there. Deletes are passed over unless `delete`.
+/// Builds the tree that the edits of an upload make of `base` and publishes it. `extra` comes before all of them:
+/// directories that have to be there. Unless `delete`, deletes are passed over, and what would take a directory's place.
 ///
 /// # Errors
 /// The vault's; nothing is published then.
-pub(super) fn commit_spool(
+pub fn commit_edits(
     session: &mut Session,
     base: Option<&Root>,
     extra: &[(TreePath, Entry)],
-    edits: &mut Spool,
+    uploaded: &mut Uploaded,
     delete: bool,
     info: &CommitInfo,
 ) -> Result<Published, TransferError> {
+    let Uploaded { edits, over_dirs, .. } = uploaded;
     let mut build = |writer: &TreeWriter<'_>| {
         let reader = edits.read().map_err(spool_error())?;
-        let records = Records { reader: RefCell::new(reader), writer, delete };
+        let records = Records { reader: RefCell::new(reader), writer, delete, over_dirs };
         let first = extra.iter().map(|(path, entry)| Ok(TreeEdit::Put(key(path), entry.clone())));
         let rest = std::iter::from_fn(|| records.next().transpose());
         apply_edits(writer, base, first.chain(rest))
@@ -37,26 +40,12 @@ pub(super) fn commit_spool(
     Ok(session.commit(base, info, &mut build)?)
 }
 
-/// Publishes what an upload has stored.
-///
-/// # Errors
-/// As for the vault; nothing is published then.
-pub fn commit_edits(
-    session: &mut Session,
-    base: Option<&Root>,
-    extra: &[(TreePath, Entry)],
-    uploaded: &mut super::upload::Uploaded,
-    delete: bool,
-    info: &CommitInfo,
-) -> Result<Published, TransferError> {
-    commit_spool(session, base, extra, &mut uploaded.edits, delete, info)
-}
-
 /// The records of a spool as edits of the tree; chunk lists are built on the way.
 struct Records<'r, 'w> {
     reader: RefCell<SpoolReader<'r>>,
     writer: &'w TreeWriter<'w>,
     delete: bool,
+    over_dirs: &'r HashSet<TreePath>,
 }
 
 impl Records<'_, '_> {
@@ -64,6 +53,8 @@ impl Records<'_, '_> {
         while let Some(record) = self.record()? {
             match record {
                 Edit::Delete(path) if self.delete => return Ok(Some(TreeEdit::Delete(key(&path)))),
+                Edit::Put(path, _) if self.left_out(&path) => {}
+                Edit::PutList(path, _) if self.left_out(&path) => {} // its items are passed over below
                 Edit::Put(path, entry) => return Ok(Some(TreeEdit::Put(key(&path), entry))),
                 Edit::PutList(path, mut entry) => {
                     entry.content = self.list()?;
@@ -73,6 +64,10 @@ impl Records<'_, '_> {
             }
         }
         Ok(None)
+    }
+
+    fn left_out(&self, path: &TreePath) -> bool {
+        !self.delete && self.over_dirs.contains(path)
     }
 
     fn list(&self) -> Result<crate::format::entry::Content, VaultError> {

@@ -6,7 +6,7 @@ use std::collections::hash_map::RandomState;
 use std::fs::File;
 use std::hash::BuildHasher;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use lru::LruCache;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps};
+use rustix::io::Errno;
 
 use super::walk::mtime_of;
 use crate::format::entry::{Entry, EntryKind};
@@ -57,9 +58,9 @@ impl Dest {
     pub(super) fn make_dir(&self, path: &TreePath) -> io::Result<()> {
         let (dir, name) = self.parent(path)?;
         match rustix::fs::mkdirat(&dir, name.as_slice(), Mode::RWXU) {
-            Err(rustix::io::Errno::EXIST) => match self.kind(path)? {
+            Err(Errno::EXIST) => match self.kind(path)? {
                 Some(EntryKind::Dir) => Ok(()),
-                _ => Err(rustix::io::Errno::EXIST.into()),
+                _ => Err(Errno::EXIST.into()),
             },
             other => Ok(other?),
         }
@@ -70,10 +71,8 @@ impl Dest {
         let (dir, name) = self.parent(path)?;
         let temp = self.temp_name(&name);
         rustix::fs::symlinkat(target, &dir, temp.as_slice())?;
-        rustix::fs::renameat(&dir, temp.as_slice(), &dir, name.as_slice()).map_err(|errno| {
-            rustix::fs::unlinkat(&dir, temp.as_slice(), AtFlags::empty()).unwrap_or_default();
-            errno.into()
-        })
+        put_in_place(dir.as_fd(), &temp, &name)
+            .inspect_err(|_| rustix::fs::unlinkat(&dir, temp.as_slice(), AtFlags::empty()).unwrap_or_default())
     }
 
     /// Begins a file.
@@ -95,7 +94,7 @@ impl Dest {
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
             match rustix::fs::openat(&dir, name.as_slice(), flags, Mode::empty()) {
                 Ok(file) => rustix::fs::fchmod(&file, mode_bits(mode))?,
-                Err(rustix::io::Errno::ACCESS) => {
+                Err(Errno::ACCESS) => {
                     rustix::fs::chmodat(&dir, name.as_slice(), mode_bits(mode), AtFlags::empty())?;
                 }
                 Err(errno) => return Err(errno.into()),
@@ -114,7 +113,9 @@ impl Dest {
         for (path, mtime) in touched {
             match self.dir(&path) {
                 Ok(dir) => rustix::fs::futimens(&dir, &times(mtime))?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // It was deleted since, or something else has its place.
+                Err(error)
+                    if matches!(Errno::from_io_error(&error), Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP)) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -130,7 +131,7 @@ impl Dest {
         let is_dir = kind == EntryKind::Dir;
         self.open.lock().expect("map operations").pop(path);
         match rustix::fs::unlinkat(&dir, name.as_slice(), if is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() }) {
-            Err(rustix::io::Errno::NOENT) => Ok(()),
+            Err(Errno::NOENT) => Ok(()),
             other => Ok(other?),
         }
     }
@@ -144,7 +145,7 @@ impl Dest {
                 FileType::Symlink => EntryKind::Symlink,
                 _ => EntryKind::File,
             })),
-            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(errno.into()),
         }
     }
@@ -212,7 +213,7 @@ impl PartialFile {
         }
         rustix::fs::futimens(&self.file, &times(entry.mtime))?;
         let name = path.name().expect("files have names");
-        rustix::fs::renameat(&self.dir, self.temp.as_slice(), &self.dir, name)?;
+        put_in_place(self.dir.as_fd(), &self.temp, name)?;
         self.finished = true;
         Ok(())
     }
@@ -223,6 +224,17 @@ impl Drop for PartialFile {
         if !self.finished {
             rustix::fs::unlinkat(self.dir.as_fd(), self.temp.as_slice(), AtFlags::empty()).unwrap_or_default();
         }
+    }
+}
+
+/// Gives what is at `temp` its final name, in place of a file, a link or an empty directory.
+fn put_in_place(dir: BorrowedFd<'_>, temp: &[u8], name: &[u8]) -> io::Result<()> {
+    match rustix::fs::renameat(dir, temp, dir, name) {
+        Err(Errno::ISDIR) => {
+            rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)?;
+            Ok(rustix::fs::renameat(dir, temp, dir, name)?)
+        }
+        done => Ok(done?),
     }
 }
 

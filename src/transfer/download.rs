@@ -76,11 +76,11 @@ impl Download<'_> {
             stopped: AtomicBool::new(false),
         };
         shared.write_all(plan, Pass::Main)?;
-        if shared.failed.load(Ordering::Relaxed) == 0 {
+        if shared.failed.load(Ordering::Relaxed) + plan.totals.skipped == 0 {
             shared.delete_all(plan)?;
             shared.write_all(plan, Pass::AfterDeletes)?;
         } else if plan.totals.deletes > 0 {
-            self.observer.event(Event::Notice("nothing was deleted, because some entries could not be written"));
+            self.observer.event(Event::Notice("nothing was deleted, because some entries could not be handled"));
         }
         shared.finish_dirs(plan)?;
         shared.dest.restore_dir_times().map_err(fail("set times below"))?;
@@ -96,9 +96,9 @@ impl Download<'_> {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Pass {
-    /// What is new or replaces its like.
+    /// Everything that can be there before anything is deleted.
     Main,
-    /// What replaces a directory, or is a directory that replaces something else: the old has to go first.
+    /// What replaces a directory: that has to be emptied first.
     AfterDeletes,
 }
 
@@ -261,10 +261,7 @@ impl Shared<'_> {
 }
 
 fn pass_of(kind: EntryKind, replaces: Option<EntryKind>) -> Pass {
-    match replaces {
-        Some(old) if (old == EntryKind::Dir) != (kind == EntryKind::Dir) => Pass::AfterDeletes,
-        _ => Pass::Main,
-    }
+    if replaces == Some(EntryKind::Dir) && kind != EntryKind::Dir { Pass::AfterDeletes } else { Pass::Main }
 }
 
 #[derive(Debug)]

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 pub use apply::commit_edits;
 pub use download::{Download, Downloaded};
 pub use item::{Item, SideError, TransferError};
-pub use plan::{Plan, PlanOptions, Step, Totals, path_mark};
+pub use plan::{Kept, Plan, PlanOptions, Step, Totals, path_mark};
 pub use stream::StreamUpload;
 pub use upload::{Upload, Uploaded};
 pub use vault_side::{VaultSide, base_root, lookup};

@@ -1,8 +1,10 @@
 //! What a run will do, as data: a streaming merge-join of the two sides, kept in a spool. Pure: it changes nothing.
 
+use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::iter::Peekable;
+use std::rc::Rc;
 
 use super::item::{Item, SideError, TransferError, kind_name};
 use super::spool::{Spool, SpoolWriter};
@@ -66,13 +68,48 @@ pub struct PlanOptions<'a> {
     pub suspects: &'a HashSet<u64>,
     /// Where in the vault the paths of this plan are: marks are of whole paths.
     pub prefix: &'a TreePath,
+    /// What the destination holds besides its entries: told by that side while the plan is made.
+    pub kept: &'a Kept,
     /// Who hears of what is skipped.
     pub observer: &'a dyn Observer,
+}
+
+/// Directories that hold something the run must not touch: it is excluded, or can't be read. They stay.
+#[derive(Debug, Default, Clone)]
+pub struct Kept(Rc<RefCell<HashSet<u64>>>);
+
+impl Kept {
+    /// Something at `path` stays, whatever the source has.
+    pub fn note(&self, path: &TreePath) {
+        if let Some(dir) = path.parent() {
+            self.note_in(dir);
+        }
+    }
+
+    /// Something in the directory `dir` stays.
+    pub(super) fn note_in(&self, dir: TreePath) {
+        let mut marks = self.0.borrow_mut();
+        let mut above = Some(dir);
+        while let Some(dir) = above
+            && marks.insert(mark(&dir))
+        {
+            above = dir.parent();
+        }
+    }
+
+    fn holds(&self, dir: &TreePath) -> bool {
+        self.0.borrow().contains(&mark(dir))
+    }
+}
+
+fn mark(path: &TreePath) -> u64 {
+    path_mark(&TreePath::root(), path)
 }
 
 /// The steps of a run, in key order, and their totals.
 pub struct Plan {
     spool: Spool,
+    kept: Kept,
     /// The sums.
     pub totals: Totals,
 }
@@ -87,7 +124,13 @@ impl Plan {
         dest: impl Iterator<Item = Result<Item, SideError>>,
         options: &PlanOptions<'_>,
     ) -> Result<Self, TransferError> {
-        let mut maker = Maker { spool: SpoolWriter::new(SPOOL_MEMORY), totals: Totals::default(), options };
+        let mut maker = Maker {
+            spool: SpoolWriter::new(SPOOL_MEMORY),
+            totals: Totals::default(),
+            options,
+            deleted_dirs: Vec::new(),
+            replaced_dirs: Vec::new(),
+        };
         let (mut source, mut dest) = (Readable::new(source), Readable::new(dest));
         loop {
             let (s, d) = (source.peek(&mut maker)?, dest.peek(&mut maker)?);
@@ -101,8 +144,9 @@ impl Plan {
             let d = if order.is_ge() { dest.take() } else { None };
             maker.join(s, d)?;
         }
+        maker.spare_kept();
         let spool = maker.spool.finish().map_err(TransferError::local("cannot write the plan to a temporary file"))?;
-        Ok(Self { spool, totals: maker.totals })
+        Ok(Self { spool, kept: options.kept.clone(), totals: maker.totals })
     }
 
     /// Whether there is nothing to do.
@@ -116,11 +160,21 @@ impl Plan {
     /// The spool can't be read.
     pub fn steps(&mut self) -> Result<impl Iterator<Item = Result<Step, TransferError>> + '_, TransferError> {
         let fail = || TransferError::local("cannot read the plan from its temporary file");
-        let reader = self.spool.read().map_err(fail())?;
-        Ok(reader.map(move |record| {
+        let (reader, kept) = (self.spool.read().map_err(fail())?, &self.kept);
+        let steps = reader.map(move |record| {
             let record = record.map_err(fail())?;
             decode(&record).map_err(|e| fail()(std::io::Error::other(e)))
-        }))
+        });
+        Ok(steps.filter(|step| !step.as_ref().is_ok_and(|step| removed_dir(step).is_some_and(|dir| kept.holds(dir)))))
+    }
+}
+
+/// The directory that a step puts an end to.
+fn removed_dir(step: &Step) -> Option<&TreePath> {
+    match step {
+        Step::Delete { path, kind: EntryKind::Dir } => Some(path),
+        Step::Put { item, replaces: Some(EntryKind::Dir) } if item.entry.kind != EntryKind::Dir => Some(&item.path),
+        _ => None,
     }
 }
 
@@ -135,6 +189,9 @@ struct Maker<'a> {
     spool: SpoolWriter,
     totals: Totals,
     options: &'a PlanOptions<'a>,
+    /// Marks of them.
+    deleted_dirs: Vec<u64>,
+    replaced_dirs: Vec<Item>,
 }
 
 impl Maker<'_> {
@@ -148,6 +205,9 @@ impl Maker<'_> {
             (Some(item), None) => self.put(item, None),
             (None, Some(item)) if self.options.delete => {
                 self.totals.deletes += 1;
+                if item.entry.kind == EntryKind::Dir {
+                    self.deleted_dirs.push(mark(&item.path));
+                }
                 self.push(&Step::Delete { path: item.path, kind: item.entry.kind })
             }
             (Some(item), Some(old)) => self.compare(item, &old),
@@ -183,7 +243,27 @@ impl Maker<'_> {
         }
     }
 
+    /// Takes back what would put an end to a directory with something in it that stays.
+    fn spare_kept(&mut self) {
+        let kept = self.options.kept;
+        self.totals.deletes -= self.deleted_dirs.iter().filter(|mark| kept.0.borrow().contains(mark)).count() as u64;
+        for item in self.replaced_dirs.drain(..).filter(|item| kept.holds(&item.path)) {
+            if item.entry.kind == EntryKind::File {
+                self.totals.files -= 1;
+                self.totals.bytes -= item.entry.size;
+            } else {
+                self.totals.updates -= 1;
+            }
+            self.totals.skipped += 1;
+            let reason = "can't replace a directory that holds what this run leaves alone";
+            self.options.observer.event(Event::Failed { path: &item.path, reason });
+        }
+    }
+
     fn put(&mut self, item: Item, replaces: Option<EntryKind>) -> Result<(), TransferError> {
+        if replaces == Some(EntryKind::Dir) && item.entry.kind != EntryKind::Dir {
+            self.replaced_dirs.push(item.clone());
+        }
         if item.entry.kind == EntryKind::File {
             self.totals.files += 1;
             self.totals.bytes += item.entry.size;

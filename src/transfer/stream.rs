@@ -90,7 +90,8 @@ impl StreamUpload<'_> {
         let bytes = entry.size;
         outcomes.put(0, edits_of(self.path.clone(), entry, pieces)?);
         let edits = outcomes.finish().map_err(TransferError::local("cannot write to a temporary file"))?;
-        Ok(Uploaded { edits, files: 1, bytes, failed: 0, suspects: Vec::new(), settled: Vec::new() })
+        let over_dirs = std::collections::HashSet::new();
+        Ok(Uploaded { edits, over_dirs, files: 1, bytes, failed: 0, suspects: Vec::new(), settled: Vec::new() })
     }
 }
 

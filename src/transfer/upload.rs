@@ -58,6 +58,8 @@ pub struct Upload<'a> {
 pub struct Uploaded {
     /// The edits to the tree, in key order.
     pub(super) edits: Spool,
+    /// Files and links that take the place of a directory: left out with the deletes, whose children these are.
+    pub(super) over_dirs: HashSet<TreePath>,
     /// Files stored, their bytes, entries that failed.
     pub files: u64,
     /// Bytes of those files.
@@ -107,6 +109,7 @@ struct Shared<'a> {
     failed: AtomicU64,
     suspects: Mutex<Vec<u64>>,
     settled: Mutex<Vec<u64>>,
+    over_dirs: Mutex<HashSet<TreePath>>,
 }
 
 impl Upload<'_> {
@@ -125,6 +128,7 @@ impl Upload<'_> {
             failed: AtomicU64::new(0),
             suspects: Mutex::default(),
             settled: Mutex::default(),
+            over_dirs: Mutex::default(),
         };
         std::thread::scope(|scope| {
             let (files, file_queue) = bounded::<Job>(64);
@@ -149,6 +153,7 @@ impl Upload<'_> {
             shared.outcomes.finish().map_err(TransferError::local("cannot write the edits to a temporary file"))?;
         Ok(Uploaded {
             edits,
+            over_dirs: shared.over_dirs.into_inner().expect("inserting does not panic"),
             files: shared.files.into_inner(),
             bytes: shared.bytes.into_inner(),
             failed: shared.failed.into_inner(),
@@ -163,7 +168,13 @@ impl Upload<'_> {
             if !shared.outcomes.admit(number) {
                 return Ok(());
             }
-            match step? {
+            let step = step?;
+            if let Step::Put { item, replaces: Some(EntryKind::Dir) } = &step
+                && item.entry.kind != EntryKind::Dir
+            {
+                shared.over_dirs.lock().expect("inserting does not panic").insert(self.full(&item.path));
+            }
+            match step {
                 Step::Put { item, replaces } if item.entry.kind == EntryKind::File => {
                     let job = Job { number, item, replaces: replaces.is_some() };
                     if files.send(job).is_err() {

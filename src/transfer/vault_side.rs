@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::item::{Item, SideError, TransferError};
+use super::plan::Kept;
 use crate::filter::Filter;
 use crate::format::entry::EntryKind;
 use crate::format::hints::Holder;
@@ -17,6 +18,7 @@ pub struct VaultSide<'v> {
     cursor: Cursor<'v, Vault>,
     dir: TreePath,
     filter: Arc<Filter>,
+    kept: Option<Kept>,
     done: bool,
 }
 
@@ -39,7 +41,14 @@ impl<'v> VaultSide<'v> {
                 Cursor::range(vault, root, range)?
             }
         };
-        Ok(Self { cursor, dir: dir.clone(), filter, done: false })
+        Ok(Self { cursor, dir: dir.clone(), filter, kept: None, done: false })
+    }
+
+    /// Tells `kept` of every entry that is left out.
+    #[must_use]
+    pub fn keeping(mut self, kept: &Kept) -> Self {
+        self.kept = Some(kept.clone());
+        self
     }
 
     fn item(&self, found: Found) -> Result<Option<Item>, VaultError> {
@@ -51,6 +60,9 @@ impl<'v> VaultSide<'v> {
             EntryKind::Dir => self.filter.decide_dir(&path),
             _ => self.filter.decide_file(&path),
         };
+        if let (false, Some(kept)) = (wanted, &self.kept) {
+            kept.note(&path);
+        }
         Ok(wanted.then_some(Item { path, entry: found.entry, place: found.place }))
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
 
 use super::item::{Item, SideError, TransferError};
+use super::plan::Kept;
 use crate::filter::Filter;
 use crate::format::entry::{Content, Entry, EntryKind};
 use crate::path::TreePath;
@@ -21,6 +22,7 @@ pub struct Walk {
     stack: Vec<Level>,
     filter: Arc<Filter>,
     recursive: bool,
+    kept: Option<Kept>,
     pending: Option<SideError>,
 }
 
@@ -41,7 +43,20 @@ impl Walk {
         let fail = || TransferError::local(format!("cannot read the directory {}", root.display()));
         let dir = openat(CWD, root, DIR_FLAGS, Mode::empty()).map_err(|e| fail()(e.into()))?;
         let level = Level::read(dir, TreePath::root()).map_err(|e| fail()(e.into()))?;
-        Ok(Self { stack: vec![level], filter, recursive, pending: None })
+        Ok(Self { stack: vec![level], filter, recursive, kept: None, pending: None })
+    }
+
+    /// Tells `kept` of everything that is left out.
+    #[must_use]
+    pub fn keeping(mut self, kept: &Kept) -> Self {
+        self.kept = Some(kept.clone());
+        self
+    }
+
+    fn keep(&self, path: &TreePath) {
+        if let Some(kept) = &self.kept {
+            kept.note(path);
+        }
     }
 
     /// The next child of the innermost directory that still lists, or a step into or out of one.
@@ -61,6 +76,9 @@ impl Walk {
             Ok(path) => path,
             Err(bad) => {
                 let reason = format!("a name in it can't be stored: {bad}");
+                if let Some(kept) = &self.kept {
+                    kept.note_in(level.path.clone());
+                }
                 return Some(Some(Err(SideError::Skipped { path: level.path.clone(), reason })));
             }
         };
@@ -69,6 +87,7 @@ impl Walk {
                 let is_dir = item.entry.kind == EntryKind::Dir;
                 let wanted = if is_dir { self.filter.decide_dir(&path) } else { self.filter.decide_file(&path) };
                 if !wanted {
+                    self.keep(&path);
                     return Some(None);
                 }
                 if is_dir && self.recursive {
@@ -76,8 +95,12 @@ impl Walk {
                 }
                 Some(Some(Ok(item)))
             }
-            Ok(None) => Some(None),
+            Ok(None) => {
+                self.keep(&path);
+                Some(None)
+            }
             Err(errno) => {
+                self.keep(&path);
                 let in_scope = self.filter.decide_file(&path);
                 Some(in_scope.then(|| Err(SideError::Skipped { path, reason: describe(errno) })))
             }
@@ -90,7 +113,10 @@ impl Walk {
         let opened = openat(&level.dir, name, DIR_FLAGS | OFlags::NOFOLLOW, Mode::empty());
         match opened.and_then(|dir| Level::read(dir, path.clone())) {
             Ok(below) => self.stack.push(below),
-            Err(errno) => self.pending = Some(SideError::Skipped { path, reason: describe(errno) }),
+            Err(errno) => {
+                self.keep(&path);
+                self.pending = Some(SideError::Skipped { path, reason: describe(errno) });
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use super::listing::Listing;
 use super::state::State;
 use crate::crypto::{
     self, Class as SealClass, KdfError, KdfParams, Label, MemberKeys, MemberPublic, PasswordEntry, SealContext,
-    Secret32, VaultKeys,
+    Secret32, VaultKeys, words,
 };
 use crate::format::access::{AccessObject, Body, Chain, Keyring, Member, MemberKind, Public, Role};
 use crate::format::genesis::{BadGenesis, Genesis};
@@ -155,7 +155,7 @@ fn fetch(io: &RemoteIo, cache: &Cache, name: &ObjectName, size: u64) -> Result<V
     Ok(bytes.into())
 }
 
-/// The member and the epoch's secret, by the device key or, failing that, the password.
+/// The member and the epoch's secret: by the device key or, failing that, by the password or the recovery words.
 fn open_some_slot(
     state: &State,
     vault: &VaultId,
@@ -169,10 +169,14 @@ fn open_some_slot(
         }
     }
     let entries = password_entries(state, public)?;
-    if entries.is_empty() {
-        return Err(VaultError::NoKey("no key on this machine opens the vault, and it has no password".into()));
-    }
     let password = asker.password(&vault.short()).map_err(VaultError::local("cannot get the password"))?;
+    // 24 words where the password is asked for are the recovery words: whoever needs them has nothing else.
+    if let Ok(seed) = words::from_words(&password) {
+        let member = MemberKeys::from_seed(&seed);
+        if let Some(secret) = open_slot(&member, vault, public) {
+            return Ok((member, secret));
+        }
+    }
     for entry in &entries {
         match entry.open(vault, &password) {
             Ok(seed) => {
@@ -185,7 +189,12 @@ fn open_some_slot(
             Err(error) => return Err(VaultError::NoKey(error.to_string())),
         }
     }
-    Err(VaultError::NoKey("the password is wrong".into()))
+    let words = password.split_whitespace().count();
+    Err(VaultError::NoKey(match words::from_words(&password) {
+        Ok(_) => "these are recovery words, but not of this vault".into(),
+        Err(bad) if words > 12 => format!("the password is wrong, and as recovery words: {bad}"),
+        Err(_) => "the password is wrong".into(),
+    }))
 }
 
 fn open_slot(member: &MemberKeys, vault: &VaultId, public: &Public) -> Option<Secret32> {

@@ -18,6 +18,7 @@ mod objects;
 mod open;
 mod pins;
 mod publish;
+mod resume;
 mod session;
 mod slots;
 mod state;

@@ -5,6 +5,8 @@
     reason = "tests: a failed unwrap is a failed test, helpers are shared by `pub`"
 )]
 
+mod properties;
 mod races;
 mod round_trip;
 mod support;
+mod tidy;

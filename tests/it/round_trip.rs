@@ -3,6 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use cryptsync::class::Class;
+use cryptsync::ops::{self, CatRange};
+
 use crate::support::{TestEnv, age, snapshot};
 
 #[test]
@@ -34,6 +37,28 @@ fn a_tree_comes_back_as_it_was() {
 
     let again = env.up(&src, "docs").unwrap();
     assert_eq!((again.files, again.commit, again.requests), (0, None, 1), "nothing to do: one listing");
+}
+
+#[test]
+fn the_recovery_words_open_the_vault_on_a_new_machine() {
+    let mut env = TestEnv::new();
+    let report = env.init().unwrap();
+    let src = env.path("src");
+    fs::create_dir(&src).unwrap();
+    fs::write(src.join("f"), b"content").unwrap();
+    env.up(&src, "").unwrap();
+
+    let read = |env: &TestEnv, home: &str| {
+        let mut out = Vec::new();
+        ops::cat(&env.ctx_at(home), &[env.place("f")], CatRange::Whole, &mut out).map(|()| out)
+    };
+    env.yes = Some(true); // the first contact is confirmed
+    env.password = report.words.unwrap().to_uppercase();
+    assert_eq!(read(&env, "new").unwrap(), b"content");
+    env.password = env.password.to_lowercase().split(' ').rev().collect::<Vec<_>>().join(" ");
+    let wrong = read(&env, "newer").unwrap_err();
+    assert_eq!(wrong.class, Class::NoKey);
+    assert!(wrong.chain[0].contains("recovery words"), "{wrong:?}");
 }
 
 #[test]

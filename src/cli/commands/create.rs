@@ -33,8 +33,11 @@ pub(crate) fn ensure_vault(shell: &Shell, dest: &Place, flags: &CreateFlags, dry
         return Err(CliError::new(Class::NoVault, what));
     }
     if !flags.create {
-        let Service::Fs { root } = &remote.service;
-        let question = format!("There is no vault at {name}: yet. Create one in {}?", root.display());
+        let place = match &remote.service {
+            Service::Fs { root } => root.display().to_string(),
+            Service::Custom(custom) => custom.describe(),
+        };
+        let question = format!("There is no vault at {name}: yet. Create one in {place}?");
         match shell.answers.confirm(&question) {
             Some(true) => {}
             Some(false) => return Err(CliError::new(Class::NoVault, format!("there is no vault at `{name}:`"))),

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use cryptsync::event::{Event, Observer};
 use cryptsync::ops::{
@@ -10,7 +10,10 @@ use cryptsync::ops::{
     SyncReport,
 };
 use cryptsync::path::TreePath;
+use cryptsync::vault::{Asker, OpenOptions, RemoteIo, Vault};
 use cryptsync::world::World;
+use cryptsync_backends::Remote;
+use cryptsync_backends::services::Fs;
 use zeroize::Zeroizing;
 
 /// A home, a remote, and somebody who answers.
@@ -19,6 +22,8 @@ pub struct TestEnv {
     pub password: String,
     pub yes: Option<bool>,
     pub events: Events,
+    /// Stands in for the directory `vault`.
+    pub custom: Option<Arc<dyn Remote>>,
 }
 
 #[derive(Default)]
@@ -50,7 +55,7 @@ impl Person for TestEnv {
 impl TestEnv {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self { dir, password: "correct horse".into(), yes: None, events: Events::default() }
+        Self { dir, password: "correct horse".into(), yes: None, events: Events::default(), custom: None }
     }
 
     pub fn with_vault() -> Self {
@@ -83,7 +88,10 @@ impl TestEnv {
     pub fn remote(&self) -> RemoteProfile {
         RemoteProfile {
             name: "v".into(),
-            service: Service::Fs { root: self.path("vault") },
+            service: match &self.custom {
+                Some(remote) => Service::Custom(Arc::clone(remote)),
+                None => Service::Fs { root: self.path("vault") },
+            },
             vault_id: None,
             builtin: false,
         }
@@ -116,6 +124,67 @@ impl TestEnv {
         }
     }
 
+    /// Like `up`, past the delete brake.
+    pub fn force_up(&self, source: &Path, dest: &str) -> Result<SyncReport, OpsError> {
+        let options = self.options(Place::Local(source.into()), self.place(dest), true);
+        ops::sync(&self.ctx(), &SyncOptions { force: true, ..options })
+    }
+
+    /// Like `down`, past the delete brake.
+    pub fn force_down(&self, source: &str, dest: &Path) -> Result<SyncReport, OpsError> {
+        let options = self.options(self.place(source), Place::Local(dest.into()), true);
+        ops::sync(&self.ctx(), &SyncOptions { force: true, ..options })
+    }
+
+    /// Opens the vault as a library would.
+    pub fn open(&self) -> Opened {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let remote = self.custom.clone().unwrap_or_else(|| Arc::new(Fs::open(self.path("vault"))));
+        let io = RemoteIo::new(remote, runtime.handle().clone(), Cancel::default());
+        let ctx = self.ctx();
+        let options = OpenOptions {
+            world: World::system(),
+            state_dir: &ctx.state_dir,
+            cache_dir: &ctx.cache_dir,
+            vault_id: None,
+            memory: 16 << 20,
+            asker: self,
+        };
+        Opened { vault: Vault::open(io, &options).unwrap(), _runtime: runtime }
+    }
+
+    /// The id of the current tree, in words.
+    pub fn root_id(&self) -> String {
+        let opened = self.open();
+        let view = opened.vault.view();
+        let head = view.head().unwrap().expect("there is a commit");
+        format!("{:?}", head.record.root.id)
+    }
+
+    /// `verify` finds nothing wrong.
+    pub fn assert_whole(&self, read_data: bool) {
+        let report = ops::verify(&self.ctx(), &self.remote(), read_data).unwrap();
+        assert!(report.problems.is_empty(), "{:?}", report.problems);
+    }
+
+    /// `check` finds every file the same.
+    pub fn assert_same(&self, local: &Path, path: &str) {
+        let mut rows = Vec::new();
+        let report = ops::check(
+            &self.ctx(),
+            &Place::Local(local.into()),
+            &self.place(path),
+            false,
+            &Default::default(),
+            &mut |difference, path, why| {
+                rows.push(format!("{difference:?} {path} {why}"));
+                Ok(())
+            },
+        );
+        let report = report.unwrap();
+        assert_eq!((report.differ, report.only_source, report.only_dest, report.errors), (0, 0, 0, 0), "{rows:#?}");
+    }
+
     pub fn up(&self, source: &Path, dest: &str) -> Result<SyncReport, OpsError> {
         ops::sync(&self.ctx(), &self.options(Place::Local(source.into()), self.place(dest), true))
     }
@@ -131,6 +200,21 @@ impl TestEnv {
     }
 }
 
+impl Asker for TestEnv {
+    fn password(&self, _: &str) -> io::Result<Zeroizing<String>> {
+        Ok(Zeroizing::new(self.password.clone()))
+    }
+    fn confirm_vault(&self, _: &str, _: &cryptsync::id::VaultId) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// An open vault and what drives it.
+pub struct Opened {
+    pub vault: Vault,
+    _runtime: tokio::runtime::Runtime,
+}
+
 /// Everything that can be seen of a tree: paths, kinds, modes, times, content.
 pub fn snapshot(root: &Path) -> Vec<String> {
     use std::os::unix::ffi::OsStrExt;
@@ -141,9 +225,9 @@ pub fn snapshot(root: &Path) -> Vec<String> {
         for entry in std::fs::read_dir(&dir).unwrap() {
             let path = entry.unwrap().path();
             let meta = path.symlink_metadata().unwrap();
-            let name = String::from_utf8_lossy(path.strip_prefix(root).unwrap().as_os_str().as_bytes()).into_owned();
+            let name = path.strip_prefix(root).unwrap().as_os_str().as_bytes().escape_ascii().to_string();
             let what = if meta.is_symlink() {
-                format!("link {}", std::fs::read_link(&path).unwrap().display())
+                format!("link {}", std::fs::read_link(&path).unwrap().as_os_str().as_bytes().escape_ascii())
             } else if meta.is_dir() {
                 stack.push(path.clone());
                 format!("dir {:o} {}.{}", meta.mode() & 0o7777, meta.mtime(), meta.mtime_nsec())
