@@ -5,5 +5,6 @@
     reason = "tests: a failed unwrap is a failed test, helpers are shared by `pub`"
 )]
 
+mod hostile;
 mod round_trip;
 mod support;
