@@ -377,7 +377,7 @@ fn refuse_overlap(options: &SyncOptions, source: &Path, remote: &RemoteProfile) 
 
 /// Files must not be written among the objects of the vault, and these must not be deleted for being no files of it.
 fn refuse_overlap_below(options: &SyncOptions, dest: &Path, remote: &RemoteProfile) -> Result<(), OpsError> {
-    let Service::Fs { root } = &remote.service;
+    let Service::Fs { root } = &remote.service else { return Ok(()) };
     let Ok(root) = std::fs::canonicalize(root) else { return Ok(()) };
     let dest = real_path(dest);
     let inside = dest.starts_with(&root);

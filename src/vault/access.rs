@@ -8,6 +8,7 @@ use super::cache::Cache;
 use super::error::VaultError;
 use super::io::RemoteIo;
 use super::listing::Listing;
+use super::objects::fetch_whole;
 use super::state::State;
 use crate::crypto::{
     self, Class as SealClass, KdfError, KdfParams, Label, MemberKeys, MemberPublic, PasswordEntry, SealContext,
@@ -147,10 +148,7 @@ fn fetch(io: &RemoteIo, cache: &Cache, name: &ObjectName, size: u64) -> Result<V
     if size > LOG_OBJECT_MAX {
         return Err(VaultError::Limit(format!("`{name}` is larger than the format allows")));
     }
-    let bytes = io.get_range(&name.to_string(), 0..size)?;
-    if crypto::object_id(&[&bytes]) != id {
-        return Err(VaultError::damaged(name, "its bytes do not hash to its name"));
-    }
+    let bytes = fetch_whole(io, name, size)?;
     cache.keep(&id, &bytes);
     Ok(bytes.into())
 }

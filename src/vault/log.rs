@@ -60,8 +60,16 @@ impl View {
             let name: ObjectName = format!("{LOG_PREFIX}{}", seen.name).parse().map_err(|_| {
                 VaultError::damaged(&seen.name, "the local state is damaged; delete it to start afresh")
             })?;
-            if !listing.records.contains_key(&name) && objects.io.size(&name.to_string())?.is_none() {
-                return Err(rollback(&objects.io, &seen));
+            let size = match listing.records.get(&name) {
+                Some(size) => Some(*size),
+                None => objects.io.size(&name.to_string())?,
+            };
+            match size {
+                None => return Err(rollback(&objects.io, &seen)),
+                Some(size) if size != seen.object.size => {
+                    return Err(VaultError::damaged(name, "it has another size than it had when it was read before"));
+                }
+                Some(_) => {}
             }
             objects.know_log(name, seen.object.size);
             known.insert(name);

@@ -25,7 +25,7 @@ mod state;
 mod tree;
 
 pub use access::{Access, Asker, KDF_DEFAULT, kind_name, member_id, role_name};
-pub use audit::verify_pack;
+pub use audit::{verify_bytes, verify_pack};
 pub use content::Part;
 pub use create::{Created, NewVault};
 pub use error::{VaultError, class_of_io};

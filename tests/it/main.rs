@@ -5,6 +5,7 @@
     reason = "tests: a failed unwrap is a failed test, helpers are shared by `pub`"
 )]
 
+mod hostile;
 mod properties;
 mod races;
 mod round_trip;
