@@ -67,8 +67,13 @@ impl State {
     /// is then empty and lasts for this run only.
     pub fn open(base: &Path, vault: &VaultId) -> Result<Self, VaultError> {
         let dir = base.join(vault.to_string());
-        if let Ok(db) = open_persistent(&dir) {
-            return Ok(Self { home: dir.clone(), dir, persistent: true, db: Mutex::new(db), _scratch: None });
+        match open_persistent(&dir) {
+            Ok(db) => {
+                return Ok(Self { home: dir.clone(), dir, persistent: true, db: Mutex::new(db), _scratch: None });
+            }
+            // What is there but damaged or locked must not pass for nothing seen and nothing begun.
+            Err(Fault::Database(source)) if !is_unwritable(&source) => return Err(state_error(&dir, source)),
+            Err(_) => {}
         }
         let scratch = tempfile::tempdir().map_err(VaultError::local("cannot create a scratch directory"))?;
         fs::create_dir(scratch.path().join("index")).map_err(VaultError::local("cannot create a scratch directory"))?;
@@ -354,12 +359,30 @@ fn bound_salt(db: &Connection, binding: &[u8]) -> rusqlite::Result<Option<[u8; 1
     Ok(meta("writer_salt")?.and_then(|salt| salt.try_into().ok()))
 }
 
-fn open_persistent(dir: &Path) -> io::Result<Connection> {
+/// Why the state of this installation can't be opened for writing.
+enum Fault {
+    Directory,
+    Database(rusqlite::Error),
+}
+
+impl From<io::Error> for Fault {
+    fn from(_: io::Error) -> Self {
+        Self::Directory
+    }
+}
+
+fn is_unwritable(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode as Code;
+    let code = error.sqlite_error_code();
+    matches!(code, Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied | Code::DiskFull))
+}
+
+fn open_persistent(dir: &Path) -> Result<Connection, Fault> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir.join("index"))?;
     // SQLite creates its file by the umask: making it first keeps it ours alone.
     let path = dir.join("state.sqlite");
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
-    Connection::open(&path).and_then(prepare).map_err(io::Error::other)
+    Connection::open(&path).and_then(prepare).map_err(Fault::Database)
 }
 
 fn prepare(db: Connection) -> rusqlite::Result<Connection> {

@@ -109,3 +109,12 @@ fn an_init_that_came_to_nothing_is_not_in_the_way() {
     put(&env, "home", "a", b"1");
     assert_eq!(env.cat("a").unwrap(), b"1");
 }
+
+#[test]
+fn a_damaged_memory_is_no_empty_one() {
+    let env = TestEnv::with_vault();
+    put(&env, "home", "a", b"1");
+    fs::write(state_file(&env), vec![7; 8192]).unwrap();
+    let error = env.cat("a").unwrap_err();
+    assert!(error.chain[0].contains("local state"), "{error:?}");
+}
