@@ -142,6 +142,7 @@ impl Up<'_> {
             return Ok(Some(report));
         }
         brake(ctx, self.options, &plan)?;
+        self.opened.sweep()?;
         let observer = ctx.observer;
         let mut session = Session::begin(Arc::clone(vault), session_options(ctx))?;
         let upload = Upload {

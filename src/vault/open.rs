@@ -138,18 +138,6 @@ impl Vault {
         Ok(())
     }
 
-    /// Sends a commit again whose PUT an earlier run did not see through. Called under the lock of a mutating run.
-    ///
-    /// # Errors
-    /// The remote or the local state fails.
-    pub fn settle_pending(&self) -> Result<(), VaultError> {
-        let Some((name, bytes)) = self.state.pending()? else { return Ok(()) };
-        let name: ObjectName = name.parse().map_err(|_| VaultError::damaged("journal", "it names no commit"))?;
-        self.send_pending(&name, bytes.into())?;
-        self.refresh()?;
-        self.state.clear_pending()
-    }
-
     /// The keys.
     pub fn keys(&self) -> &VaultKeys {
         &self.objects.keys

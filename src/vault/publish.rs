@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::error::VaultError;
 use super::index::keep_segment;
-use super::log::{Commit, View};
+use super::log::{Commit, View, parents};
 use super::open::Vault;
 use super::session::Session;
 use super::tree::TreeWriter;
@@ -57,6 +57,7 @@ impl Session {
     ) -> Result<Published, VaultError> {
         let unchanged = |root: &Root| base.is_some_and(|base| base.id == root.id);
         if let Some(data) = self.finish_data(BUNDLE_DATA_MAX)? {
+            let data_frames = data.frame_count();
             let writer = TreeWriter::bundle(self, data);
             let built = build(&writer);
             let overflowed = writer.overflowed();
@@ -64,11 +65,18 @@ impl Session {
                 Ok(root) => place_of_root(&writer, root)?,
                 Err(_) => None,
             };
-            let container = writer.finish()?.unwrap_or_default();
+            let mut container = writer.finish()?.unwrap_or_default();
             if !overflowed {
                 let root = built?;
                 if unchanged(&root) {
                     return Ok(Published::Unchanged);
+                }
+                if self.shared.vault.refresh()? {
+                    // The nodes are stale, but nobody may be able to read the chunks a second time.
+                    container.truncate(data_frames);
+                    self.spill(container)?;
+                    self.wait_uploads()?;
+                    return Ok(Published::HeadsMoved);
                 }
                 let (body, directory) = container.into_body();
                 return self.publish(&root, place, Payload::Bundle { body, directory }, info);
@@ -88,6 +96,10 @@ impl Session {
         let place = place_of_root(&writer, &root)?;
         drop(writer);
         let segment = self.store_segment()?;
+        self.shared.vault.objects.io.barrier()?;
+        if self.shared.vault.refresh()? {
+            return Ok(Published::HeadsMoved);
+        }
         self.publish(&root, place, Payload::Packs { segment }, info)
     }
 
@@ -120,6 +132,7 @@ impl Session {
         Ok(Some(object))
     }
 
+    /// Puts the commit, on top of the heads as they were just listed.
     fn publish(
         &self,
         root: &Root,
@@ -128,12 +141,6 @@ impl Session {
         info: &CommitInfo,
     ) -> Result<Published, VaultError> {
         let vault = &self.shared.vault;
-        if let Payload::Packs { .. } = payload {
-            vault.objects.io.barrier()?;
-        }
-        if vault.refresh()? {
-            return Ok(Published::HeadsMoved);
-        }
         let view = vault.view();
         let (body, directory, added) = match payload {
             Payload::Bundle { body, directory } => (body, directory, Vec::new()),
@@ -231,7 +238,42 @@ impl Vault {
         Ok(SealedRecord { name, id, object, record: bytes, bytes: sealed.bytes })
     }
 
-    /// Puts a journalled commit, makes it durable, and clears the journal.
+    /// Ends what an earlier run began: its commit is sent again, or given up if others have gone on without it. Called
+    /// under the lock of a mutating run.
+    ///
+    /// # Errors
+    /// The remote or the local state fails.
+    pub fn settle_pending(&self) -> Result<(), VaultError> {
+        let Some((text, bytes)) = self.state.pending()? else { return Ok(()) };
+        let name: ObjectName = text.parse().map_err(|_| VaultError::damaged("journal", "it names no commit"))?;
+        self.refresh()?;
+        if !self.has_record(&text)? && !self.follows_heads(&name, &bytes)? {
+            // Sent now it would split the history. It may still arrive, so its number is never used for another.
+            self.state.renounce_writer()?;
+            return self.state.clear_pending();
+        }
+        self.send_pending(&name, bytes.into())?;
+        self.refresh()?;
+        self.state.clear_pending()
+    }
+
+    fn has_record(&self, name: &str) -> Result<bool, VaultError> {
+        let listed = self.view().names().iter().any(|listed| listed == name);
+        Ok(listed || self.objects.io.size(name)?.is_some())
+    }
+
+    /// Whether a sealed record names every current head as a parent.
+    fn follows_heads(&self, name: &ObjectName, sealed: &[u8]) -> Result<bool, VaultError> {
+        let logical = name.logical_name();
+        let context = SealContext { class: SealClass::Log, name: logical.as_bytes() };
+        let plain =
+            crypto::open(self.keys(), &context, sealed).map_err(|error| VaultError::damaged("journal", error))?;
+        let parts = LogPlaintext::split(&plain)?;
+        let parents: Vec<CommitId> = parents(&Record::decode(parts.record)?).collect();
+        Ok(self.view().heads().iter().all(|head| parents.contains(head)))
+    }
+
+    /// Puts a journalled commit and makes it durable.
     pub(super) fn send_pending(&self, name: &ObjectName, bytes: Bytes) -> Result<(), VaultError> {
         self.objects.io.put_new(&name.to_string(), vec![bytes.clone()])?;
         self.objects.io.barrier()?;
