@@ -3,6 +3,9 @@
 
 mod crash;
 mod faults;
+mod golden;
+mod many;
 mod properties;
+mod requests;
 mod round_trip;
 mod support;
