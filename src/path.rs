@@ -77,7 +77,8 @@ impl TreePath {
             return Ok(Self(name.into()));
         }
         let joined = [&self.0, &b"/"[..], name].concat();
-        if joined.len() > PATH_MAX { Err(BadPath::TooLong) } else { Ok(Self(joined.into())) }
+        let depth = joined.iter().filter(|&&b| b == b'/').count() + 1;
+        if joined.len() > PATH_MAX || depth > DEPTH_MAX { Err(BadPath::TooLong) } else { Ok(Self(joined.into())) }
     }
 
     /// This path followed by all components of `below`.
@@ -207,6 +208,16 @@ mod tests {
     fn users_are_forgiven_slashes_but_not_dots() {
         assert_eq!(TreePath::from_user(b"/a//./b/").unwrap().as_bytes(), b"a/b");
         assert_eq!(TreePath::from_user(b"../x"), Err(BadPath::Dots));
+    }
+
+    #[test]
+    fn what_can_be_joined_can_be_parsed() {
+        let mut path = TreePath::root();
+        while let Ok(longer) = path.join(b"d") {
+            path = longer;
+        }
+        assert_eq!(path.components().count(), DEPTH_MAX);
+        assert_eq!(TreePath::from_bytes(path.as_bytes()), Ok(path));
     }
 
     #[test]

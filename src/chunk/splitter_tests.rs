@@ -1,3 +1,5 @@
+//! The splitter against a plain model: the same pieces however the bytes arrive.
+
 use super::*;
 use crate::chunk::cutter::tests::{GEAR, cutter, random};
 use proptest::prelude::*;

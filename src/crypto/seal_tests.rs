@@ -1,3 +1,5 @@
+//! Sealing: its frozen bytes, and all that must not open.
+
 use super::*;
 use crate::crypto::Secret32;
 use proptest::prelude::*;

@@ -71,7 +71,7 @@ fn write(
     vault.read_content(entry, place, wanted(range, entry.size), &mut |part| {
         let written = match part {
             Part::Data(bytes) => out.write_all(bytes),
-            Part::Hole(len) => write_zeros(out, len),
+            Part::Hole(len) => return write_zeros(vault, out, len),
         };
         written.map_err(VaultError::local("cannot write the output"))
     })
@@ -89,11 +89,12 @@ fn wanted(range: CatRange, size: u64) -> Range<u64> {
     }
 }
 
-fn write_zeros(out: &mut dyn Write, mut len: u64) -> std::io::Result<()> {
+fn write_zeros(vault: &Vault, out: &mut dyn Write, mut len: u64) -> Result<(), VaultError> {
     let zeros = [0; 64 << 10];
     while len > 0 {
         let step = len.min(zeros.len() as u64);
-        out.write_all(&zeros[..step as usize])?;
+        vault.checkpoint()?;
+        out.write_all(&zeros[..step as usize]).map_err(VaultError::local("cannot write the output"))?;
         len -= step;
     }
     Ok(())

@@ -233,6 +233,7 @@ impl Checker<'_> {
         let mut expected = expected;
         let mut ended = false;
         while !ended {
+            self.vault.checkpoint()?;
             let got = file.read(self.splitter.spare())?;
             ended = got == 0;
             if ended {

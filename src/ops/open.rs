@@ -119,7 +119,7 @@ struct AskPerson<'a> {
 
 impl Asker for AskPerson<'_> {
     fn password(&self, _: &str) -> std::io::Result<zeroize::Zeroizing<String>> {
-        self.person.password(&format!("{}:", self.name))
+        self.person.password(self.name)
     }
 
     fn confirm_vault(&self, location: &str, vault: &VaultId) -> Option<bool> {

@@ -9,8 +9,10 @@ use super::{Ctx, OpsError, Place, SyncReport};
 use crate::class::Class;
 use crate::event::Event;
 use crate::format::entry::{Content, Entry, EntryKind};
+use crate::history::source::Root;
+use crate::path::TreePath;
 use crate::transfer::{StreamUpload, TransferError, base_root, commit_edits, lookup};
-use crate::vault::{CommitInfo, Published, Session};
+use crate::vault::{CommitInfo, Published, Session, Vault};
 
 /// Stores a stream of unknown length as one file.
 ///
@@ -26,11 +28,7 @@ pub fn rcat(ctx: &Ctx<'_>, place: &Place, input: &mut (dyn Read + Send)) -> Resu
     let (opened, _lock) = open_for_writing(ctx, remote)?;
     let vault = &opened.vault;
     let base = base_root(vault)?;
-    let extra = missing_dirs(vault, base.as_ref(), &parent)?;
-    if lookup(vault, base.as_ref(), path)?.is_some_and(|item| item.entry.kind == EntryKind::Dir) {
-        let path = path.clone();
-        return Err(TransferError::InTheWay { path, is: "a directory", needed: "a file" }.into());
-    }
+    let extra = room_for(vault, base.as_ref(), path, &parent)?;
     let entry = Entry {
         kind: EntryKind::File,
         size: 0,
@@ -60,7 +58,7 @@ pub fn rcat(ctx: &Ctx<'_>, place: &Place, input: &mut (dyn Read + Send)) -> Resu
             break;
         }
         let base = base_root(vault)?;
-        let extra = missing_dirs(vault, base.as_ref(), &parent)?;
+        let extra = room_for(vault, base.as_ref(), path, &parent)?;
         drop(session);
         session = Session::begin(Arc::clone(vault), session_options(ctx))?;
         published = commit_edits(&mut session, base.as_ref(), &extra, &mut uploaded, true, &info)?;
@@ -84,6 +82,20 @@ pub fn rcat(ctx: &Ctx<'_>, place: &Place, input: &mut (dyn Read + Send)) -> Resu
         commit,
         ..SyncReport::default()
     })
+}
+
+/// The directories that are missing for a file at `path`. What is there already must not be a directory.
+fn room_for(
+    vault: &Vault,
+    base: Option<&Root>,
+    path: &TreePath,
+    parent: &TreePath,
+) -> Result<Vec<(TreePath, Entry)>, OpsError> {
+    if lookup(vault, base, path)?.is_some_and(|item| item.entry.kind == EntryKind::Dir) {
+        let path = path.clone();
+        return Err(TransferError::InTheWay { path, is: "a directory", needed: "a file" }.into());
+    }
+    missing_dirs(vault, base, parent)
 }
 
 const REPLANS: usize = 5;

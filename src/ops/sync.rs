@@ -157,6 +157,9 @@ impl Up<'_> {
             suspects: &suspects,
         };
         let mut uploaded = upload.run(&mut plan)?;
+        // Before the commit: should the run end right after it, the fresh files must still be read again.
+        let fresh: HashSet<u64> = suspects.iter().chain(&uploaded.suspects).copied().collect();
+        store_suspects(vault, &suspects, &fresh)?;
         let failed = uploaded.failed + plan.totals.skipped;
         let delete = failed == 0;
         if !delete && plan.totals.deletes > 0 {
@@ -173,7 +176,9 @@ impl Up<'_> {
             Published::Commit(id) => Some(id.to_string()),
             Published::Unchanged => None,
         };
-        store_suspects(vault, suspects, &uploaded.settled, uploaded.suspects)?;
+        let mut left: HashSet<u64> = &suspects - &uploaded.settled.into_iter().collect();
+        left.extend(uploaded.suspects);
+        store_suspects(vault, &fresh, &left)?;
         report.files = uploaded.files;
         report.bytes = uploaded.bytes;
         report.failed = failed;
@@ -197,7 +202,8 @@ impl Up<'_> {
             None => {
                 let walk = Walk::open(&self.source.root, Arc::clone(&filter), true)?;
                 let dest = VaultSide::open(self.vault(), base, self.dest, filter, true)?.keeping(&kept);
-                Plan::make(walk, dest, &options)?
+                let walk = walk.map(|found| fitting(self.dest, found));
+                Plan::make(until_stopped(self.vault(), walk), dest, &options)?
             }
             Some(name) => {
                 let item = stat_item(&self.source.root, name.clone())?;
@@ -225,6 +231,7 @@ fn downward(
     path: &TreePath,
     dest: &Path,
 ) -> Result<SyncReport, OpsError> {
+    refuse_overlap_below(options, dest, remote)?;
     let opened = open(ctx, remote)?;
     let vault = &opened.vault;
     let base = base_root(vault)?;
@@ -258,7 +265,8 @@ fn downward(
     let mut plan = if is_dir {
         let source = VaultSide::open(vault, base.as_ref(), path, Arc::clone(&filter), true)?;
         let walk = if exists { Some(Walk::open(dest, filter, true)?.keeping(&kept)) } else { None };
-        Plan::make(source, walk.into_iter().flatten(), &plan_options)?
+        let walk = until_stopped(vault, walk.into_iter().flatten());
+        Plan::make(until_stopped(vault, source), walk, &plan_options)?
     } else {
         let name = TreePath::from_bytes(path.name().unwrap_or_default())
             .map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
@@ -292,6 +300,28 @@ pub(super) fn not_there(remote: &RemoteProfile, path: &TreePath) -> OpsError {
 
 fn one(item: Option<Item>) -> impl Iterator<Item = Result<Item, SideError>> {
     item.into_iter().map(Ok)
+}
+
+/// A side that ends as soon as the run is to stop: a plan of millions of entries takes its time.
+fn until_stopped(
+    vault: &Vault,
+    side: impl Iterator<Item = Result<Item, SideError>>,
+) -> impl Iterator<Item = Result<Item, SideError>> {
+    side.map(|found| {
+        vault.checkpoint().map_err(TransferError::from)?;
+        found
+    })
+}
+
+/// Leaves out an entry whose path would be too long below `prefix`.
+fn fitting(prefix: &TreePath, found: Result<Item, SideError>) -> Result<Item, SideError> {
+    match found {
+        Ok(item) if prefix.join_path(&item.path).is_err() => {
+            let reason = "its path in the vault would be longer than the format allows".into();
+            Err(SideError::Skipped { path: item.path, reason })
+        }
+        found => found,
+    }
 }
 
 /// Directories that have to be made so that `dest` is one: its ancestors and itself.
@@ -344,6 +374,39 @@ fn refuse_overlap(options: &SyncOptions, source: &Path, remote: &RemoteProfile) 
         format!("the vault itself is inside the source: {} is below {}", root.display(), source.display()),
     )
     .hint(format!("leave it out with `--exclude '/{}/**'`, or choose another source", below.display())))
+}
+
+/// Files must not be written among the objects of the vault, and these must not be deleted for being no files of it.
+fn refuse_overlap_below(options: &SyncOptions, dest: &Path, remote: &RemoteProfile) -> Result<(), OpsError> {
+    let Service::Fs { root } = &remote.service else { return Ok(()) };
+    let Ok(root) = std::fs::canonicalize(root) else { return Ok(()) };
+    let dest = real_path(dest);
+    let inside = dest.starts_with(&root);
+    let swept = options.delete
+        && root.strip_prefix(&dest).is_ok_and(|below| {
+            TreePath::from_bytes(below.as_os_str().as_encoded_bytes())
+                .is_ok_and(|path| path.is_root() || options.filter.decide_dir(&path))
+        });
+    if !inside && !swept {
+        return Ok(());
+    }
+    let relation = if inside {
+        "the destination is inside the vault itself"
+    } else {
+        "the vault itself is inside the destination"
+    };
+    Err(OpsError::new(Class::Fatal, format!("{relation}: {} and {}", dest.display(), root.display()))
+        .hint("choose another destination"))
+}
+
+/// `path` with all links followed, as far as it exists.
+fn real_path(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let found = absolute.ancestors().find_map(|above| Some((above, std::fs::canonicalize(above).ok()?)));
+    match found {
+        Some((above, real)) => absolute.strip_prefix(above).map(|rest| real.join(rest)).unwrap_or(real),
+        None => absolute,
+    }
 }
 
 /// Asks before a run that would destroy most of the destination: an empty source, or more than half of the entries.
@@ -423,16 +486,11 @@ fn load_suspects(vault: &Vault) -> Result<HashSet<u64>, OpsError> {
     Ok(bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect())
 }
 
-fn store_suspects(vault: &Vault, mut old: HashSet<u64>, settled: &[u64], new: Vec<u64>) -> Result<(), OpsError> {
-    let before = old.clone();
-    for mark in settled {
-        old.remove(mark);
-    }
-    old.extend(new);
-    if old == before {
+fn store_suspects(vault: &Vault, before: &HashSet<u64>, after: &HashSet<u64>) -> Result<(), OpsError> {
+    if after == before {
         return Ok(());
     }
-    let bytes: Vec<u8> = old.into_iter().flat_map(u64::to_le_bytes).collect();
+    let bytes: Vec<u8> = after.iter().flat_map(|mark| mark.to_le_bytes()).collect();
     Ok(vault.state.set_meta(SUSPECTS, &bytes)?)
 }
 

@@ -7,14 +7,15 @@ use super::{Ctx, OpsError, RemoteProfile, VerifyReport};
 use crate::class::Class;
 use crate::event::Event;
 use crate::format::entry::{Content, Entry};
+use crate::format::hints::ObjectRef;
 use crate::format::index::IndexClass;
-use crate::format::name::{DATA_PREFIX, INDEX_PREFIX, META_PREFIX};
+use crate::format::name::{DATA_PREFIX, INDEX_PREFIX, LOG_PREFIX, META_PREFIX, ObjectName, VAULT_PREFIX};
 use crate::history::chunk_list::ListReader;
 use crate::history::cursor::{Cursor, Found};
 use crate::history::source::{ResolvedPlace, Root};
 use crate::id::{BlobId, ObjectId};
 use crate::transfer::base_root;
-use crate::vault::{Index, Vault, VaultError, verify_pack};
+use crate::vault::{Index, Vault, VaultError, verify_bytes, verify_pack};
 
 /// Verifies that everything the head refers to is there, and with `read_data` that it is what it should be.
 ///
@@ -25,8 +26,10 @@ pub fn verify(ctx: &Ctx<'_>, remote: &RemoteProfile, read_data: bool) -> Result<
     let vault = &opened.vault;
     let base = base_root(vault)?;
     let index = vault.index()?;
-    let present = list_objects(vault)?;
-    let mut verifier = Verifier { ctx, vault, index: &index, present, report: VerifyReport::default() };
+    let (present, strange) = list_objects(vault)?;
+    let report = VerifyReport { foreign: strange, ..VerifyReport::default() };
+    let mut verifier = Verifier { ctx, vault, index: &index, present, report };
+    verifier.genesis();
     verifier.packs()?;
     if let Some(root) = base {
         verifier.tree(&root)?;
@@ -42,11 +45,19 @@ struct Verifier<'a> {
     ctx: &'a Ctx<'a>,
     vault: &'a Vault,
     index: &'a Index,
-    present: HashMap<ObjectId, u64>,
+    present: HashMap<ObjectName, u64>,
     report: VerifyReport,
 }
 
 impl Verifier<'_> {
+    /// Machines that know the vault have a copy of it in the log; new ones find the vault by it.
+    fn genesis(&mut self) {
+        self.report.objects += 1;
+        if !self.present.contains_key(&genesis_name(self.vault)) {
+            self.problem(Class::Missing, "the genesis is missing: new machines can't find the vault".into());
+        }
+    }
+
     /// Every pack and segment that the index names is there, with its size.
     fn packs(&mut self) -> Result<(), OpsError> {
         for pack in self.index.packs()? {
@@ -54,20 +65,26 @@ impl Verifier<'_> {
                 continue; // was listed and verified when the log was read
             }
             self.report.objects += 1;
-            match self.present.get(&pack.object.id) {
-                Some(size) if *size == pack.object.size => {}
-                Some(_) => self
-                    .problem(Class::Integrity, format!("pack {} has another size than the index says", pack.object.id)),
-                None => self.problem(Class::Missing, format!("pack {} is missing", pack.object.id)),
-            }
+            self.object("pack", pack_name(pack.class, pack.object.id), pack.object.size);
         }
         for segment in self.vault.view().segment_refs() {
             self.report.objects += 1;
-            if self.present.get(&segment.id) != Some(&segment.size) {
-                self.problem(Class::Missing, format!("index segment {} is missing or has another size", segment.id));
-            }
+            self.object("index segment", ObjectName::Index(segment.id), segment.size);
         }
         Ok(())
+    }
+
+    fn object(&mut self, what: &str, name: ObjectName, size: u64) {
+        match self.present.get(&name) {
+            Some(there) if *there == size => {}
+            Some(_) => self.problem(Class::Integrity, format!("{what} `{name}` has another size than it should have")),
+            None => self.problem(Class::Missing, format!("{what} `{name}` is missing")),
+        }
+    }
+
+    fn is_present(&self, class: IndexClass, object: &ObjectRef) -> bool {
+        // Bundles were listed when the log was read.
+        class == IndexClass::Log || self.present.get(&pack_name(class, object.id)) == Some(&object.size)
     }
 
     /// Every node of the tree and of chunk lists opens, and every chunk is in the index, in a pack that is there.
@@ -127,10 +144,7 @@ impl Verifier<'_> {
 
     fn chunk(&mut self, path: &str, id: &BlobId) -> Result<(), OpsError> {
         let places = self.index.lookup(id)?;
-        let there = |place: &crate::vault::Found| {
-            place.class == IndexClass::Log || self.present.get(&place.object.id) == Some(&place.object.size)
-        };
-        if places.iter().any(there) {
+        if places.iter().any(|place| self.is_present(place.class, &place.object)) {
             self.report.chunks += 1;
         } else {
             let what = if places.is_empty() { "is in no index" } else { "is in a pack that is missing" };
@@ -139,30 +153,64 @@ impl Verifier<'_> {
         Ok(())
     }
 
+    /// Reads every object that the vault rests on from the remote itself, whatever copies are on this machine.
     fn read_data(&mut self) -> Result<(), OpsError> {
         for pack in self.index.packs()? {
-            self.vault.checkpoint()?;
-            if pack.class != IndexClass::Log && !self.present.contains_key(&pack.object.id) {
-                continue; // reported already
+            if self.is_present(pack.class, &pack.object) && pack.class != IndexClass::Log {
+                let read = verify_pack(self.vault, &pack);
+                self.has_read(read)?;
             }
-            match verify_pack(self.vault, &pack) {
-                Ok(bytes) => {
-                    self.report.bytes_read += bytes;
-                    self.ctx.observer.event(Event::Progress(bytes));
-                }
-                Err(error) => self.trouble(&format!("pack {}", pack.object.id), error)?,
+        }
+        let view = self.vault.view();
+        let segments: HashMap<ObjectId, u64> = view.segment_refs().iter().map(|s| (s.id, s.size)).collect();
+        let commits: HashSet<ObjectId> = view.newest_first().iter().map(|commit| commit.object.id).collect();
+        let genesis = genesis_name(self.vault);
+        let mut names: Vec<(ObjectName, u64)> = self.present.iter().map(|(name, size)| (*name, *size)).collect();
+        names.sort_unstable();
+        for (name, size) in names {
+            let wanted = match name {
+                ObjectName::Genesis(_) => name == genesis,
+                ObjectName::Access { .. } => true,
+                ObjectName::Record { id, .. } => commits.contains(&id),
+                ObjectName::Index(id) => segments.get(&id) == Some(&size),
+                ObjectName::Data(_) | ObjectName::Meta(_) => false,
+            };
+            if wanted {
+                let read = verify_bytes(self.vault, &name, size);
+                self.has_read(read)?;
             }
         }
         Ok(())
     }
 
+    fn has_read(&mut self, read: Result<u64, VaultError>) -> Result<(), OpsError> {
+        self.vault.checkpoint()?;
+        match read {
+            Ok(bytes) => {
+                self.report.bytes_read += bytes;
+                self.ctx.observer.event(Event::Progress(bytes));
+                Ok(())
+            }
+            Err(error) => self.trouble("", error), // names the object itself
+        }
+    }
+
     /// What lies among the vault's objects and belongs to no commit and to no run of this machine that waits to go on.
     fn foreign(&mut self) -> Result<(), OpsError> {
-        let mut known: HashSet<ObjectId> = self.index.objects()?;
-        known.extend(self.vault.view().segment_refs().iter().map(|segment| segment.id));
-        known.extend(self.vault.state.journal()?.iter().map(|pack| pack.object.id));
-        let orphans = self.present.keys().filter(|id| !known.contains(*id)).map(ToString::to_string);
-        self.report.foreign = self.vault.view().foreign().iter().cloned().chain(orphans).collect();
+        let mut known: HashSet<ObjectName> = HashSet::from([genesis_name(self.vault)]);
+        known.extend(self.index.packs()?.iter().map(|pack| pack_name(pack.class, pack.object.id)));
+        known.extend(self.vault.view().segment_refs().iter().map(|segment| ObjectName::Index(segment.id)));
+        known.extend(self.vault.state.journal()?.iter().map(|pack| {
+            if pack.class == IndexClass::Data as u8 {
+                ObjectName::Data(pack.object.id)
+            } else {
+                ObjectName::Meta(pack.object.id)
+            }
+        }));
+        let in_log = |name: &ObjectName| matches!(name, ObjectName::Access { .. } | ObjectName::Record { .. });
+        let orphans = self.present.keys().filter(|name| !in_log(name) && !known.contains(*name));
+        self.report.foreign.extend(orphans.map(ToString::to_string));
+        self.report.foreign.extend(self.vault.view().foreign().iter().cloned());
         self.report.foreign.sort();
         Ok(())
     }
@@ -174,7 +222,8 @@ impl Verifier<'_> {
             | VaultError::Missing { .. }
             | VaultError::UnsafePath(_)
             | VaultError::Limit(_) => {
-                self.problem(error.class(), format!("{what}: {error}"));
+                let what = if what.is_empty() { String::new() } else { format!("{what}: ") };
+                self.problem(error.class(), format!("{what}{error}"));
                 Ok(())
             }
             error => Err(error.into()),
@@ -188,17 +237,28 @@ impl Verifier<'_> {
     }
 }
 
-fn list_objects(vault: &Vault) -> Result<HashMap<ObjectId, u64>, VaultError> {
-    let mut present = HashMap::new();
-    for prefix in [DATA_PREFIX, META_PREFIX, INDEX_PREFIX] {
+fn genesis_name(vault: &Vault) -> ObjectName {
+    ObjectName::Genesis(ObjectId::new(*vault.id.as_bytes()))
+}
+
+fn pack_name(class: IndexClass, id: ObjectId) -> ObjectName {
+    if class == IndexClass::Data { ObjectName::Data(id) } else { ObjectName::Meta(id) }
+}
+
+/// All objects with their sizes, and what has no object's name. The log is listed last: what is in it was there before.
+fn list_objects(vault: &Vault) -> Result<(HashMap<ObjectName, u64>, Vec<String>), VaultError> {
+    let (mut present, mut strange) = (HashMap::new(), Vec::new());
+    for prefix in [VAULT_PREFIX, DATA_PREFIX, META_PREFIX, INDEX_PREFIX, LOG_PREFIX] {
         vault.objects.io.list(prefix, &mut |listed| {
-            if let Ok(id) = listed.path.name().parse::<ObjectId>() {
-                present.insert(id, listed.size);
+            match listed.path.as_str().parse::<ObjectName>() {
+                Ok(name) => drop(present.insert(name, listed.size)),
+                Err(_) if prefix == LOG_PREFIX => {} // the view knows of it
+                Err(_) => strange.push(listed.path.as_str().to_owned()),
             }
             Ok(())
         })?;
     }
-    Ok(present)
+    Ok((present, strange))
 }
 
 const PROBLEMS_MAX: usize = 10_000;

@@ -2,7 +2,9 @@
 //! without following links, whatever the paths say and whoever else changes the tree meanwhile.
 
 use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
 use std::fs::File;
+use std::hash::BuildHasher;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -25,6 +27,8 @@ pub(super) struct Dest {
     open: Mutex<LruCache<TreePath, Arc<OwnedFd>>>,
     /// Directories that were written in, with the time they had before.
     touched: Mutex<HashMap<TreePath, Timestamp>>,
+    /// Tells the temporary files of this run from those that a killed one has left.
+    token: u64,
     serial: AtomicU64,
 }
 
@@ -45,6 +49,7 @@ impl Dest {
             root: Arc::new(root),
             open: Mutex::new(LruCache::new(OPEN_DIRS.try_into().expect("not zero"))),
             touched: Mutex::default(),
+            token: RandomState::new().hash_one(0),
             serial: AtomicU64::new(0),
         })
     }
@@ -162,8 +167,8 @@ impl Dest {
         let dir = self.dir(&parent)?;
         if !parent.is_root() {
             let mut touched = self.touched.lock().expect("map operations");
-            if !touched.contains_key(&parent) {
-                touched.insert(parent, mtime_of(&rustix::fs::fstat(&dir)?));
+            if let std::collections::hash_map::Entry::Vacant(slot) = touched.entry(parent) {
+                slot.insert(mtime_of(&rustix::fs::fstat(&dir)?));
             }
         }
         Ok((dir, name.to_vec()))
@@ -188,7 +193,7 @@ impl Dest {
     fn temp_name(&self, name: &[u8]) -> Vec<u8> {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         let mut temp = name[..name.len().min(200)].to_vec();
-        temp.extend_from_slice(format!(".{:x}-{serial:x}.partial", std::process::id()).as_bytes());
+        temp.extend_from_slice(format!(".{:x}-{serial:x}.partial", self.token).as_bytes());
         temp
     }
 }

@@ -1,6 +1,7 @@
 //! One entry of either side of a transfer, and what can go wrong with it.
 
 use std::io;
+use std::sync::Mutex;
 
 use crate::class::Class;
 use crate::format::entry::{Content, Entry, EntryKind};
@@ -96,6 +97,14 @@ impl TransferError {
             Self::Vault(error) => error.class(),
             Self::Local { source, .. } => crate::vault::class_of_io(source),
             Self::InTheWay { .. } => Class::Failed,
+        }
+    }
+
+    /// Keeps the first failure of a run. One that only says that the run has been stopped gives way to the reason.
+    pub(super) fn note(slot: &Mutex<Option<Self>>, error: Self) {
+        let mut slot = slot.lock().expect("setting does not panic");
+        if slot.as_ref().is_none_or(|first| matches!(first, Self::Vault(VaultError::Cancelled))) {
+            *slot = Some(error);
         }
     }
 

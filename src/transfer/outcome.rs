@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Condvar, Mutex};
 
+use super::edit::{self, Edit};
+use super::item::TransferError;
 use super::spool::{Spool, SpoolWriter};
+use crate::format::entry::{Content, Entry};
 use crate::format::list::ListItem;
+use crate::path::TreePath;
 
 /// One finished step: the edit records it makes. None for a file that failed.
 #[derive(Default)]
@@ -111,7 +115,7 @@ impl Pieces {
                 self.head.push(item);
                 continue;
             }
-            let record = super::edit::encode_items(&[item]);
+            let record = edit::encode_items(&[item]);
             self.spool.get_or_insert_with(|| SpoolWriter::new(256 << 10)).push(&record)?;
         }
         Ok(())
@@ -121,6 +125,28 @@ impl Pieces {
     pub(super) fn done(&self) -> u64 {
         self.next
     }
+}
+
+/// The edit records of one file.
+///
+/// # Errors
+/// A spool can't be written.
+pub(super) fn edits_of(path: TreePath, mut entry: Entry, pieces: Pieces) -> Result<Edits, TransferError> {
+    let one = |entry| Edits { first: vec![edit::encode(&Edit::Put(path.clone(), entry))], ..Edits::default() };
+    Ok(match (&pieces.head[..], pieces.spool) {
+        ([], _) => one(entry),
+        ([ListItem::Data { id, .. }], None) => {
+            entry.content = Content::Chunk(*id);
+            one(entry)
+        }
+        (head, spool) => {
+            let mut first = vec![edit::encode(&Edit::PutList(path, entry))];
+            first.extend(head.chunks(1024).map(edit::encode_items));
+            let more = spool.map(SpoolWriter::finish).transpose();
+            let more = more.map_err(TransferError::local("cannot write to a temporary file"))?;
+            Edits { first, more, last: Some(edit::encode(&Edit::End)) }
+        }
+    })
 }
 
 const WINDOW: u64 = 8192;

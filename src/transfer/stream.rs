@@ -1,15 +1,13 @@
 //! One file of unknown length into a session: standard input, in bounded memory.
 
 use std::io::Read;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::budget::{Budget, Permit};
-use super::edit::{self, Edit};
 use super::item::TransferError;
-use super::outcome::{Edits, Outcomes, Pieces};
-use super::spool::SpoolWriter;
+use super::outcome::{Outcomes, Pieces, edits_of};
 use super::upload::Uploaded;
 use crate::chunk::{Piece, Splitter};
 use crate::event::{Event, Observer};
@@ -53,69 +51,16 @@ impl StreamUpload<'_> {
     pub fn run(&self, input: &mut dyn Read) -> Result<Uploaded, TransferError> {
         let pieces = Mutex::new(Pieces::new());
         let failure = Mutex::new(None);
-        let budget = Budget::new(self.budget);
-        let mut splitter = Splitter::new(self.session.cutter());
-        let (mut head, mut size, mut number) = (Vec::new(), 0u64, 0u64);
-        std::thread::scope(|scope| {
+        let (size, head) = std::thread::scope(|scope| {
             let (jobs, queue) = bounded::<Job>(self.workers);
             for _ in 0..self.workers {
                 let (queue, pieces, failure) = (queue.clone(), &pieces, &failure);
-                scope.spawn(move || {
-                    let mut coder = FrameCoder::default();
-                    for job in queue {
-                        let len = job.data.len() as u64;
-                        let stored = self.session.store_chunk(job.data, &mut coder).map_err(TransferError::from);
-                        let put = stored.and_then(|id| put_piece(pieces, job.number, ListItem::Data { id, len }));
-                        if let Err(error) = put {
-                            lock(failure).get_or_insert(error);
-                        }
-                    }
-                });
+                scope.spawn(move || self.store(&queue, pieces, failure));
             }
             drop(queue);
-            loop {
-                if self.cancel.is_cancelled() {
-                    return Err(VaultError::Cancelled.into());
-                }
-                if lock(&failure).is_some() {
-                    return Ok(());
-                }
-                let room = splitter.spare();
-                let len = room.len().min(READ_AT_ONCE);
-                let got = match input.read(&mut room[..len]) {
-                    Ok(got) => got,
-                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                    Err(error) => return Err(TransferError::local("cannot read the input")(error)),
-                };
-                if head.len() <= INLINE_MAX {
-                    head.extend_from_slice(&room[..got.min(INLINE_MAX + 1 - head.len())]);
-                }
-                if got == 0 {
-                    splitter.finish()
-                } else {
-                    splitter.advance(got)
-                }
-                size += got as u64;
-                self.observer.event(Event::Progress(got as u64));
-                if size <= INLINE_MAX as u64 {
-                    if got == 0 { return Ok(()) } else { continue }
-                }
-                while let Some(piece) = splitter.next_piece() {
-                    match piece {
-                        Piece::Hole(len) => put_piece(&pieces, number, ListItem::Hole { len })?,
-                        Piece::Data(data) => {
-                            let permit = budget.take(data.len() as u64);
-                            if jobs.send(Job { number, data, _permit: permit }).is_err() {
-                                return Ok(());
-                            }
-                        }
-                    }
-                    number += 1;
-                }
-                if got == 0 {
-                    return Ok(());
-                }
-            }
+            let budget = Budget::new(self.budget);
+            let mut feed = Feed { run: self, jobs, pieces: &pieces, failure: &failure, budget, number: 0 };
+            feed.all(input)
         })?;
         if let Some(error) = failure.into_inner().expect("setting does not panic") {
             return Err(error);
@@ -128,6 +73,18 @@ impl StreamUpload<'_> {
         self.uploaded(entry, pieces.into_inner().expect("spooling does not panic"))
     }
 
+    fn store(&self, queue: &Receiver<Job>, pieces: &Mutex<Pieces>, failure: &Mutex<Option<TransferError>>) {
+        let mut coder = FrameCoder::default();
+        for job in queue {
+            let len = job.data.len() as u64;
+            let stored = self.session.store_chunk(job.data, &mut coder).map_err(TransferError::from);
+            let put = stored.and_then(|id| put_piece(pieces, job.number, ListItem::Data { id, len }));
+            if let Err(error) = put {
+                TransferError::note(failure, error);
+            }
+        }
+    }
+
     fn uploaded(&self, entry: Entry, pieces: Pieces) -> Result<Uploaded, TransferError> {
         let outcomes = Outcomes::new();
         let bytes = entry.size;
@@ -138,26 +95,64 @@ impl StreamUpload<'_> {
     }
 }
 
-/// The edit records of one file.
-///
-/// # Errors
-/// A spool can't be written.
-pub(super) fn edits_of(path: TreePath, mut entry: Entry, pieces: Pieces) -> Result<Edits, TransferError> {
-    let one = |entry| Edits { first: vec![edit::encode(&Edit::Put(path.clone(), entry))], ..Edits::default() };
-    Ok(match (&pieces.head[..], pieces.spool) {
-        ([], _) => one(entry),
-        ([ListItem::Data { id, .. }], None) => {
-            entry.content = Content::Chunk(*id);
-            one(entry)
+/// The reading side of a stream.
+struct Feed<'a> {
+    run: &'a StreamUpload<'a>,
+    jobs: Sender<Job>,
+    pieces: &'a Mutex<Pieces>,
+    failure: &'a Mutex<Option<TransferError>>,
+    budget: Arc<Budget>,
+    number: u64,
+}
+
+impl Feed<'_> {
+    /// Reads to the end; gives the length, and the first bytes in case they are all there is.
+    fn all(&mut self, input: &mut dyn Read) -> Result<(u64, Vec<u8>), TransferError> {
+        let mut splitter = Splitter::new(self.run.session.cutter());
+        let (mut head, mut size) = (Vec::new(), 0u64);
+        loop {
+            if self.run.cancel.is_cancelled() {
+                return Err(VaultError::Cancelled.into());
+            }
+            let room = splitter.spare();
+            let len = room.len().min(READ_AT_ONCE);
+            let got = match input.read(&mut room[..len]) {
+                Ok(got) => got,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(TransferError::local("cannot read the input")(error)),
+            };
+            if head.len() <= INLINE_MAX {
+                head.extend_from_slice(&room[..got.min(INLINE_MAX + 1 - head.len())]);
+            }
+            if got == 0 {
+                splitter.finish();
+            } else {
+                splitter.advance(got);
+            }
+            size += got as u64;
+            self.run.observer.event(Event::Progress(got as u64));
+            if size > INLINE_MAX as u64 && !self.drain(&mut splitter)? || got == 0 {
+                return Ok((size, head));
+            }
         }
-        (head, spool) => {
-            let mut first = vec![edit::encode(&Edit::PutList(path, entry))];
-            first.extend(head.chunks(1024).map(edit::encode_items));
-            let more = spool.map(SpoolWriter::finish).transpose();
-            let more = more.map_err(TransferError::local("cannot write to a temporary file"))?;
-            Edits { first, more, last: Some(edit::encode(&Edit::End)) }
+    }
+
+    /// Hands on what is certain. `false` if a worker has failed.
+    fn drain(&mut self, splitter: &mut Splitter) -> Result<bool, TransferError> {
+        while let Some(piece) = splitter.next_piece() {
+            match piece {
+                Piece::Hole(len) => put_piece(self.pieces, self.number, ListItem::Hole { len })?,
+                Piece::Data(data) => {
+                    let permit = self.budget.take(data.len() as u64);
+                    if self.jobs.send(Job { number: self.number, data, _permit: permit }).is_err() {
+                        return Ok(false);
+                    }
+                }
+            }
+            self.number += 1;
         }
-    })
+        Ok(lock(self.failure).is_none())
+    }
 }
 
 fn put_piece(pieces: &Mutex<Pieces>, number: u64, item: ListItem) -> Result<(), TransferError> {

@@ -18,10 +18,9 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::budget::{Budget, Permit};
 use super::edit::{self, Edit};
 use super::item::{Item, TransferError};
-use super::outcome::{Edits, Outcomes, Pieces};
+use super::outcome::{Edits, Outcomes, Pieces, edits_of};
 use super::plan::{Plan, Step, path_mark};
 use super::spool::Spool;
-use super::stream::edits_of;
 use super::walk::mtime_of;
 use crate::chunk::{Piece, Splitter};
 use crate::event::{Action, Event, Observer};
@@ -207,7 +206,7 @@ impl Upload<'_> {
 
 impl Shared<'_> {
     fn fail(&self, error: TransferError) {
-        self.failure.lock().expect("setting does not panic").get_or_insert(error);
+        TransferError::note(&self.failure, error);
         self.outcomes.close();
     }
 
@@ -350,6 +349,8 @@ impl Attempt<'_, '_> {
             let mut source = Source { file: &mut file, sparse, at: 0, data_end: 0 };
             while source.fill(self.splitter, self.shared)? {
                 self.drain(&work, &mut pieces)?;
+                // A file may be zeros for long: no chunk comes of it that would notice.
+                self.shared.upload.session.checkpoint().map_err(ReadError::Vault)?;
             }
             self.splitter.finish();
             self.drain(&work, &mut pieces)?;
@@ -369,7 +370,7 @@ impl Attempt<'_, '_> {
             self.shared.settled.lock().expect("pushing does not panic").push(mark);
         }
         // Times far in the future prove as much as old ones: the next change will not have them.
-        if (-RACY_SECONDS..=FUTURE_SECONDS).contains(&(mtime.secs - upload.scan_start.secs)) {
+        if (-RACY_SECONDS..=FUTURE_SECONDS).contains(&mtime.secs.saturating_sub(upload.scan_start.secs)) {
             self.shared.suspects.lock().expect("pushing does not panic").push(mark);
         }
         let mode = Some((before.st_mode & 0o7777) as u16);
@@ -460,7 +461,6 @@ impl Source<'_> {
 
 fn open(path: &Path) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
-    #[expect(clippy::cast_possible_wrap, clippy::allow_attributes, reason = "open flags are small")]
     std::fs::OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
 }
 

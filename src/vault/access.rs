@@ -7,18 +7,29 @@ use std::sync::Arc;
 use super::cache::Cache;
 use super::error::VaultError;
 use super::io::RemoteIo;
-use super::log::Listing;
-use super::open::Asker;
+use super::listing::Listing;
+use super::objects::fetch_whole;
 use super::state::State;
 use crate::crypto::{
     self, Class as SealClass, KdfError, KdfParams, Label, MemberKeys, MemberPublic, PasswordEntry, SealContext,
-    Secret32, VaultKeys,
+    Secret32, VaultKeys, words,
 };
 use crate::format::access::{AccessObject, Body, Chain, Keyring, Member, MemberKind, Public, Role};
 use crate::format::genesis::{BadGenesis, Genesis};
 use crate::format::limits::LOG_OBJECT_MAX;
 use crate::format::name::ObjectName;
 use crate::id::{AccessId, MemberId, VaultId};
+
+/// What opening may have to ask a person.
+pub trait Asker {
+    /// The password of the vault.
+    ///
+    /// # Errors
+    /// There is nobody to ask and no other source.
+    fn password(&self, vault: &str) -> std::io::Result<zeroize::Zeroizing<String>>;
+    /// Whether this is the right vault, at first contact. `None` if there is nobody to ask.
+    fn confirm_vault(&self, location: &str, vault: &VaultId) -> Option<bool>;
+}
 
 /// A verified access version, opened by one of its members.
 pub struct Access {
@@ -59,16 +70,8 @@ pub(super) fn unlock(
     vault: &VaultId,
     asker: &dyn Asker,
 ) -> Result<(Access, Genesis), VaultError> {
-    let (name, size) = newest(io, state, listing)?;
-    let bytes = fetch(io, cache, &name, size)?;
-    let object = AccessObject::split(&bytes).map_err(|_| VaultError::damaged(name, "it is no access version"))?;
-    let public =
-        Public::decode(object.public).map_err(|_| VaultError::damaged(name, "its public part is malformed"))?;
-    let found = crypto::vault_id(&public.genesis);
-    if found != *vault {
-        let location = io.describe();
-        return Err(VaultError::OtherVault { location, found: found.to_string(), pinned: vault.to_string() });
-    }
+    let (name, bytes) = newest(io, cache, state, listing, vault)?;
+    let (object, public) = split(&name, &bytes)?;
     let genesis = Genesis::decode(&public.genesis).map_err(genesis_error)?;
     let (member, secret) = open_some_slot(state, vault, &public, asker)?;
     let opened = Unlocked { name, vault, genesis: &genesis, public: &public, object: &object };
@@ -77,20 +80,64 @@ pub(super) fn unlock(
     Ok((access, genesis))
 }
 
-fn newest(io: &RemoteIo, state: &State, listing: &Listing) -> Result<(ObjectName, u64), VaultError> {
-    let (n, candidates) = listing.access.last_key_value().expect("the caller has seen that there are some");
-    let known = state.meta("access_n")?.and_then(|bytes| Some(u32::from_le_bytes(bytes.try_into().ok()?)));
-    if known.is_some_and(|known| known > *n) {
-        return Err(VaultError::Rollback(format!(
-            "the vault at {} has gone back to access version {n}; version {} was seen here before",
-            io.describe(),
-            known.unwrap_or_default()
-        )));
+/// The newest access version of this vault, by number. What an `init` that came to nothing has left, and what somebody put
+/// there under such a name, does not count.
+fn newest(
+    io: &RemoteIo,
+    cache: &Cache,
+    state: &State,
+    listing: &Listing,
+    vault: &VaultId,
+) -> Result<(ObjectName, Vec<u8>), VaultError> {
+    let mut problem = None;
+    for (n, candidates) in listing.access.iter().rev() {
+        let mut ours = Vec::new();
+        for (name, size) in candidates {
+            match candidate(io, cache, name, *size, vault) {
+                Ok(bytes) => ours.push((*name, bytes)),
+                Err(error @ (VaultError::Damaged { .. } | VaultError::Limit(_) | VaultError::OtherVault { .. })) => {
+                    problem = problem.or(Some(error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(found) = ours.pop() else { continue };
+        if !ours.is_empty() {
+            return Err(VaultError::Equivocation(format!("there are {} access versions numbered {n}", ours.len() + 1)));
+        }
+        let known = state.meta("access_n")?.and_then(|bytes| Some(u32::from_le_bytes(bytes.try_into().ok()?)));
+        return match known {
+            Some(known) if known > *n => Err(VaultError::Rollback(format!(
+                "the vault at {} has gone back to access version {n}; version {known} was seen here before",
+                io.describe()
+            ))),
+            _ => Ok(found),
+        };
     }
-    match candidates[..] {
-        [only] => Ok(only),
-        _ => Err(VaultError::Equivocation(format!("there are {} access versions numbered {n}", candidates.len()))),
+    Err(problem.unwrap_or_else(|| VaultError::NoVault { location: io.describe() }))
+}
+
+/// The bytes of an access version, if it is one of this vault by what its public part says.
+fn candidate(
+    io: &RemoteIo,
+    cache: &Cache,
+    name: &ObjectName,
+    size: u64,
+    vault: &VaultId,
+) -> Result<Vec<u8>, VaultError> {
+    let bytes = fetch(io, cache, name, size)?;
+    let found = crypto::vault_id(&split(name, &bytes)?.1.genesis);
+    if found == *vault {
+        return Ok(bytes);
     }
+    Err(VaultError::OtherVault { location: io.describe(), found: found.to_string(), pinned: vault.to_string() })
+}
+
+fn split<'b>(name: &ObjectName, bytes: &'b [u8]) -> Result<(AccessObject<'b>, Public), VaultError> {
+    let object = AccessObject::split(bytes).map_err(|_| VaultError::damaged(name, "it is no access version"))?;
+    let public =
+        Public::decode(object.public).map_err(|_| VaultError::damaged(name, "its public part is malformed"))?;
+    Ok((object, public))
 }
 
 fn fetch(io: &RemoteIo, cache: &Cache, name: &ObjectName, size: u64) -> Result<Vec<u8>, VaultError> {
@@ -101,15 +148,12 @@ fn fetch(io: &RemoteIo, cache: &Cache, name: &ObjectName, size: u64) -> Result<V
     if size > LOG_OBJECT_MAX {
         return Err(VaultError::Limit(format!("`{name}` is larger than the format allows")));
     }
-    let bytes = io.get_range(&name.to_string(), 0..size)?;
-    if crypto::object_id(&[&bytes]) != id {
-        return Err(VaultError::damaged(name, "its bytes do not hash to its name"));
-    }
+    let bytes = fetch_whole(io, name, size)?;
     cache.keep(&id, &bytes);
     Ok(bytes.into())
 }
 
-/// The member and the epoch's secret, by the device key or, failing that, the password.
+/// The member and the epoch's secret: by the device key or, failing that, by the password or the recovery words.
 fn open_some_slot(
     state: &State,
     vault: &VaultId,
@@ -123,10 +167,14 @@ fn open_some_slot(
         }
     }
     let entries = password_entries(state, public)?;
-    if entries.is_empty() {
-        return Err(VaultError::NoKey("no key on this machine opens the vault, and it has no password".into()));
-    }
     let password = asker.password(&vault.short()).map_err(VaultError::local("cannot get the password"))?;
+    // 24 words where the password is asked for are the recovery words: whoever needs them has nothing else.
+    if let Ok(seed) = words::from_words(&password) {
+        let member = MemberKeys::from_seed(&seed);
+        if let Some(secret) = open_slot(&member, vault, public) {
+            return Ok((member, secret));
+        }
+    }
     for entry in &entries {
         match entry.open(vault, &password) {
             Ok(seed) => {
@@ -139,7 +187,12 @@ fn open_some_slot(
             Err(error) => return Err(VaultError::NoKey(error.to_string())),
         }
     }
-    Err(VaultError::NoKey("the password is wrong".into()))
+    let words = password.split_whitespace().count();
+    Err(VaultError::NoKey(match words::from_words(&password) {
+        Ok(_) => "these are recovery words, but not of this vault".into(),
+        Err(bad) if words > 12 => format!("the password is wrong, and as recovery words: {bad}"),
+        Err(_) => "the password is wrong".into(),
+    }))
 }
 
 fn open_slot(member: &MemberKeys, vault: &VaultId, public: &Public) -> Option<Secret32> {

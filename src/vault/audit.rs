@@ -1,12 +1,13 @@
 //! Reading a whole pack to see that all of it is what it should be.
 
 use super::error::VaultError;
-use super::objects::object_name;
+use super::objects::{fetch_range, fetch_whole, object_name};
 use super::open::Vault;
 use super::session::seal_class;
-use crate::crypto::{self, SealContext};
+use crate::crypto::{self, ObjectHasher, SealContext};
 use crate::format::index::{IndexClass, PackEntry};
 use crate::format::limits::PACK_OBJECT_MAX;
+use crate::format::name::ObjectName;
 use crate::format::node::split_blob;
 use crate::format::pack::{Directory, Footer, decode_frame, split_footer};
 use crate::id::BlobKind;
@@ -17,7 +18,7 @@ use crate::id::BlobKind;
 /// The remote's, or the first thing in the pack that is not as it should be.
 pub fn verify_pack(vault: &Vault, pack: &PackEntry) -> Result<u64, VaultError> {
     if pack.class == IndexClass::Log {
-        return Ok(0); // bundles are read and verified whole whenever the log is read
+        return Ok(0); // part of the log, which `verify_bytes` reads
     }
     let class = seal_class(pack.class);
     let name = object_name(class, pack.object.id);
@@ -25,10 +26,7 @@ pub fn verify_pack(vault: &Vault, pack: &PackEntry) -> Result<u64, VaultError> {
     if pack.object.size > PACK_OBJECT_MAX {
         return Err(damaged("it is larger than the format allows"));
     }
-    let bytes = vault.objects.io.get_range(&name.to_string(), 0..pack.object.size)?;
-    if crypto::object_id(&[&bytes]) != pack.object.id {
-        return Err(damaged("its bytes do not hash to its name"));
-    }
+    let bytes = fetch_whole(&vault.objects.io, &name, pack.object.size)?;
     let plain = crypto::open(vault.keys(), &SealContext { class, name: b"" }, &bytes)
         .map_err(|error| damaged(&error.to_string()))?;
     let Footer::Whole(footer) = split_footer(&plain)? else { return Err(damaged("its directory is malformed")) };
@@ -54,3 +52,21 @@ pub fn verify_pack(vault: &Vault, pack: &PackEntry) -> Result<u64, VaultError> {
     }
     Ok(pack.object.size)
 }
+
+/// Reads an object from the remote itself and holds its bytes against its name. Gives the bytes read.
+///
+/// # Errors
+/// The remote's, or [`VaultError::Damaged`].
+pub fn verify_bytes(vault: &Vault, name: &ObjectName, size: u64) -> Result<u64, VaultError> {
+    let mut hasher = ObjectHasher::new();
+    for start in (0..size).step_by(STEP as usize) {
+        hasher.update(&fetch_range(&vault.objects.io, name, start..(start + STEP).min(size))?);
+        vault.checkpoint()?;
+    }
+    if hasher.finish() != name.id() {
+        return Err(VaultError::damaged(name, "its bytes do not hash to its name"));
+    }
+    Ok(size)
+}
+
+const STEP: u64 = 4 << 20;

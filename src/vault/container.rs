@@ -31,7 +31,7 @@ impl Container {
         let mut placed = Vec::with_capacity(blobs.len());
         for blob in &blobs {
             let at = Location { frame_offset: offset, frame_len: stored, blob_offset, blob_len: blob.len };
-            placed.push((blob.clone(), at));
+            placed.push((*blob, at));
             blob_offset += blob.len;
         }
         self.len += u64::from(stored);

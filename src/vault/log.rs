@@ -2,11 +2,12 @@
 //!
 //! A record is fetched and verified once and remembered; what was remembered and is gone is a rollback.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::access::{Access, public_of};
 use super::error::VaultError;
 use super::io::RemoteIo;
+use super::listing::Listing;
 use super::objects::Objects;
 use super::state::{SeenRecord, State};
 use crate::crypto::{self, Class as SealClass, Label, ObjectHeader};
@@ -17,33 +18,6 @@ use crate::format::name::{LOG_PREFIX, ObjectName};
 use crate::format::pack::Directory;
 use crate::format::record::{LogPlaintext, Record};
 use crate::id::{CommitId, ObjectId, VaultId, WriterId};
-
-/// The names below `log/`, as the storage tells them.
-#[derive(Debug, Default)]
-pub(super) struct Listing {
-    pub(super) access: BTreeMap<u32, Vec<(ObjectName, u64)>>,
-    /// By name: in order of Lamport time.
-    pub(super) records: BTreeMap<ObjectName, u64>,
-    pub(super) foreign: Vec<String>,
-}
-
-impl Listing {
-    /// One request (a page for each thousand objects).
-    pub(super) fn read(io: &RemoteIo) -> Result<Self, VaultError> {
-        let mut listing = Self::default();
-        io.list(LOG_PREFIX, &mut |listed| {
-            match listed.path.as_str().parse::<ObjectName>() {
-                Ok(name @ ObjectName::Access { n, .. }) => {
-                    listing.access.entry(n).or_default().push((name, listed.size))
-                }
-                Ok(name @ ObjectName::Record { .. }) => drop(listing.records.insert(name, listed.size)),
-                _ => listing.foreign.push(listed.path.as_str().to_owned()),
-            }
-            Ok(())
-        })?;
-        Ok(listing)
-    }
-}
 
 /// A record that counts.
 #[derive(Debug, Clone)]
@@ -64,6 +38,8 @@ pub struct Commit {
 #[derive(Debug, Default, Clone)]
 pub struct View {
     commits: HashMap<CommitId, Commit>,
+    /// Which commit each writer has given a number to.
+    numbers: HashMap<(WriterId, u64), CommitId>,
     heads: Vec<CommitId>,
     foreign: Vec<String>,
     names: Vec<String>,
@@ -84,8 +60,16 @@ impl View {
             let name: ObjectName = format!("{LOG_PREFIX}{}", seen.name).parse().map_err(|_| {
                 VaultError::damaged(&seen.name, "the local state is damaged; delete it to start afresh")
             })?;
-            if !listing.records.contains_key(&name) && objects.io.size(&name.to_string())?.is_none() {
-                return Err(rollback(&objects.io, &seen));
+            let size = match listing.records.get(&name) {
+                Some(size) => Some(*size),
+                None => objects.io.size(&name.to_string())?,
+            };
+            match size {
+                None => return Err(rollback(&objects.io, &seen)),
+                Some(size) if size != seen.object.size => {
+                    return Err(VaultError::damaged(name, "it has another size than it had when it was read before"));
+                }
+                Some(_) => {}
             }
             objects.know_log(name, seen.object.size);
             known.insert(name);
@@ -99,11 +83,15 @@ impl View {
             })?;
         }
         let mut news = Vec::new();
+        let own = state.known_writer_salt()?.map(|salt| access.member.public().writer_id(&salt));
         for (name, size) in listing.records.iter().filter(|(name, _)| !known.contains(*name)) {
             objects.know_log(*name, *size);
             let verifier = Verifier { objects, access, vault, view: &view };
             match verifier.verify(name, *size)? {
                 Some((commit, record_bytes)) => {
+                    if own == Some(commit.writer) {
+                        state.disown(&name.to_string())?;
+                    }
                     news.push(seen_record(name, &commit, record_bytes));
                     view.add(commit)?;
                 }
@@ -118,16 +106,15 @@ impl View {
     }
 
     fn add(&mut self, commit: Commit) -> Result<(), VaultError> {
-        let twin = self.commits.values().find(|other| {
-            other.writer == commit.writer && other.record.seq == commit.record.seq && other.id != commit.id
-        });
-        if let Some(twin) = twin {
+        let number = (commit.writer, commit.record.seq);
+        let known = *self.numbers.entry(number).or_insert(commit.id);
+        if known != commit.id {
             return Err(VaultError::Equivocation(format!(
                 "writer {} ({}) has two different commits number {}: {} and {}; a copied state directory or a restored machine does this, and so does somebody who holds its key",
                 commit.writer.short(),
                 commit.record.writer_label,
                 commit.record.seq,
-                twin.id.short(),
+                known.short(),
                 commit.id.short()
             )));
         }
@@ -270,7 +257,7 @@ impl Verifier<'_> {
             return refuse("it names an access version that is not on the vault's chain");
         };
         let member = body.members.iter().find(|member| public_of(member).sign == record.writer_sign);
-        if !member.is_some_and(|member| member.role >= Role::Writer) {
+        if member.is_none_or(|member| member.role < Role::Writer) {
             return refuse("its writer was not allowed to write");
         }
         if !crypto::verify(&record.writer_sign, Label::Commit, self.vault, parts.record, &parts.signature) {

@@ -89,7 +89,7 @@ impl Objects {
                 Ok::<_, VaultError>((body, weight))
             })?;
             let part = body.get(range.start as usize..range.end as usize);
-            return part.map(<[u8]>::to_vec).ok_or_else(|| VaultError::damaged(&name, "a frame lies outside the body"));
+            return part.map(<[u8]>::to_vec).ok_or_else(|| VaultError::damaged(name, "a frame lies outside the body"));
         }
         let class = if kind == BlobKind::Chunk { SealClass::Data } else { SealClass::Meta };
         self.plain_range(class, object, range)
@@ -116,15 +116,7 @@ impl Objects {
             }
             self.cache.drop_object(&id);
         }
-        let path = name.to_string();
-        let bytes = self.io.get_range(&path, 0..size).map_err(|error| match error {
-            VaultError::Remote(remote) if remote.kind() == ErrorKind::RangePastEnd => short(name),
-            error if error.is_not_found() => VaultError::Missing { what: format!("`{path}`") },
-            error => error,
-        })?;
-        if crypto::object_id(&[&bytes]) != id {
-            return Err(VaultError::damaged(name, "its bytes do not hash to its name"));
-        }
+        let bytes = fetch_whole(&self.io, name, size)?;
         self.cache.keep(&id, &bytes);
         Ok(bytes.into())
     }
@@ -211,10 +203,7 @@ impl Objects {
             let from = (indexes.start + at as u64) * window;
             let to = (from + run as u64 * window).min(object.size);
             let name = object_name(class, object.id);
-            let bytes = self.io.get_range(&name.to_string(), from..to).map_err(|error| match error {
-                VaultError::Remote(remote) if remote.kind() == ErrorKind::RangePastEnd => short(&name),
-                error => error,
-            })?;
+            let bytes = fetch_range(&self.io, &name, from..to)?;
             for (step, guard) in guards[at..at + run].iter_mut().enumerate() {
                 let begin = step * window as usize;
                 let part = bytes.slice(begin..(begin + window as usize).min(bytes.len()));
@@ -253,6 +242,27 @@ impl Objects {
             self.windows.remove(&(object.id, index));
         }
     }
+}
+
+/// The bytes of a whole object from the remote itself, checked against its name.
+///
+/// # Errors
+/// The remote's; [`VaultError::Missing`] if it is not there, [`VaultError::Damaged`] if the bytes are not what the name says.
+pub(super) fn fetch_whole(io: &RemoteIo, name: &ObjectName, size: u64) -> Result<Bytes, VaultError> {
+    let bytes = fetch_range(io, name, 0..size)?;
+    if crypto::object_id(&[&bytes]) != name.id() {
+        return Err(VaultError::damaged(name, "its bytes do not hash to its name"));
+    }
+    Ok(bytes)
+}
+
+/// Bytes of an object that should have them.
+pub(super) fn fetch_range(io: &RemoteIo, name: &ObjectName, range: Range<u64>) -> Result<Bytes, VaultError> {
+    io.get_range(&name.to_string(), range).map_err(|error| match error {
+        VaultError::Remote(remote) if remote.kind() == ErrorKind::RangePastEnd => short(name),
+        error if error.is_not_found() => VaultError::Missing { what: format!("`{name}`") },
+        error => error,
+    })
 }
 
 fn short(name: &ObjectName) -> VaultError {

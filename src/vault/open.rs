@@ -4,19 +4,21 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 
-use super::access::{self, Access};
+use super::access::{self, Access, Asker};
 use super::cache::Cache;
 use super::error::VaultError;
 use super::index::Index;
 use super::io::RemoteIo;
-use super::log::{Commit, Listing, View, seen_record};
+use super::listing::Listing;
+use super::log::{Commit, View, parents, seen_record};
 use super::objects::Objects;
 use super::pins::Pins;
 use super::state::State;
 use crate::chunk::{Cutter, Policy};
-use crate::crypto::VaultKeys;
+use crate::crypto::{self, Class as SealClass, SealContext, VaultKeys};
 use crate::format::genesis::{ChunkerPolicy, Genesis};
 use crate::format::name::ObjectName;
+use crate::format::record::{LogPlaintext, Record};
 use crate::id::{ObjectId, VaultId, WriterId};
 use crate::world::World;
 
@@ -34,17 +36,6 @@ pub struct OpenOptions<'a> {
     pub memory: usize,
     /// Who is asked.
     pub asker: &'a dyn Asker,
-}
-
-/// What opening may have to ask a person.
-pub trait Asker {
-    /// The password of the vault.
-    ///
-    /// # Errors
-    /// There is nobody to ask and no other source.
-    fn password(&self, vault: &str) -> std::io::Result<zeroize::Zeroizing<String>>;
-    /// Whether this is the right vault, at first contact. `None` if there is nobody to ask.
-    fn confirm_vault(&self, location: &str, vault: &VaultId) -> Option<bool>;
 }
 
 /// An open vault.
@@ -111,20 +102,30 @@ impl Vault {
     /// # Errors
     /// As for opening.
     pub fn refresh(&self) -> Result<bool, VaultError> {
-        let listing = Listing::read(&self.objects.io)?;
+        self.read_log(None)
+    }
+
+    /// Reads the log again. `sent` is there even if the listing does not show it yet.
+    fn read_log(&self, sent: Option<(ObjectName, u64)>) -> Result<bool, VaultError> {
+        let mut listing = Listing::read(&self.objects.io)?;
+        listing.records.extend(sent);
         if listing.access.keys().next_back() > Some(&self.access.n) {
             return Err(VaultError::Untrusted(
                 "the members of the vault have changed while this ran; run the command again".into(),
             ));
         }
         let view = View::load(&self.objects, &self.state, &self.access, &self.id, &listing)?;
-        let mut current = self.view.write().expect("swapping does not panic");
-        let changed = current.heads() != view.heads();
-        *current = Arc::new(view);
+        let changed = self.view().heads() != view.heads();
+        self.show(view, changed);
+        Ok(changed)
+    }
+
+    fn show(&self, view: View, changed: bool) {
+        // One lock after the other: whoever loads the index looks at the view meanwhile.
+        *self.view.write().expect("swapping does not panic") = Arc::new(view);
         if changed {
             *self.index.lock().expect("held over requests, which return errors") = None;
         }
-        Ok(changed)
     }
 
     /// Takes a commit of this installation into the view, and remembers it.
@@ -132,10 +133,39 @@ impl Vault {
         self.state.remember(&[seen_record(name, &commit, record)])?;
         self.state.clear_pending()?;
         self.objects.know_log(*name, commit.object.size);
-        let mut current = self.view.write().expect("swapping does not panic");
-        *current = Arc::new(current.with(commit)?);
-        *self.index.lock().expect("held over requests, which return errors") = None;
+        let view = self.view().with(commit)?;
+        self.show(view, true);
         Ok(())
+    }
+
+    /// Clears up what became of a commit whose PUT an earlier run did not see through: sends it again, unless it never
+    /// arrived and others have published since. Called under the lock of a mutating run.
+    ///
+    /// # Errors
+    /// The remote or the local state fails.
+    pub fn settle_pending(&self) -> Result<(), VaultError> {
+        let Some((name, bytes)) = self.state.pending()? else { return Ok(()) };
+        let name: ObjectName = name.parse().map_err(|_| VaultError::damaged("journal", "it names no commit"))?;
+        self.refresh()?;
+        let path = name.to_string();
+        let arrived = self.view().names().contains(&path) || self.objects.io.size(&path)?.is_some();
+        if !arrived && !self.follows_heads(&name, &bytes) {
+            // Sent now it would be a second head. What it stood for is still to be done, by the run that this one begins.
+            return self.state.abandon_pending();
+        }
+        let size = bytes.len() as u64;
+        self.send_pending(&name, bytes.into())?;
+        self.read_log(Some((name, size)))?;
+        self.state.clear_pending()
+    }
+
+    /// Whether a sealed commit of this installation follows all heads there are.
+    fn follows_heads(&self, name: &ObjectName, bytes: &[u8]) -> bool {
+        let logical = name.logical_name();
+        let context = SealContext { class: SealClass::Log, name: logical.as_bytes() };
+        let Ok(plain) = crypto::open(self.keys(), &context, bytes) else { return false };
+        let record = LogPlaintext::split(&plain).and_then(|parts| Record::decode(parts.record));
+        record.is_ok_and(|record| self.view().heads().iter().all(|head| parents(&record).any(|id| id == *head)))
     }
 
     /// The keys.

@@ -5,9 +5,10 @@
 
 use bytes::Bytes;
 
+use super::container::Container;
 use super::error::VaultError;
 use super::index::keep_segment;
-use super::log::{Commit, View, parents};
+use super::log::{Commit, View};
 use super::open::Vault;
 use super::session::Session;
 use super::tree::TreeWriter;
@@ -18,7 +19,7 @@ use crate::format::index_builder::build_segment;
 use crate::format::name::{ObjectName, record_logical_name};
 use crate::format::record::{LogPlaintext, Record, RecordKind, Root as StoredRoot};
 use crate::history::source::{ResolvedPlace, Root};
-use crate::id::CommitId;
+use crate::id::{CommitId, WriterId};
 
 /// What a commit says besides the tree.
 #[derive(Debug, Clone)]
@@ -39,8 +40,14 @@ pub enum Published {
 }
 
 enum Payload {
-    Bundle { body: Vec<u8>, directory: Vec<u8> },
-    Packs { segment: Option<ObjectRef> },
+    /// Chunks first: so many frames; then nodes.
+    Bundle {
+        container: Container,
+        data_frames: usize,
+    },
+    Packs {
+        segment: Option<ObjectRef>,
+    },
 }
 
 impl Session {
@@ -65,21 +72,13 @@ impl Session {
                 Ok(root) => place_of_root(&writer, root)?,
                 Err(_) => None,
             };
-            let mut container = writer.finish()?.unwrap_or_default();
+            let container = writer.finish()?.unwrap_or_default();
             if !overflowed {
                 let root = built?;
                 if unchanged(&root) {
                     return Ok(Published::Unchanged);
                 }
-                if self.shared.vault.refresh()? {
-                    // The nodes are stale, but nobody may be able to read the chunks a second time.
-                    container.truncate(data_frames);
-                    self.spill(container)?;
-                    self.wait_uploads()?;
-                    return Ok(Published::HeadsMoved);
-                }
-                let (body, directory) = container.into_body();
-                return self.publish(&root, place, Payload::Bundle { body, directory }, info);
+                return self.publish(&root, place, Payload::Bundle { container, data_frames }, info);
             }
             self.spill(container)?;
         }
@@ -96,10 +95,6 @@ impl Session {
         let place = place_of_root(&writer, &root)?;
         drop(writer);
         let segment = self.store_segment()?;
-        self.shared.vault.objects.io.barrier()?;
-        if self.shared.vault.refresh()? {
-            return Ok(Published::HeadsMoved);
-        }
         self.publish(&root, place, Payload::Packs { segment }, info)
     }
 
@@ -132,18 +127,33 @@ impl Session {
         Ok(Some(object))
     }
 
-    /// Puts the commit, on top of the heads as they were just listed.
     fn publish(
-        &self,
+        &mut self,
         root: &Root,
         place: Option<Place>,
         payload: Payload,
         info: &CommitInfo,
     ) -> Result<Published, VaultError> {
+        if let Payload::Packs { .. } = payload {
+            self.shared.vault.objects.io.barrier()?;
+        }
+        if self.shared.vault.refresh()? {
+            if let Payload::Bundle { mut container, data_frames } = payload {
+                // The edits still speak of these chunks, and whoever builds on the new head may not be able to read them
+                // again: like those of larger runs they wait in a pack, and in the journal.
+                container.truncate(data_frames);
+                self.spill(container)?;
+                self.wait_uploads()?;
+            }
+            return Ok(Published::HeadsMoved);
+        }
         let vault = &self.shared.vault;
         let view = vault.view();
         let (body, directory, added) = match payload {
-            Payload::Bundle { body, directory } => (body, directory, Vec::new()),
+            Payload::Bundle { container, .. } => {
+                let (body, directory) = container.into_body();
+                (body, directory, Vec::new())
+            }
             Payload::Packs { segment } => (Vec::new(), Vec::new(), segment.into_iter().collect()),
         };
         let record = vault.next_record(&view, root, place, added, crypto::hash(&body), info)?;
@@ -152,7 +162,7 @@ impl Session {
         let size = sealed.bytes.len() as u64;
         vault.send_pending(&sealed.name, Bytes::from(sealed.bytes))?;
         self.shared.count_sent(size);
-        let commit = Commit { id: sealed.id, writer: vault.writer()?, record, object: sealed.object, directory };
+        let commit = Commit { id: sealed.id, writer: sealed.writer, record, object: sealed.object, directory };
         vault.adopt(&sealed.name, commit, sealed.record)?;
         let committed: Vec<_> = {
             let placed = self.shared.placed.read().expect("map operations");
@@ -173,6 +183,7 @@ fn place_of_root(writer: &TreeWriter<'_>, root: &Root) -> Result<Option<Place>, 
 struct SealedRecord {
     name: ObjectName,
     id: CommitId,
+    writer: WriterId,
     object: ObjectRef,
     record: Vec<u8>,
     bytes: Vec<u8>,
@@ -188,20 +199,21 @@ impl Vault {
         body_hash: [u8; 32],
         info: &CommitInfo,
     ) -> Result<Record, VaultError> {
-        let writer = self.writer()?;
-        let prev = view.last_of(&writer);
+        // Taken once: a reading run that finds a copy of this machine at work may end the writer at any time.
+        let writer_salt = self.state.writer_salt(&*self.world.entropy)?;
+        let public = self.access.member.public();
+        let prev = view.last_of(&public.writer_id(&writer_salt));
         let parents: Vec<CommitId> =
             view.heads().iter().copied().filter(|id| prev.is_none_or(|p| p.id != *id)).collect();
         let before = parents.iter().filter_map(|id| view.commit(id)).chain(prev);
         let lamport = before.map(|commit| commit.record.lamport).max().unwrap_or(0) + 1;
-        let public = self.access.member.public();
         Ok(Record {
             kind: RecordKind::Commit,
             vault: self.id,
             access_n: self.access.n,
             access: self.access.id,
             writer_sign: public.sign,
-            writer_salt: self.state.writer_salt(&*self.world.entropy)?,
+            writer_salt,
             seq: prev.map_or(0, |prev| prev.record.seq) + 1,
             prev: prev.map(|prev| prev.id),
             parents,
@@ -225,7 +237,7 @@ impl Vault {
         let content = LogPlaintext::join(&bytes, &signature, body, 0).len() as u64;
         let zeros = (geometry::padded_plain_len(content) - content) as usize;
         let plaintext = LogPlaintext::join(&bytes, &signature, body, zeros);
-        let writer = self.writer()?;
+        let writer = crypto::writer_id(&record.writer_sign, &record.writer_salt);
         let tag = self.keys().writer_tag(&writer);
         let logical = record_logical_name(record.lamport, tag, record.seq);
         let context = SealContext { class: SealClass::Log, name: logical.as_bytes() };
@@ -235,45 +247,10 @@ impl Vault {
         let name = ObjectName::Record { lamport: record.lamport, tag, seq: record.seq, id: sealed.id };
         let object = ObjectRef { id: sealed.id, size: sealed.bytes.len() as u64, epoch, salt: sealed.salt };
         let id = crypto::commit_id(&self.id, &bytes);
-        Ok(SealedRecord { name, id, object, record: bytes, bytes: sealed.bytes })
+        Ok(SealedRecord { name, id, writer, object, record: bytes, bytes: sealed.bytes })
     }
 
-    /// Ends what an earlier run began: its commit is sent again, or given up if others have gone on without it. Called
-    /// under the lock of a mutating run.
-    ///
-    /// # Errors
-    /// The remote or the local state fails.
-    pub fn settle_pending(&self) -> Result<(), VaultError> {
-        let Some((text, bytes)) = self.state.pending()? else { return Ok(()) };
-        let name: ObjectName = text.parse().map_err(|_| VaultError::damaged("journal", "it names no commit"))?;
-        self.refresh()?;
-        if !self.has_record(&text)? && !self.follows_heads(&name, &bytes)? {
-            // Sent now it would split the history. It may still arrive, so its number is never used for another.
-            self.state.renounce_writer()?;
-            return self.state.clear_pending();
-        }
-        self.send_pending(&name, bytes.into())?;
-        self.refresh()?;
-        self.state.clear_pending()
-    }
-
-    fn has_record(&self, name: &str) -> Result<bool, VaultError> {
-        let listed = self.view().names().iter().any(|listed| listed == name);
-        Ok(listed || self.objects.io.size(name)?.is_some())
-    }
-
-    /// Whether a sealed record names every current head as a parent.
-    fn follows_heads(&self, name: &ObjectName, sealed: &[u8]) -> Result<bool, VaultError> {
-        let logical = name.logical_name();
-        let context = SealContext { class: SealClass::Log, name: logical.as_bytes() };
-        let plain =
-            crypto::open(self.keys(), &context, sealed).map_err(|error| VaultError::damaged("journal", error))?;
-        let parts = LogPlaintext::split(&plain)?;
-        let parents: Vec<CommitId> = parents(&Record::decode(parts.record)?).collect();
-        Ok(self.view().heads().iter().all(|head| parents.contains(head)))
-    }
-
-    /// Puts a journalled commit and makes it durable.
+    /// Puts a journalled commit, makes it durable, and clears the journal.
     pub(super) fn send_pending(&self, name: &ObjectName, bytes: Bytes) -> Result<(), VaultError> {
         self.objects.io.put_new(&name.to_string(), vec![bytes.clone()])?;
         self.objects.io.barrier()?;

@@ -16,13 +16,13 @@ use super::error::VaultError;
 use super::index::{Found, Index, short};
 use super::objects::object_name;
 use super::open::Vault;
+use super::resume::resume;
 use super::state::JournalPack;
 use crate::chunk::Cutter;
 use crate::crypto::{self, Class as SealClass, SealContext};
 use crate::format::hints::{Location, ObjectRef};
 use crate::format::index::IndexClass;
-use crate::format::limits::PACK_OBJECT_MAX;
-use crate::format::pack::{BlobEntry, Directory, FrameCoder, encode_frame};
+use crate::format::pack::{BlobEntry, FrameCoder, encode_frame};
 use crate::id::{BlobId, BlobKind, ObjectId};
 
 /// Settings of a session.
@@ -73,6 +73,16 @@ pub(super) struct Placed {
     pub(super) blobs: HashMap<[u8; 16], (u32, Location)>,
     /// By number; `None` while a pack is open or on its way.
     pub(super) packs: Vec<Option<(IndexClass, ObjectRef)>>,
+}
+
+/// Where a blob is, as far as that can be told yet.
+pub(super) struct Whereabouts {
+    /// The pack of this session that holds it.
+    pub(super) pack: Option<u32>,
+    /// The object, once it is sealed.
+    pub(super) object: Option<ObjectRef>,
+    /// The spot in it.
+    pub(super) at: Location,
 }
 
 struct Packer {
@@ -149,6 +159,14 @@ impl Session {
             self.append_small(full, coder)?;
         }
         Ok(id)
+    }
+
+    /// Whether to go on.
+    ///
+    /// # Errors
+    /// An upload failed, or the run is cancelled.
+    pub fn checkpoint(&self) -> Result<(), VaultError> {
+        self.shared.check()
     }
 
     /// How the vault's file content is cut.
@@ -360,14 +378,16 @@ impl Shared {
     }
 
     /// Where a blob of this session or of the vault lies: pack number if of this session, and the object if sealed.
-    pub(super) fn find(&self, id: &BlobId) -> Result<Option<(Option<u32>, Option<ObjectRef>, Location)>, VaultError> {
+    pub(super) fn find(&self, id: &BlobId) -> Result<Option<Whereabouts>, VaultError> {
         {
             let placed = self.placed.read().expect("map operations");
             if let Some((number, at)) = placed.blobs.get(&short(id)) {
-                return Ok(Some((Some(*number), placed.packs[*number as usize].map(|(_, object)| object), *at)));
+                let object = placed.packs[*number as usize].map(|(_, object)| object);
+                return Ok(Some(Whereabouts { pack: Some(*number), object, at: *at }));
             }
         }
-        Ok(self.index.lookup(id)?.first().map(|found| (None, Some(found.object), found.at)))
+        let found = self.index.lookup(id)?;
+        Ok(found.first().map(|found| Whereabouts { pack: None, object: Some(found.object), at: found.at }))
     }
 
     pub(super) fn new_pack(&self) -> u32 {
@@ -438,59 +458,6 @@ fn spawn_uploader(shared: Arc<Shared>, queue: Receiver<PackJob>) -> JoinHandle<(
     })
 }
 
-/// Takes over what interrupted runs of this installation have stored: packs of the journal that the remote still has.
-fn resume(vault: &Vault) -> Result<Placed, VaultError> {
-    let mut placed = Placed::default();
-    let mut gone = Vec::new();
-    let journal = vault.state.journal()?;
-    if journal.is_empty() {
-        return Ok(placed);
-    }
-    let known = vault.committed_objects()?;
-    let present = present(vault, &journal)?;
-    for pack in journal {
-        let class = IndexClass::from_u8(pack.class).unwrap_or(IndexClass::Data);
-        if known.contains(&pack.object.id) || !present.contains(&pack.object.id) {
-            gone.push(pack.object.id);
-            continue;
-        }
-        let number = placed.packs.len() as u32;
-        placed.packs.push(Some((class, pack.object)));
-        for (blob, at) in Directory::decode(&pack.directory, PACK_OBJECT_MAX)?.blobs() {
-            placed.blobs.insert(short(&blob.id), (number, at));
-        }
-    }
-    vault.state.journal_remove(&gone)?;
-    Ok(placed)
-}
-
-/// Which of the journal's packs the remote has: asked one by one while that is cheaper than listing.
-fn present(vault: &Vault, journal: &[JournalPack]) -> Result<HashSet<ObjectId>, VaultError> {
-    let io = &vault.objects.io;
-    let mut present = HashSet::new();
-    if journal.len() <= ASK_ONE_BY_ONE {
-        for pack in journal {
-            let class = seal_class(IndexClass::from_u8(pack.class).unwrap_or(IndexClass::Data));
-            if io.size(&object_name(class, pack.object.id).to_string())? == Some(pack.object.size) {
-                present.insert(pack.object.id);
-            }
-        }
-        return Ok(present);
-    }
-    let sizes: HashMap<ObjectId, u64> = journal.iter().map(|pack| (pack.object.id, pack.object.size)).collect();
-    for prefix in [crate::format::name::DATA_PREFIX, crate::format::name::META_PREFIX] {
-        io.list(prefix, &mut |listed| {
-            if let Ok(id) = listed.path.name().parse::<ObjectId>()
-                && sizes.get(&id) == Some(&listed.size)
-            {
-                present.insert(id);
-            }
-            Ok(())
-        })?;
-    }
-    Ok(present)
-}
-
 /// The class an object is sealed as.
 pub(super) fn seal_class(class: IndexClass) -> SealClass {
     match class {
@@ -504,4 +471,3 @@ pub(super) fn seal_class(class: IndexClass) -> SealClass {
 const OWN_FRAME: usize = 128 << 10;
 /// Smaller ones fill a frame of about this length, in walk order.
 const SMALL_FRAME: usize = 256 << 10;
-const ASK_ONE_BY_ONE: usize = 16;

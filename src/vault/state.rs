@@ -10,11 +10,12 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use zeroize::Zeroizing;
 
 use super::error::VaultError;
 use crate::format::hints::ObjectRef;
+use crate::format::name::LOG_PREFIX;
 use crate::id::{CommitId, ObjectId, VaultId, WriterId};
 use crate::world::Entropy;
 
@@ -142,26 +143,54 @@ impl State {
     /// # Errors
     /// The database or the entropy fails.
     pub fn writer_salt(&self, entropy: &dyn Entropy) -> Result<[u8; 16], VaultError> {
-        let binding = binding(&self.dir);
-        if let (Some(salt), Some(bound)) = (self.meta("writer_salt")?, self.meta("writer_binding")?)
-            && bound == binding
-            && let Ok(salt) = salt.try_into()
-        {
+        if let Some(salt) = self.known_writer_salt()? {
             return Ok(salt);
         }
         let mut salt = [0; 16];
         entropy.fill(&mut salt).map_err(VaultError::local("cannot get random bytes"))?;
-        self.set_meta("writer_salt", &salt)?;
-        self.set_meta("writer_binding", &binding)?;
-        Ok(salt)
+        let binding = binding(&self.dir);
+        self.run(|db| {
+            let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+            // Another run may have made one meanwhile: that one counts.
+            let salt = match bound_salt(&transaction, &binding)? {
+                Some(theirs) => theirs,
+                None => {
+                    let set = "INSERT OR REPLACE INTO meta VALUES (?1, ?2)";
+                    transaction.execute(set, params!["writer_salt", salt])?;
+                    transaction.execute(set, params!["writer_binding", binding])?;
+                    salt
+                }
+            };
+            transaction.commit()?;
+            Ok(salt)
+        })
     }
 
-    /// Forgets the writer, so that the next use makes a new one.
+    /// The same, if there is one already.
     ///
     /// # Errors
     /// The database fails.
-    pub fn renounce_writer(&self) -> Result<(), VaultError> {
-        self.run(|db| db.execute("DELETE FROM meta WHERE key = 'writer_salt'", [])).map(|_| ())
+    pub fn known_writer_salt(&self) -> Result<Option<[u8; 16]>, VaultError> {
+        let binding = binding(&self.dir);
+        self.run(|db| bound_salt(db, &binding))
+    }
+
+    /// A record of this installation's writer is in the log. If this installation knows nothing of it, somebody else is the
+    /// same writer: a copy of this machine, or this machine before it was set back. From now on this is another one.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn disown(&self, name: &str) -> Result<(), VaultError> {
+        // A run puts its commit on record as pending before it sends it, and as seen before it is pending no more.
+        self.run(|db| {
+            db.execute(
+                "DELETE FROM meta WHERE key = 'writer_salt'
+                 AND NOT EXISTS (SELECT 1 FROM pending WHERE name = ?1)
+                 AND NOT EXISTS (SELECT 1 FROM records WHERE name = ?2)",
+                [name, name.strip_prefix(LOG_PREFIX).unwrap_or(name)],
+            )
+        })
+        .map(|_| ())
     }
 
     /// A small value.
@@ -248,6 +277,20 @@ impl State {
         self.run(|db| db.execute("DELETE FROM pending", [])).map(|_| ())
     }
 
+    /// Gives up a commit that never arrived. Should it arrive after all its number must not be another's: what comes next
+    /// is the first of another writer.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn abandon_pending(&self) -> Result<(), VaultError> {
+        self.run(|db| {
+            let transaction = db.unchecked_transaction()?;
+            transaction.execute("DELETE FROM meta WHERE key = 'writer_salt'", [])?;
+            transaction.execute("DELETE FROM pending", [])?;
+            transaction.commit()
+        })
+    }
+
     /// Packs stored but not committed.
     ///
     /// # Errors
@@ -300,6 +343,17 @@ impl State {
     }
 }
 
+/// The salt of the writer, if it is this machine's and this directory's.
+fn bound_salt(db: &Connection, binding: &[u8]) -> rusqlite::Result<Option<[u8; 16]>> {
+    let meta = |key: &str| {
+        db.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get::<_, Vec<u8>>(0)).optional()
+    };
+    if meta("writer_binding")?.as_deref() != Some(binding) {
+        return Ok(None);
+    }
+    Ok(meta("writer_salt")?.and_then(|salt| salt.try_into().ok()))
+}
+
 fn open_persistent(dir: &Path) -> io::Result<Connection> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir.join("index"))?;
     // SQLite creates its file by the umask: making it first keeps it ours alone.
@@ -336,6 +390,8 @@ fn read_only_copy(dir: &Path, db: &Connection) -> rusqlite::Result<bool> {
             db.execute(&format!("INSERT INTO {table} VALUES ({marks})"), rusqlite::params_from_iter(values))?;
         }
     }
+    // Whoever can't remember what he has written is a new writer each time.
+    db.execute("DELETE FROM meta WHERE key = 'writer_salt'", [])?;
     Ok(true)
 }
 

@@ -97,13 +97,13 @@ fn place_of(session: &Session, target: &Target, id: &BlobId) -> Result<Option<Pl
         Target::Packs { open: Some((number, _)) } => Some(*number),
         _ => None,
     };
-    Ok(match session.shared.find(id)? {
-        Some((_, Some(object), location)) => Some(Place { holder: Holder::Object(object), location }),
-        Some((number @ Some(_), None, location)) if number == open_number => {
-            Some(Place { holder: Holder::SameObject, location })
-        }
-        _ => None,
-    })
+    let Some(found) = session.shared.find(id)? else { return Ok(None) };
+    let holder = match found.object {
+        Some(object) => Holder::Object(object),
+        None if found.pack == open_number => Holder::SameObject,
+        None => return Ok(None),
+    };
+    Ok(Some(Place { holder, location: found.at }))
 }
 
 impl NodeSource for TreeWriter<'_> {

@@ -12,7 +12,7 @@ use crate::units::ByteSize;
 
 /// Create a vault at a remote
 ///
-/// Asks for a new password and shows 24 recovery words, once. Prints the vault's id, which other machines should be
+/// Asks for a new password and shows 24 recovery words, once: wherever a password is asked for, the words do as well. Prints the vault's id, which other machines should be
 /// given to make sure that they meet this vault, and a checkpoint, which tells them how new it has to be.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

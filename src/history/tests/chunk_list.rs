@@ -1,3 +1,5 @@
+//! Chunk lists against the pieces they are made of, and lists that must be refused.
+
 use proptest::prelude::*;
 
 use super::store::{MemError, MemStore, Split, blob_id, chunk_place};

@@ -1,3 +1,5 @@
+//! Edits: whatever they are, they lead to the tree that is built from scratch.
+
 use proptest::prelude::*;
 
 use super::store::{MemError, MemStore, Model, Split, build, contents, entry, key, levels};

@@ -1,3 +1,5 @@
+//! Trees that nobody honest has written.
+
 use std::sync::Arc;
 
 use super::store::{MemError, MemStore, Model, Split, build, contents, entry, key};

@@ -1,3 +1,5 @@
+//! Large trees: sizes of nodes, and how many of them an operation reads and writes.
+
 use super::edit::apply;
 use super::store::{MemStore, Model, Split, build, contents, entry, key, levels};
 use crate::format::entry::Entry;

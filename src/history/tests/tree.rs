@@ -1,3 +1,5 @@
+//! Trees: built, read and compared as a sorted map and a construction by the letter of the format have them.
+
 use proptest::prelude::*;
 
 use super::store::{MemStore, Model, Split, blob_id, build, contents, entry, key, levels, pair};

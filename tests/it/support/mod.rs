@@ -1,5 +1,7 @@
 //! A sealed environment for tests of the verbs: own directories, own answers.
 
+pub mod cli;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};

@@ -1,0 +1,34 @@
+//! What lies below `log/`, by name alone: hints of where to look, never a judgement.
+
+use std::collections::BTreeMap;
+
+use super::error::VaultError;
+use super::io::RemoteIo;
+use crate::format::name::{LOG_PREFIX, ObjectName};
+
+/// The names below `log/`, as the storage tells them.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    pub(super) access: BTreeMap<u32, Vec<(ObjectName, u64)>>,
+    /// By name: in order of Lamport time.
+    pub(super) records: BTreeMap<ObjectName, u64>,
+    pub(super) foreign: Vec<String>,
+}
+
+impl Listing {
+    /// One request (a page for each thousand objects).
+    pub(super) fn read(io: &RemoteIo) -> Result<Self, VaultError> {
+        let mut listing = Self::default();
+        io.list(LOG_PREFIX, &mut |listed| {
+            match listed.path.as_str().parse::<ObjectName>() {
+                Ok(name @ ObjectName::Access { n, .. }) => {
+                    listing.access.entry(n).or_default().push((name, listed.size))
+                }
+                Ok(name @ ObjectName::Record { .. }) => drop(listing.records.insert(name, listed.size)),
+                _ => listing.foreign.push(listed.path.as_str().to_owned()),
+            }
+            Ok(())
+        })?;
+        Ok(listing)
+    }
+}
