@@ -150,7 +150,8 @@ fn fetch_segment(objects: &Objects, state: &State, segment: &ObjectRef, path: &P
 }
 
 fn write_segment(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), VaultError> {
-    let temp = path.with_extension("tmp");
+    // Another run may be fetching the same segment.
+    let temp = path.with_extension(format!("{}.tmp", std::process::id()));
     let write = || {
         let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temp)?;
         fill(&mut file)?;

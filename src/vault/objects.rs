@@ -30,7 +30,7 @@ pub struct Objects {
     pub keys: Arc<VaultKeys>,
     pub(super) cache: Cache,
     windows: Slots<(ObjectId, u64), Bytes>,
-    frames: Slots<(ObjectId, u32), Arc<Vec<u8>>>,
+    frames: Slots<(ObjectId, u32, u32), Arc<Vec<u8>>>,
     bodies: Slots<ObjectId, Arc<Vec<u8>>>,
     log_names: RwLock<HashMap<ObjectId, (ObjectName, u64)>>,
 }
@@ -71,7 +71,8 @@ impl Objects {
     }
 
     fn frame(&self, kind: BlobKind, object: &ObjectRef, at: &Location) -> Result<Arc<Vec<u8>>, VaultError> {
-        self.frames.get_or(&(object.id, at.frame_offset), || {
+        // The length too: a hint may be wrong about it, and must not spoil the frame for those who are right.
+        self.frames.get_or(&(object.id, at.frame_offset, at.frame_len), || {
             let stored = self.stored_frame(kind, object, at)?;
             let frame = decode_frame(&stored).map_err(|_| VaultError::damaged(object.id, "a frame does not decode"))?;
             let weight = frame.len();

@@ -13,6 +13,7 @@ use super::open::Vault;
 use super::session::Session;
 use super::tree::TreeWriter;
 use crate::crypto::{self, Class as SealClass, Label, SealContext, geometry};
+use crate::format::access::Role;
 use crate::format::hints::{Holder, ObjectRef, Place};
 use crate::format::index::{IndexRecord, PackEntry};
 use crate::format::index_builder::build_segment;
@@ -201,6 +202,9 @@ impl Vault {
     ) -> Result<Record, VaultError> {
         // Taken once: a reading run that finds a copy of this machine at work may end the writer at any time.
         let writer_salt = self.state.writer_salt(&*self.world.entropy)?;
+        if self.access.me.role < Role::Writer {
+            return Err(VaultError::Untrusted("the key at hand may read this vault, but not write to it".into()));
+        }
         let public = self.access.member.public();
         let prev = view.last_of(&public.writer_id(&writer_salt));
         let parents: Vec<CommitId> =
