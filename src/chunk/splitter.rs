@@ -21,6 +21,8 @@ pub struct Splitter {
     buffer: Vec<u8>,
     /// Where the extent's unsent bytes begin in the buffer.
     start: usize,
+    /// So many bytes from there on hold no end of a chunk.
+    scanned: usize,
     /// How far the bytes are known to belong to the extent.
     sure: usize,
     /// How far the buffer is filled.
@@ -37,12 +39,12 @@ impl Splitter {
     /// A splitter for files of one vault.
     pub fn new(cutter: Cutter) -> Self {
         let buffer = vec![0; cutter.max() + 2 * BLOCK + (1 << 20)];
-        Self { cutter, buffer, start: 0, sure: 0, filled: 0, zeros: 0, hole: 0, finished: false }
+        Self { cutter, buffer, start: 0, scanned: 0, sure: 0, filled: 0, zeros: 0, hole: 0, finished: false }
     }
 
     /// Begins another file.
     pub fn reset(&mut self) {
-        (self.start, self.sure, self.filled) = (0, 0, 0);
+        (self.start, self.scanned, self.sure, self.filled) = (0, 0, 0, 0);
         (self.zeros, self.hole, self.finished) = (0, 0, false);
     }
 
@@ -86,10 +88,18 @@ impl Splitter {
 
     /// A chunk of the extent, if one is certain: cut by content, or ended by a hole behind it.
     fn cut(&mut self) -> Option<Piece> {
-        let extent_ended = self.hole > 0;
-        let len = self.cutter.cut(&self.buffer[self.start..self.sure], extent_ended)?;
-        let chunk = self.buffer[self.start..self.start + len].to_vec();
+        self.cut_extent(self.hole > 0)
+    }
+
+    fn cut_extent(&mut self, complete: bool) -> Option<Piece> {
+        let extent = &self.buffer[self.start..self.sure];
+        let Some(len) = self.cutter.cut(extent, self.scanned, complete) else {
+            self.scanned = extent.len();
+            return None;
+        };
+        let chunk = extent[..len].to_vec();
         self.start += len;
+        self.scanned = 0;
         Some(Piece::Data(chunk))
     }
 
@@ -135,10 +145,7 @@ impl Splitter {
             return None;
         }
         self.sure = self.filled;
-        let len = self.cutter.cut(&self.buffer[self.start..self.sure], true)?;
-        let chunk = self.buffer[self.start..self.start + len].to_vec();
-        self.start += len;
-        Some(Piece::Data(chunk))
+        self.cut_extent(true)
     }
 }
 

@@ -75,7 +75,7 @@ fn reference(data: &[u8]) -> Vec<Piece> {
             pieces.push(Piece::Hole(extent.len() as u64));
             continue;
         }
-        while let Some(len) = cutter.cut(extent, true) {
+        while let Some(len) = cutter.cut(extent, 0, true) {
             pieces.push(Piece::Data(extent[..len].to_vec()));
             extent = &extent[len..];
         }
