@@ -191,7 +191,10 @@ impl Objects {
             slots.iter().map(|s| s.lock().expect("held over requests, which return errors")).collect();
         for (guard, index) in guards.iter_mut().zip(indexes.clone()) {
             if guard.is_none() && on_disk {
-                **guard = self.cache.window(&object.id, index).map(Bytes::from);
+                // A crash may have cut the copy short.
+                let len = window.min(object.size - index * window);
+                let kept = self.cache.window(&object.id, index).filter(|bytes| bytes.len() as u64 == len);
+                **guard = kept.map(Bytes::from);
             }
         }
         let mut at = 0;
