@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use crossbeam_channel::bounded;
 
-use super::budget::{Budget, Permit};
+use super::budget::{Budget, Held};
 use super::edit::{self, Edit};
 use super::item::TransferError;
 use super::outcome::{Edits, Outcomes, Pieces};
@@ -41,8 +41,7 @@ pub struct StreamUpload<'a> {
 
 struct Job {
     number: u64,
-    data: Vec<u8>,
-    _permit: Permit,
+    data: Held,
 }
 
 impl StreamUpload<'_> {
@@ -64,7 +63,7 @@ impl StreamUpload<'_> {
                     let mut coder = FrameCoder::default();
                     for job in queue {
                         let len = job.data.len() as u64;
-                        let stored = self.session.store_chunk(job.data, &mut coder).map_err(TransferError::from);
+                        let stored = self.session.store_chunk(&job.data, &mut coder).map_err(TransferError::from);
                         let put = stored.and_then(|id| put_piece(pieces, job.number, ListItem::Data { id, len }));
                         if let Err(error) = put {
                             lock(failure).get_or_insert(error);
@@ -104,8 +103,7 @@ impl StreamUpload<'_> {
                     match piece {
                         Piece::Hole(len) => put_piece(&pieces, number, ListItem::Hole { len })?,
                         Piece::Data(data) => {
-                            let permit = budget.take(data.len() as u64);
-                            if jobs.send(Job { number, data, _permit: permit }).is_err() {
+                            if jobs.send(Job { number, data: budget.copy(data) }).is_err() {
                                 return Ok(());
                             }
                         }

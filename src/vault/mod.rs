@@ -5,6 +5,7 @@
 
 mod access;
 mod audit;
+mod buffers;
 mod cache;
 mod container;
 mod content;
@@ -16,6 +17,7 @@ mod log;
 mod objects;
 mod open;
 mod pins;
+mod placed;
 mod publish;
 mod session;
 mod slots;
