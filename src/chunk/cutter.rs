@@ -44,31 +44,31 @@ impl Cutter {
     }
 
     /// The length of the chunk that `data` starts with; `None` if that can't be told without more data. `data` holds the
-    /// rest of the extent if `complete`. No chunk ends within the first `scanned` bytes: an earlier call has said so.
-    pub fn cut(&self, data: &[u8], scanned: usize, complete: bool) -> Option<usize> {
+    /// rest of the extent if `complete`. The chunk is known not to end within the first `searched` bytes: what a search
+    /// over less data has told.
+    pub fn cut(&self, data: &[u8], searched: usize, complete: bool) -> Option<usize> {
         let found = match self.policy {
             Policy::Fixed(size) => (data.len() >= size as usize).then_some(size as usize),
-            Policy::Gear { min, avg, max } => self.cut_gear(
-                &data[..data.len().min(max as usize)],
-                scanned.max(min as usize),
-                avg as usize,
-                max as usize,
-            ),
+            Policy::Gear { min, avg, max } => {
+                self.cut_gear(data, searched.max(min as usize), avg as usize, max as usize)
+            }
         };
         found.or_else(|| (complete && !data.is_empty()).then_some(data.len()))
     }
 
     fn cut_gear(&self, data: &[u8], from: usize, avg: usize, max: usize) -> Option<usize> {
-        if data.len() > from {
-            let mut hasher = gearhash::Hasher::new(&self.table);
-            hasher.update(&data[from - WARM_UP..from]);
-            let easy = avg.clamp(from, data.len());
-            if let Some(found) = hasher.next_match(&data[from..easy], HARD_MASK) {
-                return Some(from + found);
-            }
-            if let Some(found) = hasher.next_match(&data[easy..], EASY_MASK) {
-                return Some(easy + found);
-            }
+        if data.len() <= from {
+            return None;
+        }
+        let data = &data[..data.len().min(max)];
+        let mut hasher = gearhash::Hasher::new(&self.table);
+        hasher.update(&data[from - WARM_UP..from]);
+        let hard = data.len().min(avg).max(from);
+        if let Some(found) = hasher.next_match(&data[from..hard], HARD_MASK) {
+            return Some(from + found);
+        }
+        if let Some(found) = hasher.next_match(&data[hard..], EASY_MASK) {
+            return Some(hard + found);
         }
         (data.len() == max).then_some(max)
     }
@@ -161,10 +161,20 @@ pub(super) mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
-        fn agrees_with_the_reference(seed: u64, len in 1usize..6 << 20) {
+        fn agrees_with_the_reference(seed: u64, len in 1usize..6 << 20, step in 100_000usize..1 << 20) {
             let cutter = cutter(GEAR);
             let data = random(seed, len);
-            prop_assert_eq!(cutter.cut(&data, 0, true), Some(reference(&cutter, &data)));
+            let cut = reference(&cutter, &data);
+            prop_assert_eq!(cutter.cut(&data, 0, true), Some(cut));
+            // In steps, each knowing what the one before has searched.
+            let (mut searched, mut have) = (0, step.min(len));
+            let found = loop {
+                match cutter.cut(&data[..have], searched, have == len) {
+                    None => (searched, have) = (have, (have + step).min(len)),
+                    found => break found,
+                }
+            };
+            prop_assert_eq!(found, Some(cut));
         }
     }
 

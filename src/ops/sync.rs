@@ -468,17 +468,20 @@ fn planned(plan: &Plan) -> SyncReport {
 
 /// The engine's settings as a session wants them.
 pub(super) fn session_options(ctx: &Ctx<'_>) -> SessionOptions {
+    let pack_target = (ctx.engine.memory / 8).clamp(1 << 20, 16 << 20);
     SessionOptions {
-        pack_target: (ctx.engine.memory / 8).clamp(1 << 20, 16 << 20),
+        pack_target,
         uploads: ctx.engine.transfers.clamp(1, 64),
+        packs: (ctx.engine.transfers + 2).min((ctx.engine.memory * 5 / 8 / pack_target) as usize),
         compression: ctx.engine.compression,
     }
 }
 
-/// Reader threads and worker threads.
+/// Reader threads and worker threads: one of each for a core, as far as the budget has room for their buffers.
 pub(super) fn threads(ctx: &Ctx<'_>) -> (usize, usize) {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    (ctx.engine.checkers.min(cores).max(1), cores)
+    let most = cores.min((ctx.engine.memory >> 25) as usize).max(1);
+    (ctx.engine.checkers.clamp(1, most), most)
 }
 
 fn load_suspects(vault: &Vault) -> Result<HashSet<u64>, OpsError> {
