@@ -64,7 +64,7 @@ fn upward(
     dest: &TreePath,
 ) -> Result<SyncReport, OpsError> {
     let source = LocalSource::open(source)?;
-    refuse_overlap(options, &source.root, remote)?;
+    refuse_overlap_up(options, &source.root, remote)?;
     if options.dry_run {
         let opened = open(ctx, remote)?;
         return Up { ctx, options, source: &source, dest, opened: &opened }.dry_run();
@@ -222,6 +222,7 @@ fn downward(
     path: &TreePath,
     dest: &Path,
 ) -> Result<SyncReport, OpsError> {
+    refuse_overlap_down(options, dest, remote)?;
     let opened = open(ctx, remote)?;
     let vault = &opened.vault;
     let base = base_root(vault)?;
@@ -324,21 +325,64 @@ fn new_dir(vault: &Vault) -> Entry {
     }
 }
 
-/// A vault inside what is to be stored in it would grow for ever.
-fn refuse_overlap(options: &SyncOptions, source: &Path, remote: &RemoteProfile) -> Result<(), OpsError> {
+/// A vault inside what is to be stored in it would grow for ever, and its own objects are nothing to store.
+fn refuse_overlap_up(options: &SyncOptions, source: &Path, remote: &RemoteProfile) -> Result<(), OpsError> {
+    let Some(root) = vault_dir(remote) else { return Ok(()) };
+    if source.starts_with(&root) && source != root {
+        return Err(in_own_vault("the source", source, &root));
+    }
+    match exposed(options, source, &root) {
+        None => Ok(()),
+        Some(below) => Err(OpsError::new(
+            Class::Fatal,
+            format!("the vault itself is inside the source: {} is below {}", root.display(), source.display()),
+        )
+        .hint(format!("leave it out with `--exclude '/{}/**'`, or choose another source", below.display()))),
+    }
+}
+
+/// Nothing but objects belongs into a vault's directory, and a sync must not delete it.
+fn refuse_overlap_down(options: &SyncOptions, dest: &Path, remote: &RemoteProfile) -> Result<(), OpsError> {
+    let (Some(root), Some(dest)) = (vault_dir(remote), resolved(dest)) else { return Ok(()) };
+    if dest.starts_with(&root) {
+        return Err(in_own_vault("the destination", &dest, &root));
+    }
+    match exposed(options, &dest, &root) {
+        Some(below) if options.delete => Err(OpsError::new(
+            Class::Fatal,
+            format!("this would delete the vault itself: {} is below {}", root.display(), dest.display()),
+        )
+        .hint(format!("leave it out with `--exclude '/{}/**'`, or choose another destination", below.display()))),
+        _ => Ok(()),
+    }
+}
+
+/// The directory of the vault, if it is on this machine and there.
+fn vault_dir(remote: &RemoteProfile) -> Option<PathBuf> {
     let Service::Fs { root } = &remote.service;
-    let Ok(root) = std::fs::canonicalize(root) else { return Ok(()) };
-    let Ok(below) = root.strip_prefix(source) else { return Ok(()) };
+    std::fs::canonicalize(root).ok()
+}
+
+/// Where the vault lies below `dir`, unless the filters leave it out.
+fn exposed(options: &SyncOptions, dir: &Path, root: &Path) -> Option<PathBuf> {
+    let below = root.strip_prefix(dir).ok()?;
     let excluded = TreePath::from_bytes(below.as_os_str().as_encoded_bytes())
         .is_ok_and(|path| !path.is_root() && !options.filter.decide_dir(&path));
-    if excluded {
-        return Ok(());
-    }
-    Err(OpsError::new(
+    (!excluded).then(|| below.to_owned())
+}
+
+/// `path` without links, as far as it exists.
+fn resolved(path: &Path) -> Option<PathBuf> {
+    let there = path.ancestors().find(|above| above.exists())?;
+    let rest = path.strip_prefix(there).ok()?;
+    Some(std::fs::canonicalize(there).ok()?.join(rest))
+}
+
+fn in_own_vault(what: &str, path: &Path, root: &Path) -> OpsError {
+    OpsError::new(
         Class::Fatal,
-        format!("the vault itself is inside the source: {} is below {}", root.display(), source.display()),
+        format!("{what} is inside the vault's own directory: {} is in {}", path.display(), root.display()),
     )
-    .hint(format!("leave it out with `--exclude '/{}/**'`, or choose another source", below.display())))
 }
 
 /// Asks before a run that would destroy most of the destination: an empty source, or more than half of the entries.

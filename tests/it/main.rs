@@ -5,6 +5,7 @@
     reason = "tests: a failed unwrap is a failed test, helpers are shared by `pub`"
 )]
 
+mod bad_input;
 mod hostile;
 mod round_trip;
 mod support;
