@@ -106,7 +106,7 @@ fn up_in_packs(env: &TestEnv, src: &Path) {
     let walk = Walk::open(src, Arc::default(), true).unwrap();
     let side = VaultSide::open(&vault, base.as_ref(), &root, Arc::default(), true).unwrap();
     let mut plan = Plan::make(walk, side, &options).unwrap();
-    let settings = SessionOptions { pack_target: 8 << 10, uploads: 1, compression: Some(3) };
+    let settings = SessionOptions { pack_target: 8 << 10, packs: 4, uploads: 1, compression: Some(3) };
     let mut session = Session::begin(Arc::clone(&vault), settings).unwrap();
     let upload = Upload {
         session: &session,

@@ -102,7 +102,7 @@ impl Machine {
 
     /// The same machine, used by nobody. The home becomes theirs.
     #[must_use]
-    pub fn as_nobody(mut self) -> Self {
+    pub fn by_nobody(mut self) -> Self {
         for dir in walk(&self.home) {
             std::os::unix::fs::lchown(&dir, Some(NOBODY), Some(NOBODY)).unwrap();
         }
