@@ -77,6 +77,10 @@ fn every_released_format_is_read() {
         assert_eq!(log.len(), 3, "{version}");
         let status = ops::status(&env.ctx(), &env.remote()).unwrap();
         assert_eq!(status.vault_id, fs::read_to_string(dir.join("vault-id")).unwrap().trim_end(), "{version}");
+        // The recovery words open it too, on a machine that knows nothing.
+        env.password = fs::read_to_string(dir.join("words")).unwrap().trim_end().to_owned();
+        let options = env.options(env.place("deep"), ops::Place::Local(env.path("by-words")), true);
+        assert_eq!(ops::sync(&env.ctx_at("words-home"), &options).unwrap().failed, 0, "{version}");
         // It can be gone on with.
         fs::write(restored.join("new"), "new").unwrap();
         assert!(env.up(&restored, "").unwrap().commit.is_some(), "{version}");

@@ -35,7 +35,7 @@ fn two_runs_at_once_both_end_well() {
     machine.ok(&["verify", "v:", "--read-data"]);
     let log = machine.ok(&["log", "v:", "--limit", "100", "--json"]);
     let said = String::from_utf8(log.stdout).unwrap();
-    for side in ["v:a", "v:b"] {
+    for side in ["-> a", "-> b"] {
         assert_eq!(said.matches(side).count(), 5, "each run made one commit: {said}");
     }
 }
