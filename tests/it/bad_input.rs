@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::cli::{Cli, Machine, NOBODY, Output, PASSWORD, contents, files, is_root, noise, walk};
+use crate::support::cli::{Cli, Machine, NOBODY, Output, PASSWORD, contents, files, is_root, noise, skipped, walk};
 
 /// A vault with `n` small files of a source directory in `src`.
 fn with_files(n: usize) -> (Cli, Machine) {
@@ -269,7 +269,9 @@ fn a_file_where_a_directory_is_needed() {
     let inside = home.clone().at(&file.join("x")).run(["lsf", "v:"]);
     assert!(inside.code != 0 && inside.stdout.is_empty(), "{}", inside.stderr);
     home.ok(["lsf", "v:", "--cache-dir", text(&file)]);
-    cli.fresh("fresh").ok(["lsf", "v:", "--state-dir", text(&file)]);
+    let state = home.run(["lsf", "v:", "--vault-id", &cli.vault_id, "--state-dir", text(&file)]);
+    assert!(state.code != 0 && state.stdout.is_empty(), "{}", state.stderr);
+    state.says(&[text(&file)]);
 }
 
 #[test]
@@ -375,14 +377,14 @@ fn the_delete_brake() {
 #[test]
 fn an_unreadable_file_is_told_and_stops_deletes() {
     if !is_root() {
-        return eprintln!("skipped: only root can run this as somebody else");
+        return skipped("only root can run this as somebody else");
     }
     let cli = Cli::new();
     for dir in ["vault", "home"] {
         fs::create_dir(cli.path(dir)).unwrap();
         std::os::unix::fs::chown(cli.path(dir), Some(NOBODY), Some(NOBODY)).unwrap();
     }
-    let home = cli.machine("home").by_nobody();
+    let home = cli.machine("home").used_by_nobody();
     cli.init(&home);
     let src = cli.path("src");
     fs::create_dir_all(src.join("sub")).unwrap();
@@ -420,11 +422,11 @@ fn an_unreadable_file_is_told_and_stops_deletes() {
 #[test]
 fn a_vault_that_can_only_be_read() {
     if !is_root() {
-        return eprintln!("skipped: only root can run this as somebody else");
+        return skipped("only root can run this as somebody else");
     }
     let (cli, _) = with_files(3);
     let vault = cli.path("vault");
-    let reader = cli.fresh("reader").by_nobody();
+    let reader = cli.fresh("reader").used_by_nobody();
     reader.run(["lsf", "v:"]).fails(7, &["ermission"]);
     for path in walk(&vault) {
         let mode = if path.is_dir() { 0o555 } else { 0o444 };
@@ -442,7 +444,7 @@ fn a_vault_that_can_only_be_read() {
     reader.run(["copy", text(&cli.path("src")), "v:"]).fails(7, &["ermission"]);
     assert_eq!(before, contents(&vault));
     // A home where nothing can be kept does not stand in the way of reading either.
-    let homeless = cli.fresh("homeless").by_nobody();
+    let homeless = cli.fresh("homeless").used_by_nobody();
     fs::set_permissions(&homeless.home, fs::Permissions::from_mode(0o555)).unwrap();
     homeless.ok(["cat", "v:file-00"]).says(&["not remembered"]);
 }
@@ -486,7 +488,7 @@ impl Disk {
         mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"]).arg(&path);
         let mounted = mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
         if !mounted {
-            eprintln!("skipped: no disk can be mounted here");
+            skipped("no disk can be mounted here");
         }
         mounted.then_some(Self(path))
     }
