@@ -39,7 +39,7 @@ fn publish(machine: &Machine, entries: &[(Vec<u8>, Entry)]) {
         asker: &Nobody,
     };
     let vault = Arc::new(Vault::open(io, &options).unwrap());
-    let options = SessionOptions { pack_target: 1 << 20, uploads: 1, compression: None };
+    let options = SessionOptions { pack_target: 1 << 20, packs: 4, uploads: 1, compression: None };
     let mut session = Session::begin(vault, options).unwrap();
     let info = CommitInfo { operation: "nothing unusual".into() };
     let published = session.commit(None, &info, &mut |writer| {
