@@ -1,7 +1,6 @@
 //! The integration tests, one binary.
 #![expect(
     clippy::disallowed_methods,
-    clippy::print_stderr,
     clippy::unwrap_used,
     unreachable_pub,
     reason = "tests: a failed unwrap is a failed test, helpers are shared by `pub`"
