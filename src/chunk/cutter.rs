@@ -44,25 +44,28 @@ impl Cutter {
     }
 
     /// The length of the chunk that `data` starts with; `None` if that can't be told without more data. `data` holds the
-    /// rest of the extent if `complete`.
-    pub fn cut(&self, data: &[u8], complete: bool) -> Option<usize> {
+    /// rest of the extent if `complete`. The chunk is known not to end within the first `searched` bytes: what a search
+    /// over less data has told.
+    pub fn cut(&self, data: &[u8], searched: usize, complete: bool) -> Option<usize> {
         let found = match self.policy {
             Policy::Fixed(size) => (data.len() >= size as usize).then_some(size as usize),
-            Policy::Gear { min, avg, max } => self.cut_gear(data, min as usize, avg as usize, max as usize),
+            Policy::Gear { min, avg, max } => {
+                self.cut_gear(data, searched.max(min as usize), avg as usize, max as usize)
+            }
         };
         found.or_else(|| (complete && !data.is_empty()).then_some(data.len()))
     }
 
-    fn cut_gear(&self, data: &[u8], min: usize, avg: usize, max: usize) -> Option<usize> {
-        if data.len() <= min {
+    fn cut_gear(&self, data: &[u8], from: usize, avg: usize, max: usize) -> Option<usize> {
+        if data.len() <= from {
             return None;
         }
         let data = &data[..data.len().min(max)];
         let mut hasher = gearhash::Hasher::new(&self.table);
-        hasher.update(&data[min - WARM_UP..min]);
-        let hard = data.len().min(avg);
-        if let Some(found) = hasher.next_match(&data[min..hard], HARD_MASK) {
-            return Some(min + found);
+        hasher.update(&data[from - WARM_UP..from]);
+        let hard = data.len().min(avg).max(from);
+        if let Some(found) = hasher.next_match(&data[from..hard], HARD_MASK) {
+            return Some(from + found);
         }
         if let Some(found) = hasher.next_match(&data[hard..], EASY_MASK) {
             return Some(hard + found);
@@ -102,7 +105,7 @@ pub(super) mod tests {
 
     fn lengths(cutter: &Cutter, mut data: &[u8]) -> Vec<usize> {
         let mut found = Vec::new();
-        while let Some(len) = cutter.cut(data, true) {
+        while let Some(len) = cutter.cut(data, 0, true) {
             found.push(len);
             data = &data[len..];
         }
@@ -158,10 +161,20 @@ pub(super) mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
-        fn agrees_with_the_reference(seed: u64, len in 1usize..6 << 20) {
+        fn agrees_with_the_reference(seed: u64, len in 1usize..6 << 20, step in 100_000usize..1 << 20) {
             let cutter = cutter(GEAR);
             let data = random(seed, len);
-            prop_assert_eq!(cutter.cut(&data, true), Some(reference(&cutter, &data)));
+            let cut = reference(&cutter, &data);
+            prop_assert_eq!(cutter.cut(&data, 0, true), Some(cut));
+            // In steps, each knowing what the one before has searched.
+            let (mut searched, mut have) = (0, step.min(len));
+            let found = loop {
+                match cutter.cut(&data[..have], searched, have == len) {
+                    None => (searched, have) = (have, (have + step).min(len)),
+                    found => break found,
+                }
+            };
+            prop_assert_eq!(found, Some(cut));
         }
     }
 

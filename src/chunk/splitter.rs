@@ -1,6 +1,8 @@
 //! A file's bytes into holes and chunks. The pieces are a function of the content alone, whether or not the source was
 //! sparse.
 
+use std::ops::Range;
+
 use super::cutter::Cutter;
 
 /// Full blocks of zeros at multiples of this are holes.
@@ -8,11 +10,17 @@ pub const BLOCK: usize = 262_144;
 
 /// A piece of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece {
+pub enum Piece<'a> {
     /// So many zero bytes.
     Hole(u64),
     /// A chunk.
-    Data(Vec<u8>),
+    Data(&'a [u8]),
+}
+
+/// A piece, a chunk by its place in the buffer.
+enum Cut {
+    Hole(u64),
+    Data(Range<usize>),
 }
 
 /// Splits one file at a time. Fill [`Splitter::spare`], tell by [`Splitter::advance`], take pieces until there are none.
@@ -21,6 +29,8 @@ pub struct Splitter {
     buffer: Vec<u8>,
     /// Where the extent's unsent bytes begin in the buffer.
     start: usize,
+    /// How many bytes from `start` on are known to hold no end of a chunk.
+    searched: usize,
     /// How far the bytes are known to belong to the extent.
     sure: usize,
     /// How far the buffer is filled.
@@ -37,12 +47,12 @@ impl Splitter {
     /// A splitter for files of one vault.
     pub fn new(cutter: Cutter) -> Self {
         let buffer = vec![0; cutter.max() + 2 * BLOCK + (1 << 20)];
-        Self { cutter, buffer, start: 0, sure: 0, filled: 0, zeros: 0, hole: 0, finished: false }
+        Self { cutter, buffer, start: 0, searched: 0, sure: 0, filled: 0, zeros: 0, hole: 0, finished: false }
     }
 
     /// Begins another file.
     pub fn reset(&mut self) {
-        (self.start, self.sure, self.filled) = (0, 0, 0);
+        (self.start, self.searched, self.sure, self.filled) = (0, 0, 0, 0);
         (self.zeros, self.hole, self.finished) = (0, 0, false);
     }
 
@@ -73,24 +83,31 @@ impl Splitter {
     }
 
     /// The next piece that is certain.
-    pub fn next_piece(&mut self) -> Option<Piece> {
-        loop {
-            if let Some(piece) = self.cut() {
-                return Some(piece);
+    pub fn next_piece(&mut self) -> Option<Piece<'_>> {
+        let cut = loop {
+            if let Some(chunk) = self.cut(self.hole > 0) {
+                break Cut::Data(chunk);
             }
             if !self.take_block() {
-                return self.last();
+                break self.last()?;
             }
-        }
+        };
+        Some(match cut {
+            Cut::Hole(len) => Piece::Hole(len),
+            Cut::Data(chunk) => Piece::Data(&self.buffer[chunk]),
+        })
     }
 
-    /// A chunk of the extent, if one is certain: cut by content, or ended by a hole behind it.
-    fn cut(&mut self) -> Option<Piece> {
-        let extent_ended = self.hole > 0;
-        let len = self.cutter.cut(&self.buffer[self.start..self.sure], extent_ended)?;
-        let chunk = self.buffer[self.start..self.start + len].to_vec();
-        self.start += len;
-        Some(Piece::Data(chunk))
+    /// A chunk of the extent, if one is certain: cut by content, or by the end of the extent.
+    fn cut(&mut self, extent_ended: bool) -> Option<Range<usize>> {
+        let extent = &self.buffer[self.start..self.sure];
+        let Some(len) = self.cutter.cut(extent, self.searched, extent_ended) else {
+            self.searched = extent.len();
+            return None;
+        };
+        let chunk = self.start..self.start + len;
+        (self.start, self.searched) = (chunk.end, 0);
+        Some(chunk)
     }
 
     /// Takes one more block into the extent or the hole. `false` if none is complete, or a hole must be sent first.
@@ -126,19 +143,16 @@ impl Splitter {
     }
 
     /// What is left when no block can be taken: the hole before data, or the end of the file.
-    fn last(&mut self) -> Option<Piece> {
+    fn last(&mut self) -> Option<Cut> {
         let tail = self.filled - self.sure;
         if self.hole > 0 && (tail >= BLOCK || self.finished) {
-            return Some(Piece::Hole(std::mem::take(&mut self.hole)));
+            return Some(Cut::Hole(std::mem::take(&mut self.hole)));
         }
         if !self.finished || self.start == self.filled {
             return None;
         }
         self.sure = self.filled;
-        let len = self.cutter.cut(&self.buffer[self.start..self.sure], true)?;
-        let chunk = self.buffer[self.start..self.start + len].to_vec();
-        self.start += len;
-        Some(Piece::Data(chunk))
+        self.cut(true).map(Cut::Data)
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use zeroize::Zeroizing;
 
 use crate::world::World;
@@ -76,7 +78,7 @@ impl Env {
             args: std::env::args_os().collect(),
             vars: std::env::vars_os().collect(),
             cwd: std::env::current_dir().unwrap_or_default(),
-            stdin: Stream { is_terminal: stdin.is_terminal(), io: Box::new(stdin) },
+            stdin: Stream { is_terminal: stdin.is_terminal(), io: patient(&stdin) },
             stdout: Stream { is_terminal: stdout.is_terminal(), io: Box::new(stdout) },
             stderr: Stream { is_terminal: stderr.is_terminal(), io: Box::new(stderr) },
             terminal: tty.then(|| Arc::new(Tty) as Arc<dyn Terminal>),
@@ -90,6 +92,27 @@ impl Env {
     /// A variable that is set and not empty.
     pub(super) fn var(&self, name: &str) -> Option<&OsString> {
         self.vars.get(Path::new(name).as_os_str()).filter(|value| !value.is_empty())
+    }
+}
+
+/// Standard input that says "interrupted" now and then while nothing comes, so that whoever reads can stop.
+fn patient(stdin: &io::Stdin) -> Box<dyn Read + Send> {
+    match stdin.as_fd().try_clone_to_owned() {
+        Ok(input) => Box::new(Patient(input.into())),
+        Err(_) => Box::new(io::empty()), // it is closed
+    }
+}
+
+struct Patient(File);
+
+impl Read for Patient {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let mut input = [PollFd::new(&self.0, PollFlags::IN)];
+        match poll(&mut input, Some(&WAIT)) {
+            Ok(0) => Err(io::ErrorKind::Interrupted.into()),
+            Ok(_) => self.0.read(out),
+            Err(errno) => Err(errno.into()),
+        }
     }
 }
 
@@ -116,5 +139,6 @@ impl Terminal for Tty {
     }
 }
 
+const WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 const TTY: &str = "/dev/tty";
 const LINE_MAX: u64 = 4096;

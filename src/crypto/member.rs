@@ -107,7 +107,9 @@ pub fn verify(sign: &[u8; 32], label: Label, vault: &VaultId, message: &[u8], si
 }
 
 fn verifying_key(sign: &[u8; 32]) -> Result<VerifyingKey, BadKey> {
-    VerifyingKey::from_bytes(sign).ok().filter(|key| !key.is_weak()).ok_or(BadKey)
+    // Decoding accepts a few keys in two spellings; a key has one.
+    let canonical = |key: &VerifyingKey| key.to_edwards().compress().as_bytes() == sign;
+    VerifyingKey::from_bytes(sign).ok().filter(|key| !key.is_weak() && canonical(key)).ok_or(BadKey)
 }
 
 fn signed_bytes(label: Label, vault: &VaultId, message: &[u8]) -> Vec<u8> {

@@ -3,6 +3,7 @@
 //! Random access by segment, truncation and reordering noticed at every boundary, committing to the key.
 
 use std::io;
+use std::ops::Range;
 
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
@@ -121,51 +122,131 @@ pub fn seal(
     entropy: &dyn Entropy,
     plaintext: &[&[u8]],
 ) -> io::Result<Sealed> {
-    let mut digest = blake3::Hasher::new();
-    for part in plaintext {
-        digest.update(part);
+    let len = plaintext.iter().map(|part| part.len() as u64).sum();
+    let mut buffer = SealBuffer::default();
+    buffer.reserve(len);
+    plaintext.iter().for_each(|part| buffer.push(part));
+    buffer.seal(keys, epoch, context, writer, entropy)
+}
+
+/// A plaintext laid out as its object will be, with room for header and tags: sealed where it lies, without a copy.
+#[derive(Default)]
+pub struct SealBuffer {
+    bytes: Vec<u8>,
+    len: u64,
+}
+
+impl SealBuffer {
+    /// An empty plaintext in memory that was used before.
+    pub fn reusing(mut memory: Vec<u8>) -> Self {
+        memory.clear();
+        Self { bytes: memory, len: 0 }
     }
-    let fresh = Secret32::random(entropy)?;
-    let mut hedge = keys.hedge_key().keyed();
-    hedge.update(fresh.expose()).update(writer.as_bytes()).update(digest.finalize().as_bytes());
-    let salt = *hedge.finalize().as_bytes();
 
-    let secret = keys.object_key(epoch).expect("sealing happens in the epoch that was opened");
-    let header = header_bytes(epoch);
-    let object = ObjectKey::derive(secret, &header, keys.vault(), context, &salt);
-    let len: u64 = plaintext.iter().map(|part| part.len() as u64).sum();
-    let mut out = Vec::with_capacity(sealed_len(len) as usize);
-    out.extend_from_slice(&header);
-    out.extend_from_slice(&salt);
-    out.extend_from_slice(&object.commitment);
-    let mut id = blake3::Hasher::new();
-    id.update(&out);
+    /// Makes room for an object of `plain` bytes of plaintext.
+    pub fn reserve(&mut self, plain: u64) {
+        let all = usize::try_from(sealed_len(plain)).unwrap_or(usize::MAX);
+        self.bytes.reserve_exact(all.saturating_sub(self.bytes.len()));
+    }
 
-    let mut parts = plaintext.iter().copied();
-    let mut part: &[u8] = &[];
-    let last = len.div_ceil(SEGMENT).max(1) - 1;
-    for index in 0..=last {
-        let start = out.len();
-        while out.len() - start < SEGMENT as usize {
-            if part.is_empty() {
-                match parts.next() {
-                    Some(next) => part = next,
-                    None => break,
-                }
+    /// Bytes of plaintext so far.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Appends plaintext.
+    pub fn push(&mut self, mut plaintext: &[u8]) {
+        while !plaintext.is_empty() {
+            let filled = self.len % SEGMENT;
+            if filled == 0 {
+                self.bytes.resize(segment_offset(self.len / SEGMENT) as usize, 0);
             }
-            let (now, later) = part.split_at(part.len().min(SEGMENT as usize - (out.len() - start)));
-            out.extend_from_slice(now);
-            part = later;
+            let (now, later) = plaintext.split_at(plaintext.len().min((SEGMENT - filled) as usize));
+            self.bytes.extend_from_slice(now);
+            self.len += now.len() as u64;
+            plaintext = later;
         }
-        let tag = object.cipher.encrypt_inout_detached(
-            &object.nonce(index, index == last),
-            &header,
-            out[start..].as_mut().into(),
-        );
-        out.extend_from_slice(&tag.expect("a segment is far below the cipher's limit"));
-        id.update(&out[start..]);
     }
-    Ok(Sealed { bytes: out, salt, id: ObjectId::new(*id.finalize().as_bytes()) })
+
+    /// Appends zeros.
+    pub fn push_zeros(&mut self, mut len: u64) {
+        while len > 0 {
+            let step = len.min(ZEROS.len() as u64);
+            self.push(&ZEROS[..step as usize]);
+            len -= step;
+        }
+    }
+
+    /// Drops all plaintext behind the first `len` bytes.
+    pub fn truncate(&mut self, len: u64) {
+        if len < self.len {
+            self.len = len;
+            self.bytes.truncate(if len == 0 { 0 } else { (sealed_len(len) - TAG) as usize });
+        }
+    }
+
+    /// The plaintext in a range, in pieces.
+    pub fn pieces(&self, range: Range<u64>) -> impl Iterator<Item = &[u8]> {
+        let end = range.end.min(self.len);
+        let mut at = range.start;
+        std::iter::from_fn(move || {
+            let (index, skip) = (at / SEGMENT, at % SEGMENT);
+            let len = end.checked_sub(at).filter(|left| *left > 0)?.min(SEGMENT - skip);
+            at += len;
+            let from = (segment_offset(index) + skip) as usize;
+            Some(&self.bytes[from..from + len as usize])
+        })
+    }
+
+    /// Seals it.
+    ///
+    /// # Errors
+    /// The operating system has no entropy.
+    ///
+    /// # Panics
+    /// The keys of `epoch` are not there: the caller seals only in the epoch it has opened.
+    pub fn seal(
+        mut self,
+        keys: &VaultKeys,
+        epoch: u32,
+        context: &SealContext<'_>,
+        writer: &WriterId,
+        entropy: &dyn Entropy,
+    ) -> io::Result<Sealed> {
+        let mut digest = blake3::Hasher::new();
+        for piece in self.pieces(0..self.len) {
+            digest.update(piece);
+        }
+        let fresh = Secret32::random(entropy)?;
+        let mut hedge = keys.hedge_key().keyed();
+        hedge.update(fresh.expose()).update(writer.as_bytes()).update(digest.finalize().as_bytes());
+        let salt = *hedge.finalize().as_bytes();
+
+        let secret = keys.object_key(epoch).expect("sealing happens in the epoch that was opened");
+        let header = header_bytes(epoch);
+        let object = ObjectKey::derive(secret, &header, keys.vault(), context, &salt);
+        self.bytes.resize(sealed_len(self.len) as usize, 0);
+        self.bytes[..12].copy_from_slice(&header);
+        self.bytes[12..44].copy_from_slice(&salt);
+        self.bytes[44..OBJECT_HEADER_LEN].copy_from_slice(&object.commitment);
+        let mut id = blake3::Hasher::new();
+        let (head, segments) = self.bytes.split_at_mut(OBJECT_HEADER_LEN);
+        id.update(head);
+        let last = self.len.div_ceil(SEGMENT).max(1) - 1;
+        for (index, segment) in (0..).zip(segments.chunks_mut((SEGMENT + TAG) as usize)) {
+            let (body, room) = segment.split_at_mut(segment.len() - TAG as usize);
+            let nonce = object.nonce(index, index == last);
+            let tag = object.cipher.encrypt_inout_detached(&nonce, &header, body.into());
+            room.copy_from_slice(&tag.expect("a segment is far below the cipher's limit"));
+            id.update(segment);
+        }
+        Ok(Sealed { bytes: self.bytes, salt, id: ObjectId::new(*id.finalize().as_bytes()) })
+    }
 }
 
 /// Opens a whole object.
@@ -284,6 +365,7 @@ pub const OBJECT_HEADER_LEN: usize = HEADER as usize;
 const MAGIC: &[u8; 4] = b"CSYN";
 const VERSION: u8 = 1;
 const SUITE: u8 = 1;
+static ZEROS: [u8; 4096] = [0; 4096];
 
 #[cfg(test)]
 #[path = "seal_tests.rs"]

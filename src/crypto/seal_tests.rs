@@ -98,6 +98,15 @@ proptest! {
             parts.push(&plain[from..cut]);
             from = cut;
         }
+        let mut buffer = SealBuffer::reusing(vec![7; 99]);
+        buffer.push(&plain[..parts[0].len()]);
+        buffer.push(&[1; 70_000]);
+        buffer.truncate(parts[0].len() as u64);
+        parts[1..].iter().for_each(|part| buffer.push(part));
+        let range = parts[0].len()..plain.len();
+        let pieces: Vec<_> = buffer.pieces(range.start as u64..range.end as u64).collect();
+        prop_assert_eq!(&pieces.concat(), &plain[range]);
+        prop_assert_eq!(buffer.seal(&keys(&[1]), 1, &DATA, &WRITER, &Fixed).unwrap().id, sealed(&plain).id);
         let object = seal(&keys(&[1]), 1, &DATA, &WRITER, &Fixed, &parts).unwrap();
         prop_assert_eq!(object.id, sealed(&plain).id);
         prop_assert_eq!(object.bytes.len() as u64, sealed_len(len as u64));

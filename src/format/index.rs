@@ -350,7 +350,8 @@ impl<R: ReadAt> SegmentReader<R> {
         Ok(bytes)
     }
 
-    pub(super) fn source(&self) -> &R {
+    /// What the segment is read from.
+    pub fn source(&self) -> &R {
         &self.source
     }
 

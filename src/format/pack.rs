@@ -2,6 +2,8 @@
 //!
 //! Owns the directory, the footer and the codec of frames. Never seals, never computes or checks the id of a blob.
 
+use std::borrow::Cow;
+
 use super::access::list;
 use super::hints::Location;
 use super::limits::{CHUNK_MAX, FRAME_MAX, NODE_BLOB_MAX, PACK_OBJECT_MAX};
@@ -156,12 +158,29 @@ pub fn split_footer(tail: &[u8]) -> Result<Footer<'_>, Malformed> {
 #[derive(Default)]
 pub struct FrameCoder {
     compressor: Option<zstd::bulk::Compressor<'static>>,
+    payload: Vec<u8>,
+}
+
+/// A frame as it is stored: the codec byte, then the payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// How the payload is encoded.
+    pub codec: u8,
+    /// The payload.
+    pub payload: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// Its stored length.
+    pub fn stored_len(&self) -> usize {
+        1 + self.payload.len()
+    }
 }
 
 impl FrameCoder {
-    /// The frame of `content`, if its payload is no longer than `max`. Compression is an offer: whatever goes wrong in
-    /// it, the content can be stored as it is.
-    fn compress(&mut self, content: &[u8], level: i32, max: usize) -> Option<Vec<u8>> {
+    /// Compresses `content` to no more than `max` bytes and tells how many. Compression is an offer: whatever goes wrong
+    /// in it, the content can be stored as it is.
+    fn compress(&mut self, content: &[u8], level: i32, max: usize) -> Option<usize> {
         if self.compressor.is_none() {
             self.compressor = zstd::bulk::Compressor::new(level).ok();
         }
@@ -169,26 +188,23 @@ impl FrameCoder {
         // A frame that did not fit leaves the session open, and an open one takes no new level.
         compressor.context_mut().reset(zstd::zstd_safe::ResetDirective::SessionOnly).ok()?;
         compressor.set_compression_level(level).ok()?;
-        let mut out = Vec::with_capacity(1 + max);
-        out.push(CODEC_ZSTD);
-        let mut payload = std::io::Cursor::new(out);
-        payload.set_position(1);
-        compressor.compress_to_buffer(content, &mut payload).ok()?;
-        Some(payload.into_inner())
+        if self.payload.len() < max {
+            self.payload = vec![0; max];
+        }
+        compressor.compress_to_buffer(content, &mut self.payload[..max]).ok()
     }
 }
 
-/// The frame of `content` (at most [`FRAME_MAX`] − 1 bytes): compressed at `level` if that gains 3 % or more.
-pub fn encode_frame(content: &[u8], level: Option<i32>, coder: &mut FrameCoder) -> Vec<u8> {
+/// The frame of `content` (at most [`FRAME_MAX`] − 1 bytes): compressed at `level` if that gains 3 % or more. Nothing is
+/// copied: what does not shrink is its own payload.
+pub fn encode_frame<'a>(content: &'a [u8], level: Option<i32>, coder: &'a mut FrameCoder) -> Frame<'a> {
     debug_assert!(content.len() < FRAME_MAX, "a frame is no longer than the format allows");
     let max = content.len() - content.len().div_ceil(33);
     let compressed = level.filter(|&level| is_worth_trying(content, level, max, coder));
-    compressed.and_then(|level| coder.compress(content, level, max)).unwrap_or_else(|| {
-        let mut out = Vec::with_capacity(1 + content.len());
-        out.push(CODEC_RAW);
-        out.put(content);
-        out
-    })
+    match compressed.and_then(|level| coder.compress(content, level, max)) {
+        Some(len) => Frame { codec: CODEC_ZSTD, payload: &coder.payload[..len] },
+        None => Frame { codec: CODEC_RAW, payload: content },
+    }
 }
 
 /// Whether a pass at `level` may pay. The fast levels run over noise at gigabytes a second; before a slow one, a sample
@@ -205,12 +221,12 @@ fn is_worth_trying(content: &[u8], level: i32, max: usize, coder: &mut FrameCode
 /// # Errors
 /// [`Malformed`] for an unknown codec, a zstd frame that does not tell its size or lies about it, one beyond the
 /// limits, and bytes after it. No more is allocated than is declared, and nothing beyond the limits.
-pub fn decode_frame(stored: &[u8]) -> Result<Vec<u8>, Malformed> {
+pub fn decode_frame(stored: &[u8]) -> Result<Cow<'_, [u8]>, Malformed> {
     let bad = Malformed { what: "frame" };
     match stored {
         _ if stored.len() > FRAME_MAX => Err(bad),
-        [CODEC_RAW, content @ ..] => Ok(content.to_vec()),
-        [CODEC_ZSTD, payload @ ..] => decompress(payload).ok_or(bad),
+        [CODEC_RAW, content @ ..] => Ok(Cow::Borrowed(content)),
+        [CODEC_ZSTD, payload @ ..] => decompress(payload).map(Cow::Owned).ok_or(bad),
         _ => Err(bad),
     }
 }
@@ -271,7 +287,11 @@ mod tests {
     }
 
     fn zstd_frame(content: &[u8]) -> Vec<u8> {
-        encode_frame(content, Some(3), &mut FrameCoder::default())
+        stored(encode_frame(content, Some(3), &mut FrameCoder::default()))
+    }
+
+    fn stored(frame: Frame<'_>) -> Vec<u8> {
+        [&[frame.codec], frame.payload].concat()
     }
 
     fn whole(footer: &[u8]) -> &[u8] {
@@ -316,9 +336,10 @@ mod tests {
         #[test]
         fn frames_round_trip(content in vec(0u8..4, 0..5000), level in proptest::option::of(-5..9)) {
             let mut coder = FrameCoder::default();
-            let stored = encode_frame(&content, level, &mut coder);
-            prop_assert!(stored.len() <= content.len() + 1);
-            prop_assert_eq!(decode_frame(&stored), Ok(content));
+            let frame = encode_frame(&content, level, &mut coder);
+            prop_assert!(frame.stored_len() <= content.len() + 1);
+            let stored = stored(frame);
+            prop_assert_eq!(decode_frame(&stored), Ok(Cow::Borrowed(&content[..])));
         }
 
         #[test]
@@ -385,7 +406,7 @@ mod tests {
     #[test]
     fn a_gain_below_three_percent_is_no_gain() {
         let mixed = |zeros| [noise(100_000), vec![0; zeros]].concat();
-        let codec = |content: &[u8], level| encode_frame(content, Some(level), &mut FrameCoder::default())[0];
+        let codec = |content: &[u8], level| encode_frame(content, Some(level), &mut FrameCoder::default()).codec;
         for level in [1, 3, 9, 19] {
             assert_eq!(codec(&mixed(2500), level), CODEC_RAW);
             assert_eq!(codec(&mixed(6000), level), CODEC_ZSTD, "though the sample does not shrink");
@@ -398,8 +419,8 @@ mod tests {
     fn a_frame_that_does_not_shrink_leaves_the_coder_usable() {
         let mut coder = FrameCoder::default();
         for level in [3, 9, 1] {
-            assert_eq!(encode_frame(&noise(200_000), Some(level), &mut coder)[0], CODEC_RAW);
-            assert_eq!(encode_frame(&[7; 200_000], Some(level), &mut coder)[0], CODEC_ZSTD);
+            assert_eq!(encode_frame(&noise(200_000), Some(level), &mut coder).codec, CODEC_RAW);
+            assert_eq!(encode_frame(&[7; 200_000], Some(level), &mut coder).codec, CODEC_ZSTD);
         }
     }
 
@@ -411,11 +432,11 @@ mod tests {
         assert!(decode_frame(&[&header(1 << 40)[..], &empty_block].concat()).is_err());
         assert!(decode_frame(&[&header(FRAME_MAX as u64 + 1)[..], &empty_block].concat()).is_err());
         assert!(decode_frame(&[&header(9)[..], &empty_block].concat()).is_err(), "declares more than it has");
-        assert_eq!(decode_frame(&[&header(0)[..], &empty_block].concat()), Ok(vec![]));
+        assert_eq!(decode_frame(&[&header(0)[..], &empty_block].concat()), Ok(Cow::Owned(vec![])));
         // One block of 100,000 times the same byte: (100,000 << 3) | (1 << 1) | 1 is a last RLE block.
         let block = ((100_000u32 << 3) | 3).to_le_bytes();
         let rle = |size| [&header(size)[..], &block[..3], b"x"].concat();
-        assert_eq!(decode_frame(&rle(100_000)), Ok(vec![b'x'; 100_000]));
+        assert_eq!(decode_frame(&rle(100_000)), Ok(Cow::Owned(vec![b'x'; 100_000])));
         assert!(decode_frame(&rle(10)).is_err(), "declares less than it has");
         let stored = zstd_frame(&[7; 5000]);
         assert!(decode_frame(&[&stored[..], b"\0"].concat()).is_err(), "garbage behind");

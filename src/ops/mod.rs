@@ -8,6 +8,7 @@ mod init;
 mod inspect;
 mod list;
 mod open;
+mod overlap;
 mod rcat;
 mod sync;
 mod verify;

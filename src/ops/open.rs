@@ -16,7 +16,9 @@ use crate::vault::{Asker, OpenOptions, RemoteIo, Vault, VaultError};
 pub(super) struct Connection {
     pub(super) io: RemoteIo,
     counted: Arc<Counted>,
-    _runtime: tokio::runtime::Runtime,
+    /// The service, if it is a directory of this machine.
+    fs: Option<Fs>,
+    runtime: tokio::runtime::Runtime,
 }
 
 /// An open vault and its connection.
@@ -29,6 +31,20 @@ impl Opened {
     /// Requests made so far.
     pub(super) fn requests(&self) -> u64 {
         self.connection.requests()
+    }
+
+    /// Removes what killed runs have left half written at the remote; at most once a day, because it looks at everything.
+    /// For runs that are about to write.
+    pub(super) fn sweep(&self) -> Result<(), OpsError> {
+        let Some(fs) = &self.connection.fs else { return Ok(()) };
+        let now = self.vault.world.clock.now().secs;
+        let last = self.vault.state.meta(SWEPT)?.and_then(|secs| Some(i64::from_le_bytes(secs.try_into().ok()?)));
+        if last.is_some_and(|last| (last..last + DAY.as_secs() as i64).contains(&now)) {
+            return Ok(());
+        }
+        // Tidying is no reason to fail; what may not be removed today is in nobody's way.
+        drop(self.connection.runtime.block_on(fs.clean_temps(DAY)));
+        Ok(self.vault.state.set_meta(SWEPT, &now.to_le_bytes())?)
     }
 }
 
@@ -47,9 +63,12 @@ pub(super) fn connect(ctx: &Ctx<'_>, profile: &RemoteProfile) -> Result<Connecti
         .enable_all()
         .build()
         .map_err(VaultError::local("cannot start the input/output threads"))?;
-    let service: Arc<dyn Remote> = match &profile.service {
-        Service::Fs { root } => Arc::new(Fs::open(root.clone())),
-        Service::Custom(remote) => Arc::clone(remote),
+    let (service, fs): (Arc<dyn Remote>, _) = match &profile.service {
+        Service::Fs { root } => {
+            let fs = Fs::open(root.clone());
+            (Arc::new(fs.clone()), Some(fs))
+        }
+        Service::Custom(remote) => (Arc::clone(remote), None),
     };
     let counted = Arc::new(Counted::new(service));
     let policy = RetryPolicy { attempts: 8, base: Duration::from_millis(250), cap: Duration::from_secs(30) };
@@ -58,7 +77,7 @@ pub(super) fn connect(ctx: &Ctx<'_>, profile: &RemoteProfile) -> Result<Connecti
     let limit =
         Limit::new(Arc::new(retry), at_once).with_quick_get(|path: &RemotePath| path.as_str().starts_with("log/"));
     let io = RemoteIo::new(Arc::new(limit), runtime.handle().clone(), ctx.cancel.clone());
-    Ok(Connection { io, counted, _runtime: runtime })
+    Ok(Connection { io, counted, fs, runtime })
 }
 
 /// Opens the vault of a profile.
@@ -109,3 +128,7 @@ impl Asker for AskPerson<'_> {
         ))
     }
 }
+
+const SWEPT: &str = "swept";
+/// A younger file may belong to a run at work.
+const DAY: Duration = Duration::from_secs(86_400);

@@ -37,6 +37,7 @@ pub fn rcat(ctx: &Ctx<'_>, place: &Place, input: &mut (dyn Read + Send)) -> Resu
         content: Content::None,
         attributes: Vec::new(),
     };
+    opened.sweep()?;
     let mut session = Session::begin(Arc::clone(vault), session_options(ctx))?;
     ctx.observer.event(Event::Started { path, size: 0 });
     let stream = StreamUpload {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::open::{Opened, open};
-use super::{Ctx, OpsError, Place, RemoteProfile, Service, SyncOptions, SyncReport};
+use super::overlap;
+use super::{Ctx, OpsError, Place, RemoteProfile, SyncOptions, SyncReport};
 use crate::class::Class;
 use crate::event::{Action, Event};
 use crate::format::entry::{Content, Entry, EntryKind};
@@ -64,7 +65,7 @@ fn upward(
     dest: &TreePath,
 ) -> Result<SyncReport, OpsError> {
     let source = LocalSource::open(source)?;
-    refuse_overlap(options, &source.root, remote)?;
+    overlap::refuse_up(options, &source.root, remote)?;
     if options.dry_run {
         let opened = open(ctx, remote)?;
         return Up { ctx, options, source: &source, dest, opened: &opened }.dry_run();
@@ -142,6 +143,7 @@ impl Up<'_> {
             return Ok(Some(report));
         }
         brake(ctx, self.options, &plan)?;
+        self.opened.sweep()?;
         let observer = ctx.observer;
         let mut session = Session::begin(Arc::clone(vault), session_options(ctx))?;
         let upload = Upload {
@@ -230,7 +232,7 @@ fn downward(
     path: &TreePath,
     dest: &Path,
 ) -> Result<SyncReport, OpsError> {
-    refuse_overlap_below(options, dest, remote)?;
+    overlap::refuse_down(options, dest, remote)?;
     let opened = open(ctx, remote)?;
     let vault = &opened.vault;
     let base = base_root(vault)?;
@@ -358,56 +360,6 @@ fn new_dir(vault: &Vault) -> Entry {
     }
 }
 
-/// A vault inside what is to be stored in it would grow for ever.
-fn refuse_overlap(options: &SyncOptions, source: &Path, remote: &RemoteProfile) -> Result<(), OpsError> {
-    let Service::Fs { root } = &remote.service else { return Ok(()) };
-    let Ok(root) = std::fs::canonicalize(root) else { return Ok(()) };
-    let Ok(below) = root.strip_prefix(source) else { return Ok(()) };
-    let excluded = TreePath::from_bytes(below.as_os_str().as_encoded_bytes())
-        .is_ok_and(|path| !path.is_root() && !options.filter.decide_dir(&path));
-    if excluded {
-        return Ok(());
-    }
-    Err(OpsError::new(
-        Class::Fatal,
-        format!("the vault itself is inside the source: {} is below {}", root.display(), source.display()),
-    )
-    .hint(format!("leave it out with `--exclude '/{}/**'`, or choose another source", below.display())))
-}
-
-/// Files must not be written among the objects of the vault, and these must not be deleted for being no files of it.
-fn refuse_overlap_below(options: &SyncOptions, dest: &Path, remote: &RemoteProfile) -> Result<(), OpsError> {
-    let Service::Fs { root } = &remote.service else { return Ok(()) };
-    let Ok(root) = std::fs::canonicalize(root) else { return Ok(()) };
-    let dest = real_path(dest);
-    let inside = dest.starts_with(&root);
-    let swept = options.delete
-        && root.strip_prefix(&dest).is_ok_and(|below| {
-            TreePath::from_bytes(below.as_os_str().as_encoded_bytes())
-                .is_ok_and(|path| path.is_root() || options.filter.decide_dir(&path))
-        });
-    if !inside && !swept {
-        return Ok(());
-    }
-    let relation = if inside {
-        "the destination is inside the vault itself"
-    } else {
-        "the vault itself is inside the destination"
-    };
-    Err(OpsError::new(Class::Fatal, format!("{relation}: {} and {}", dest.display(), root.display()))
-        .hint("choose another destination"))
-}
-
-/// `path` with all links followed, as far as it exists.
-fn real_path(path: &Path) -> PathBuf {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let found = absolute.ancestors().find_map(|above| Some((above, std::fs::canonicalize(above).ok()?)));
-    match found {
-        Some((above, real)) => absolute.strip_prefix(above).map(|rest| real.join(rest)).unwrap_or(real),
-        None => absolute,
-    }
-}
-
 /// Asks before a run that would destroy most of the destination: an empty source, or more than half of the entries.
 fn brake(ctx: &Ctx<'_>, options: &SyncOptions, plan: &Plan) -> Result<(), OpsError> {
     let totals = &plan.totals;
@@ -467,17 +419,20 @@ fn planned(plan: &Plan) -> SyncReport {
 
 /// The engine's settings as a session wants them.
 pub(super) fn session_options(ctx: &Ctx<'_>) -> SessionOptions {
+    let pack_target = (ctx.engine.memory / 8).clamp(1 << 20, 16 << 20);
     SessionOptions {
-        pack_target: (ctx.engine.memory / 8).clamp(1 << 20, 16 << 20),
+        pack_target,
         uploads: ctx.engine.transfers.clamp(1, 64),
+        packs: (ctx.engine.transfers + 2).min((ctx.engine.memory * 5 / 8 / pack_target) as usize),
         compression: ctx.engine.compression,
     }
 }
 
-/// Reader threads and worker threads.
+/// Reader threads and worker threads: one of each for a core, as far as the budget has room for their buffers.
 pub(super) fn threads(ctx: &Ctx<'_>) -> (usize, usize) {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    (ctx.engine.checkers.min(cores).max(1), cores)
+    let most = cores.min((ctx.engine.memory >> 25) as usize).max(1);
+    (ctx.engine.checkers.clamp(1, most), most)
 }
 
 fn load_suspects(vault: &Vault) -> Result<HashSet<u64>, OpsError> {

@@ -131,9 +131,12 @@ impl Dest {
         let is_dir = kind == EntryKind::Dir;
         self.open.lock().expect("map operations").pop(path);
         match rustix::fs::unlinkat(&dir, name.as_slice(), if is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() }) {
-            Err(Errno::NOENT) => Ok(()),
-            other => Ok(other?),
+            Err(Errno::NOENT) => {}
+            other => other?,
         }
+        // Something else may take its name now, and has a time of its own.
+        self.touched.lock().expect("map operations").remove(path);
+        Ok(())
     }
 
     /// What is at `path`.

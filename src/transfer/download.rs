@@ -3,6 +3,7 @@
 //! Each file is fetched, verified and written beside its name, then renamed; directories get their modes and times when
 //! all else is done; deletes come after all writes and not at all if one of them failed. One sync ends the run.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -55,7 +56,7 @@ struct Shared<'a> {
 
 struct Job {
     item: Item,
-    replaces: bool,
+    replaces: Option<EntryKind>,
 }
 
 impl Download<'_> {
@@ -83,6 +84,7 @@ impl Download<'_> {
             self.observer.event(Event::Notice("nothing was deleted, because some entries could not be handled"));
         }
         shared.finish_dirs(plan)?;
+        shared.outcome()?;
         shared.dest.restore_dir_times().map_err(fail("set times below"))?;
         shared.dest.sync().map_err(fail("make durable what was written to"))?;
         Ok(Downloaded {
@@ -111,15 +113,24 @@ impl Shared<'_> {
                 scope.spawn(move || self.work(&queue));
             }
             drop(queue);
+            let mut waiting = HashSet::new();
             for step in plan.steps()? {
                 let Step::Put { item, replaces } = step? else { continue };
                 self.check()?;
-                if pass_of(item.entry.kind, replaces) != pass {
+                let mut its = pass_of(item.entry.kind, replaces);
+                // What is below a directory that has to wait waits with it; the plan has parents first.
+                if item.path.parent().is_some_and(|parent| waiting.contains(&parent)) {
+                    its = Pass::AfterDeletes;
+                }
+                if its == Pass::AfterDeletes && item.entry.kind == EntryKind::Dir {
+                    waiting.insert(item.path.clone());
+                }
+                if its != pass {
                     continue;
                 }
                 match item.entry.kind {
                     EntryKind::File => {
-                        if jobs.send(Job { item, replaces: replaces.is_some() }).is_err() {
+                        if jobs.send(Job { item, replaces }).is_err() {
                             break;
                         }
                     }
@@ -139,25 +150,24 @@ impl Shared<'_> {
             }
             let (path, size) = (&job.item.path, job.item.entry.size);
             self.run.observer.event(Event::Started { path, size });
-            match self.write_file(&job.item) {
+            match self.write_file(&job) {
                 Ok(()) => {
                     self.files.fetch_add(1, Ordering::Relaxed);
                     self.bytes.fetch_add(size, Ordering::Relaxed);
-                    let action = if job.replaces { Action::Replace } else { Action::Copy };
+                    let action = if job.replaces.is_some() { Action::Replace } else { Action::Copy };
                     self.run.observer.event(Event::Done { path, action, size });
                 }
-                Err(WriteError::File(error)) => self.entry_failed(path, &error),
+                Err(WriteError::File(error)) => self.entry_failed(path, error),
                 Err(WriteError::Vault(error)) => {
                     let named = format!("`{path}` can't be read from the vault");
                     self.run.observer.event(Event::Notice(&named));
-                    self.failure.lock().expect("setting does not panic").get_or_insert(error);
-                    self.stopped.store(true, Ordering::Relaxed);
+                    self.stop(error);
                 }
             }
         }
     }
 
-    fn write_file(&self, item: &Item) -> Result<(), WriteError> {
+    fn write_file(&self, Job { item, replaces }: &Job) -> Result<(), WriteError> {
         let file = self.dest.begin_file(&item.path)?;
         let mut at = 0;
         let observer = self.run.observer;
@@ -175,8 +185,14 @@ impl Shared<'_> {
             }
             Ok::<_, WriteError>(())
         })?;
+        self.clear_dir(&item.path, *replaces)?;
         file.finish(&item.path, &item.entry)?;
         Ok(())
+    }
+
+    /// Removes the directory, empty by now, that something else takes the name of.
+    fn clear_dir(&self, path: &TreePath, replaces: Option<EntryKind>) -> io::Result<()> {
+        if replaces == Some(EntryKind::Dir) { self.dest.remove(path, EntryKind::Dir) } else { Ok(()) }
     }
 
     fn make_dir(&self, item: &Item, replaces: Option<EntryKind>) {
@@ -189,7 +205,10 @@ impl Shared<'_> {
 
     fn make_link(&self, item: &Item, replaces: Option<EntryKind>) {
         let target = item.link_target().unwrap_or_default();
-        let made = self.dest.make_link(&item.path, target).and_then(|()| self.dest.set_meta(&item.path, &item.entry));
+        let made = self.clear_dir(&item.path, replaces);
+        let made = made
+            .and_then(|()| self.dest.make_link(&item.path, target))
+            .and_then(|()| self.dest.set_meta(&item.path, &item.entry));
         let action = if replaces.is_some() { Action::Replace } else { Action::Copy };
         self.tell(item, made, action);
     }
@@ -197,7 +216,7 @@ impl Shared<'_> {
     fn tell(&self, item: &Item, done: io::Result<()>, action: Action) {
         match done {
             Ok(()) => self.run.observer.event(Event::Done { path: &item.path, action, size: 0 }),
-            Err(error) => self.entry_failed(&item.path, &error),
+            Err(error) => self.entry_failed(&item.path, error),
         }
     }
 
@@ -221,7 +240,7 @@ impl Shared<'_> {
             }
             // It still holds what the filters leave out of the run: rclone keeps it silently, and so do we.
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
-            Err(error) => self.entry_failed(path, &error),
+            Err(error) => self.entry_failed(path, error),
         }
     }
 
@@ -240,10 +259,19 @@ impl Shared<'_> {
         Ok(())
     }
 
-    fn entry_failed(&self, path: &TreePath, error: &io::Error) {
+    fn entry_failed(&self, path: &TreePath, error: io::Error) {
+        use io::ErrorKind as K;
+        if matches!(error.kind(), K::StorageFull | K::QuotaExceeded | K::ReadOnlyFilesystem) {
+            return self.stop(VaultError::local(format!("`{path}` can't be written"))(error)); // nor can any other
+        }
         self.failed.fetch_add(1, Ordering::Relaxed);
-        let reason = format!("can't be written: {}", super::os_text(error));
+        let reason = format!("can't be written: {}", super::os_text(&error));
         self.run.observer.event(Event::Failed { path, reason: &reason });
+    }
+
+    fn stop(&self, error: VaultError) {
+        self.failure.lock().expect("setting does not panic").get_or_insert(error);
+        self.stopped.store(true, Ordering::Relaxed);
     }
 
     fn check(&self) -> Result<(), TransferError> {

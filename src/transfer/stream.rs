@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::budget::{Budget, Permit};
+use super::budget::{Budget, Held};
 use super::item::TransferError;
 use super::outcome::{Outcomes, Pieces, edits_of};
 use super::upload::Uploaded;
@@ -39,8 +39,7 @@ pub struct StreamUpload<'a> {
 
 struct Job {
     number: u64,
-    data: Vec<u8>,
-    _permit: Permit,
+    data: Held,
 }
 
 impl StreamUpload<'_> {
@@ -77,7 +76,7 @@ impl StreamUpload<'_> {
         let mut coder = FrameCoder::default();
         for job in queue {
             let len = job.data.len() as u64;
-            let stored = self.session.store_chunk(job.data, &mut coder).map_err(TransferError::from);
+            let stored = self.session.store_chunk(&job.data, &mut coder).map_err(TransferError::from);
             let put = stored.and_then(|id| put_piece(pieces, job.number, ListItem::Data { id, len }));
             if let Err(error) = put {
                 TransferError::note(failure, error);
@@ -143,8 +142,7 @@ impl Feed<'_> {
             match piece {
                 Piece::Hole(len) => put_piece(self.pieces, self.number, ListItem::Hole { len })?,
                 Piece::Data(data) => {
-                    let permit = self.budget.take(data.len() as u64);
-                    if self.jobs.send(Job { number: self.number, data, _permit: permit }).is_err() {
+                    if self.jobs.send(Job { number: self.number, data: self.budget.copy(data) }).is_err() {
                         return Ok(false);
                     }
                 }

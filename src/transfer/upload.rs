@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::budget::{Budget, Permit};
+use super::budget::{Budget, Held};
 use super::edit::{self, Edit};
 use super::item::{Item, TransferError};
 use super::outcome::{Edits, Outcomes, Pieces, edits_of};
@@ -81,8 +81,7 @@ struct Job {
 struct ChunkJob {
     work: Arc<FileWork>,
     number: u64,
-    data: Vec<u8>,
-    _permit: Permit,
+    data: Held,
 }
 
 /// One attempt at one file.
@@ -268,7 +267,7 @@ impl Shared<'_> {
                 continue;
             }
             let len = job.data.len() as u64;
-            let stored = self.upload.session.store_chunk(job.data, &mut coder).map_err(TransferError::from);
+            let stored = self.upload.session.store_chunk(&job.data, &mut coder).map_err(TransferError::from);
             let finished = stored.and_then(|id| self.piece(&job.work, job.number, ListItem::Data { id, len }));
             if let Err(error) = finished {
                 self.fail(error);
@@ -393,8 +392,7 @@ impl Attempt<'_, '_> {
                     self.shared.piece(work, number, ListItem::Data { id, len }).map_err(vault_error)?;
                 }
                 Piece::Data(data) => {
-                    let permit = self.shared.budget.take(data.len() as u64);
-                    let job = ChunkJob { work: Arc::clone(work), number, data, _permit: permit };
+                    let job = ChunkJob { work: Arc::clone(work), number, data: self.shared.budget.copy(data) };
                     if self.chunks.send(job).is_err() {
                         return Err(ReadError::Vault(VaultError::Cancelled));
                     }

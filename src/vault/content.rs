@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::error::VaultError;
 use super::open::Vault;
 use crate::format::entry::{Content, Entry};
@@ -31,7 +33,7 @@ impl Vault {
         kind: BlobKind,
         id: &BlobId,
         place: Option<&ResolvedPlace>,
-    ) -> Result<(Vec<u8>, ObjectRef), VaultError> {
+    ) -> Result<(Bytes, ObjectRef), VaultError> {
         let mut failure = None;
         if let Some(place) = place {
             match self.try_place(kind, id, &place.object, &place.location, &mut failure)? {
@@ -56,7 +58,7 @@ impl Vault {
         object: &ObjectRef,
         at: &Location,
         failure: &mut Option<VaultError>,
-    ) -> Result<Option<Vec<u8>>, VaultError> {
+    ) -> Result<Option<Bytes>, VaultError> {
         match self.objects.blob(kind, id, object, at) {
             Ok(blob) => Ok(Some(blob)),
             // Damage says more than absence: the former is somebody's doing.

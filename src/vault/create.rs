@@ -114,16 +114,14 @@ impl NewVault<'_> {
         ];
         let mut slots = Vec::new();
         for slot_id in 0..SLOTS {
-            slots.push(match members.get(slot_id as usize) {
-                Some((.., public, _)) => {
-                    crypto::seal_slot(public, vault, EPOCH, slot_id, &epoch_secret, entropy).map_err(no_entropy())?
-                }
-                None => {
-                    let mut dummy = [0; crypto::SLOT_LEN];
-                    entropy.fill(&mut dummy).map_err(no_entropy())?;
-                    dummy
-                }
-            });
+            // Unused slots are sealed to a key that nobody keeps: random bytes could be told from them, because neither
+            // half of a ciphertext is uniform.
+            let (nobody, nothing) = (MemberKeys::from_seed(&self.secret()?).public(), self.secret()?);
+            let (public, secret) = match members.get(slot_id as usize) {
+                Some((.., public, _)) => (public, &epoch_secret),
+                None => (&nobody, &nothing),
+            };
+            slots.push(crypto::seal_slot(public, vault, EPOCH, slot_id, secret, entropy).map_err(no_entropy())?);
         }
         let public = Public { genesis: genesis.to_vec(), n: 1, epoch: EPOCH, passwords: vec![entry.encode()], slots }
             .encode()?;

@@ -130,6 +130,9 @@ impl VaultError {
             Self::Missing { .. } => "nothing was changed; run `cryptsync verify` to see all that is missing".into(),
             Self::Version(_) => "use a newer cryptsync".into(),
             Self::Remote(error) => return remote_hint(error),
+            Self::Local { source, .. } if is_full(source) => {
+                "free some space on this machine and run the command again: what is done is not done again".into()
+            }
             _ => return None,
         })
     }
@@ -176,6 +179,10 @@ pub fn class_of_io(error: &std::io::Error) -> Class {
         K::Interrupted => Class::Interrupted,
         _ => Class::Failed,
     }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 
 fn remote_hint(error: &RemoteError) -> Option<String> {

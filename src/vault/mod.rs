@@ -5,6 +5,7 @@
 
 mod access;
 mod audit;
+mod buffers;
 mod cache;
 mod container;
 mod content;
@@ -17,6 +18,7 @@ mod log;
 mod objects;
 mod open;
 mod pins;
+mod placed;
 mod publish;
 mod resume;
 mod session;

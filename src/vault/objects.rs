@@ -3,6 +3,7 @@
 //! Owns the read path of docs/format.md, sections 6 and 7: windows, segments, frames, blobs, in this order, each verified
 //! before the next looks at it. Never writes to the remote, never returns a byte whose id was not recomputed.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, RwLock};
@@ -30,7 +31,7 @@ pub struct Objects {
     pub keys: Arc<VaultKeys>,
     pub(super) cache: Cache,
     windows: Slots<(ObjectId, u64), Bytes>,
-    frames: Slots<(ObjectId, u32, u32), Arc<Vec<u8>>>,
+    frames: Slots<(ObjectId, u32, u32), Bytes>,
     bodies: Slots<ObjectId, Arc<Vec<u8>>>,
     log_names: RwLock<HashMap<ObjectId, (ObjectName, u64)>>,
 }
@@ -59,28 +60,33 @@ impl Objects {
     /// # Errors
     /// [`VaultError::Missing`] and the remote's if it can't be had there, [`VaultError::Damaged`] if it is not what it
     /// should be.
-    pub fn blob(&self, kind: BlobKind, id: &BlobId, object: &ObjectRef, at: &Location) -> Result<Vec<u8>, VaultError> {
+    pub fn blob(&self, kind: BlobKind, id: &BlobId, object: &ObjectRef, at: &Location) -> Result<Bytes, VaultError> {
         let frame = self.frame(kind, object, at)?;
         let range = at.blob_offset as usize..at.blob_offset as usize + at.blob_len as usize;
-        let blob = frame.get(range).ok_or_else(|| VaultError::damaged(object.id, "a blob lies outside its frame"))?;
+        let blob =
+            frame.get(range.clone()).ok_or_else(|| VaultError::damaged(object.id, "a blob lies outside its frame"))?;
         let hashed = if kind == BlobKind::Chunk { blob } else { canonical_part(blob)? };
         if self.keys.blob_id(kind, hashed) != *id {
             return Err(VaultError::damaged(object.id, "a blob is not the one it should be"));
         }
-        Ok(blob.to_vec())
+        Ok(frame.slice(range))
     }
 
-    fn frame(&self, kind: BlobKind, object: &ObjectRef, at: &Location) -> Result<Arc<Vec<u8>>, VaultError> {
+    fn frame(&self, kind: BlobKind, object: &ObjectRef, at: &Location) -> Result<Bytes, VaultError> {
         // The length too: a hint may be wrong about it, and must not spoil the frame for those who are right.
         self.frames.get_or(&(object.id, at.frame_offset, at.frame_len), || {
             let stored = self.stored_frame(kind, object, at)?;
             let frame = decode_frame(&stored).map_err(|_| VaultError::damaged(object.id, "a frame does not decode"))?;
+            let frame = match frame {
+                Cow::Borrowed(content) => stored.slice_ref(content),
+                Cow::Owned(content) => content.into(),
+            };
             let weight = frame.len();
-            Ok((Arc::new(frame), weight))
+            Ok((frame, weight))
         })
     }
 
-    fn stored_frame(&self, kind: BlobKind, object: &ObjectRef, at: &Location) -> Result<Vec<u8>, VaultError> {
+    fn stored_frame(&self, kind: BlobKind, object: &ObjectRef, at: &Location) -> Result<Bytes, VaultError> {
         let range = u64::from(at.frame_offset)..u64::from(at.frame_offset) + u64::from(at.frame_len);
         let log = self.log_names.read().expect("held only for map operations").get(&object.id).cloned();
         if let Some((name, size)) = log {
@@ -90,7 +96,9 @@ impl Objects {
                 Ok::<_, VaultError>((body, weight))
             })?;
             let part = body.get(range.start as usize..range.end as usize);
-            return part.map(<[u8]>::to_vec).ok_or_else(|| VaultError::damaged(name, "a frame lies outside the body"));
+            return part
+                .map(Bytes::copy_from_slice)
+                .ok_or_else(|| VaultError::damaged(name, "a frame lies outside the body"));
         }
         let class = if kind == BlobKind::Chunk { SealClass::Data } else { SealClass::Meta };
         self.plain_range(class, object, range)
@@ -126,7 +134,7 @@ impl Objects {
     ///
     /// # Errors
     /// The remote's; [`VaultError::Damaged`] if a segment does not open.
-    pub fn plain_range(&self, class: SealClass, object: &ObjectRef, range: Range<u64>) -> Result<Vec<u8>, VaultError> {
+    pub fn plain_range(&self, class: SealClass, object: &ObjectRef, range: Range<u64>) -> Result<Bytes, VaultError> {
         let name = object_name(class, object.id);
         match self.open_range(class, object, &range, true) {
             Err(VaultError::Damaged { .. }) if class != SealClass::Data => {
@@ -145,43 +153,46 @@ impl Objects {
         object: &ObjectRef,
         range: &Range<u64>,
         cached: bool,
-    ) -> Result<Vec<u8>, VaultError> {
+    ) -> Result<Bytes, VaultError> {
         let damaged = |reason: &str| VaultError::damaged(object_name(class, object.id), reason);
         let plain_len = geometry::plain_len(object.size).ok_or_else(|| damaged("its size is impossible"))?;
         if range.start > range.end || range.end > plain_len || object.size > PACK_OBJECT_MAX * 4 {
             return Err(damaged("a reference points outside of it"));
         }
         if range.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Bytes::new());
         }
         let (first, last) = (range.start / geometry::SEGMENT, (range.end - 1) / geometry::SEGMENT);
         let last_segment = plain_len.saturating_sub(1) / geometry::SEGMENT;
         let start = geometry::segment_offset(first);
         let end = geometry::segment_offset(last + 1).min(object.size);
-        let sealed = self.span(class, object, start..end, cached)?;
+        let mut sealed = Pieces::new(self.span(class, object, start..end, cached)?);
         let opener = Opener::from_salt(&self.keys, &SealContext { class, name: b"" }, object.epoch, &object.salt)
             .map_err(|error| damaged(&error.to_string()))?;
         let mut plain = Vec::with_capacity(((last - first + 1) * geometry::SEGMENT) as usize);
         for index in first..=last {
-            let from = (geometry::segment_offset(index) - start) as usize;
-            let to = ((geometry::segment_offset(index + 1)).min(object.size) - start) as usize;
-            let opened = opener.open_segment(index, index == last_segment, &sealed[from..to], &mut plain);
+            let len = geometry::segment_offset(index + 1).min(object.size) - geometry::segment_offset(index);
+            let opened = opener.open_segment(index, index == last_segment, sealed.take(len as usize), &mut plain);
             opened.map_err(|_| {
                 self.forget_windows(class, object, start..end);
                 damaged("its seal is broken")
             })?;
         }
         let skip = (range.start - first * geometry::SEGMENT) as usize;
-        plain.truncate(skip + (range.end - range.start) as usize);
-        plain.drain(..skip);
-        Ok(plain)
+        Ok(Bytes::from(plain).slice(skip..skip + (range.end - range.start) as usize))
     }
 
     /// Sealed bytes `span` of an object, by way of aligned windows: those at hand, and one request for each run of others.
-    fn span(&self, class: SealClass, object: &ObjectRef, span: Range<u64>, cached: bool) -> Result<Bytes, VaultError> {
+    fn span(
+        &self,
+        class: SealClass,
+        object: &ObjectRef,
+        span: Range<u64>,
+        cached: bool,
+    ) -> Result<Vec<Bytes>, VaultError> {
         let on_disk = cached && class != SealClass::Data;
         if on_disk && let Some(bytes) = self.cache.range(&object.id, &span) {
-            return Ok(bytes.into());
+            return Ok(vec![bytes.into()]);
         }
         let window = window_len(class);
         let indexes = span.start / window..span.end.div_ceil(window);
@@ -191,7 +202,10 @@ impl Objects {
             slots.iter().map(|s| s.lock().expect("held over requests, which return errors")).collect();
         for (guard, index) in guards.iter_mut().zip(indexes.clone()) {
             if guard.is_none() && on_disk {
-                **guard = self.cache.window(&object.id, index).map(Bytes::from);
+                // A crash may have cut the copy short.
+                let len = window.min(object.size - index * window);
+                let kept = self.cache.window(&object.id, index).filter(|bytes| bytes.len() as u64 == len);
+                **guard = kept.map(Bytes::from);
             }
         }
         let mut at = 0;
@@ -215,26 +229,23 @@ impl Objects {
             }
             at += run;
         }
-        let parts: Vec<Bytes> =
+        let mut parts: Vec<Bytes> =
             guards.iter().map(|guard| Option::clone(guard).expect("every window was filled above")).collect();
         drop(guards);
         for (part, index) in parts.iter().zip(indexes.clone()) {
             self.windows.filled(&(object.id, index), part.len());
         }
-        let skip = (span.start - indexes.start * window) as usize;
-        let len = (span.end - span.start) as usize;
-        if let [only] = &parts[..] {
-            return only
-                .get(skip..skip + len)
-                .map(|_| only.slice(skip..skip + len))
-                .ok_or_else(|| short(&object_name(class, object.id)));
+        let total: usize = parts.iter().map(Bytes::len).sum();
+        let mut skip = (span.start - indexes.start * window) as usize;
+        if total < skip + (span.end - span.start) as usize {
+            return Err(short(&object_name(class, object.id)));
         }
-        let joined = Bytes::from(parts.concat());
-        if joined.len() < skip + len {
-            Err(short(&object_name(class, object.id)))
-        } else {
-            Ok(joined.slice(skip..skip + len))
+        for part in &mut parts {
+            let step = skip.min(part.len());
+            *part = part.slice(step..);
+            skip -= step;
         }
+        Ok(parts)
     }
 
     fn forget_windows(&self, class: SealClass, object: &ObjectRef, span: Range<u64>) {
@@ -264,6 +275,39 @@ pub(super) fn fetch_range(io: &RemoteIo, name: &ObjectName, range: Range<u64>) -
         error if error.is_not_found() => VaultError::Missing { what: format!("`{name}`") },
         error => error,
     })
+}
+
+/// Bytes in the pieces they came in, taken front to back.
+struct Pieces {
+    pieces: Vec<Bytes>,
+    at: usize,
+    taken: usize,
+    across: Vec<u8>,
+}
+
+impl Pieces {
+    fn new(pieces: Vec<Bytes>) -> Self {
+        Self { pieces, at: 0, taken: 0, across: Vec::new() }
+    }
+
+    /// The next `len` bytes, which must be there: copied only where they cross the end of a piece.
+    fn take(&mut self, len: usize) -> &[u8] {
+        self.across.clear();
+        loop {
+            let piece = &self.pieces[self.at];
+            let step = (len - self.across.len()).min(piece.len() - self.taken);
+            let part = self.taken..self.taken + step;
+            self.taken += step;
+            if step == len {
+                return &piece[part];
+            }
+            self.across.extend_from_slice(&piece[part]);
+            if self.across.len() == len {
+                return &self.across;
+            }
+            (self.at, self.taken) = (self.at + 1, 0);
+        }
+    }
 }
 
 fn short(name: &ObjectName) -> VaultError {

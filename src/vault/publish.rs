@@ -12,11 +12,9 @@ use super::log::{Commit, View};
 use super::open::Vault;
 use super::session::Session;
 use super::tree::TreeWriter;
-use crate::crypto::{self, Class as SealClass, Label, SealContext, geometry};
+use crate::crypto::{self, Class as SealClass, Label, SealBuffer, SealContext, geometry};
 use crate::format::access::Role;
 use crate::format::hints::{Holder, ObjectRef, Place};
-use crate::format::index::{IndexRecord, PackEntry};
-use crate::format::index_builder::build_segment;
 use crate::format::name::{ObjectName, record_logical_name};
 use crate::format::record::{LogPlaintext, Record, RecordKind, Root as StoredRoot};
 use crate::history::source::{ResolvedPlace, Root};
@@ -47,7 +45,7 @@ enum Payload {
         data_frames: usize,
     },
     Packs {
-        segment: Option<ObjectRef>,
+        segments: Vec<ObjectRef>,
     },
 }
 
@@ -95,37 +93,23 @@ impl Session {
         let writer = TreeWriter::packs(self);
         let place = place_of_root(&writer, &root)?;
         drop(writer);
-        let segment = self.store_segment()?;
-        self.publish(&root, place, Payload::Packs { segment }, info)
+        let segments = self.store_segments()?;
+        self.publish(&root, place, Payload::Packs { segments }, info)
     }
 
-    /// An index segment of everything this session (and interrupted ones before it) has stored.
-    fn store_segment(&self) -> Result<Option<ObjectRef>, VaultError> {
-        let (records, packs) = {
-            let placed = self.shared.placed.read().expect("map operations");
-            let packs: Vec<Option<PackEntry>> =
-                placed.packs.iter().map(|p| p.map(|(class, object)| PackEntry { object, class })).collect();
-            let mut numbers = Vec::with_capacity(packs.len());
-            let mut table = Vec::new();
-            for pack in packs {
-                numbers.push(table.len() as u32);
-                table.extend(pack);
-            }
-            let sealed = |number: &u32| placed.packs[*number as usize].is_some();
-            let blobs = placed.blobs.iter().filter(|(_, (number, _))| sealed(number));
-            let records: Vec<IndexRecord> = blobs
-                .map(|(id16, (number, at))| IndexRecord { id16: *id16, pack: numbers[*number as usize], location: *at })
-                .collect();
-            (records, table)
-        };
-        if records.is_empty() {
-            return Ok(None);
-        }
-        let zeros = |len: u64| (geometry::padded_plain_len(len) - len) as usize;
-        let plaintext = build_segment(records, &packs, 0, zeros)?;
-        let object = self.shared.put_sealed(SealClass::Index, &[&plaintext])?;
-        keep_segment(&self.shared.vault.state, &object.id, &plaintext)?;
-        Ok(Some(object))
+    /// Index segments of everything this session (and interrupted ones before it) has stored.
+    fn store_segments(&self) -> Result<Vec<ObjectRef>, VaultError> {
+        let mut stored = Vec::new();
+        self.shared.placed.segments(&mut |plaintext| {
+            let mut buffer = SealBuffer::default();
+            buffer.reserve(plaintext.len() as u64);
+            buffer.push(&plaintext);
+            let (object, _) = self.shared.put_sealed(SealClass::Index, buffer)?;
+            keep_segment(&self.shared.vault.state, &object.id, &plaintext)?;
+            stored.push(object);
+            Ok(())
+        })?;
+        Ok(stored)
     }
 
     fn publish(
@@ -155,7 +139,7 @@ impl Session {
                 let (body, directory) = container.into_body();
                 (body, directory, Vec::new())
             }
-            Payload::Packs { segment } => (Vec::new(), Vec::new(), segment.into_iter().collect()),
+            Payload::Packs { segments } => (Vec::new(), Vec::new(), segments),
         };
         let record = vault.next_record(&view, root, place, added, crypto::hash(&body), info)?;
         let sealed = vault.seal_record(&record, &body)?;
@@ -165,11 +149,7 @@ impl Session {
         self.shared.count_sent(size);
         let commit = Commit { id: sealed.id, writer: sealed.writer, record, object: sealed.object, directory };
         vault.adopt(&sealed.name, commit, sealed.record)?;
-        let committed: Vec<_> = {
-            let placed = self.shared.placed.read().expect("map operations");
-            placed.packs.iter().flatten().map(|(_, object)| object.id).collect()
-        };
-        vault.state.journal_remove(&committed)?;
+        vault.state.journal_remove(&self.shared.placed.objects())?;
         Ok(Published::Commit(sealed.id))
     }
 }

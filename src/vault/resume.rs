@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use super::error::VaultError;
-use super::index::short;
 use super::objects::object_name;
 use super::open::Vault;
-use super::session::{Placed, seal_class};
+use super::placed::Placed;
+use super::session::seal_class;
 use super::state::JournalPack;
-use crate::format::index::IndexClass;
+use crate::format::index::{IndexClass, PackEntry};
 use crate::format::limits::PACK_OBJECT_MAX;
 use crate::format::name::{DATA_PREFIX, META_PREFIX};
 use crate::format::pack::Directory;
@@ -16,7 +16,7 @@ use crate::id::ObjectId;
 
 /// Takes over what interrupted runs of this installation have stored: packs of the journal that the remote still has.
 pub(super) fn resume(vault: &Vault) -> Result<Placed, VaultError> {
-    let mut placed = Placed::default();
+    let placed = Placed::new(vault.state.index_dir());
     let mut gone = Vec::new();
     let journal = vault.state.journal()?;
     if journal.is_empty() {
@@ -24,17 +24,16 @@ pub(super) fn resume(vault: &Vault) -> Result<Placed, VaultError> {
     }
     let known = vault.committed_objects()?;
     let present = present(vault, &journal)?;
-    for pack in journal {
-        let class = IndexClass::from_u8(pack.class).unwrap_or(IndexClass::Data);
-        if known.contains(&pack.object.id) || !present.contains(&pack.object.id) {
-            gone.push(pack.object.id);
+    for JournalPack { object, class } in journal {
+        if known.contains(&object.id) || !present.contains(&object.id) {
+            gone.push(object.id);
             continue;
         }
-        let number = placed.packs.len() as u32;
-        placed.packs.push(Some((class, pack.object)));
-        for (blob, at) in Directory::decode(&pack.directory, PACK_OBJECT_MAX)?.blobs() {
-            placed.blobs.insert(short(&blob.id), (number, at));
-        }
+        let class = IndexClass::from_u8(class).unwrap_or(IndexClass::Data);
+        let directory = Directory::decode(&vault.state.journal_directory(&object.id)?, PACK_OBJECT_MAX)?;
+        let number = placed.new_pack();
+        placed.place(number, directory.blobs().map(|(blob, at)| (blob.id, at)));
+        placed.stored(number, PackEntry { object, class })?;
     }
     vault.state.journal_remove(&gone)?;
     Ok(placed)

@@ -3,26 +3,28 @@
 //! Owns deduplication, framing, packing and the upload threads. Publishes nothing: until `publish` has put a commit,
 //! everything here is garbage that nobody sees, remembered in the journal so that the next run need not send it again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::container::Container;
+use super::buffers::Buffers;
+use super::container::{Container, Plaintext};
 use super::error::VaultError;
-use super::index::{Found, Index, short};
+use super::index::{Found, Index};
 use super::objects::object_name;
 use super::open::Vault;
+use super::placed::{Placed, Spot, ids};
 use super::resume::resume;
 use super::state::JournalPack;
 use crate::chunk::Cutter;
-use crate::crypto::{self, Class as SealClass, SealContext};
-use crate::format::hints::{Location, ObjectRef};
-use crate::format::index::IndexClass;
-use crate::format::pack::{BlobEntry, FrameCoder, encode_frame};
+use crate::crypto::{Class as SealClass, SealBuffer, SealContext};
+use crate::format::hints::ObjectRef;
+use crate::format::index::{IndexClass, PackEntry};
+use crate::format::pack::{BlobEntry, Frame, FrameCoder, encode_frame};
 use crate::id::{BlobId, BlobKind, ObjectId};
 
 /// Settings of a session.
@@ -32,6 +34,8 @@ pub struct SessionOptions {
     pub pack_target: u64,
     /// Threads that seal and upload.
     pub uploads: usize,
+    /// Packs in memory at a time, being filled or on their way; at least three.
+    pub packs: usize,
     /// zstd level; `None` stores everything raw.
     pub compression: Option<i32>,
 }
@@ -58,31 +62,13 @@ pub struct Session {
 /// What the threads of a session share.
 pub(super) struct Shared {
     pub(super) vault: Arc<Vault>,
-    pub(super) placed: RwLock<Placed>,
+    pub(super) placed: Placed,
+    buffers: Arc<Buffers>,
     index: Arc<Index>,
     checked: Mutex<HashMap<ObjectId, bool>>,
     failure: Mutex<Option<VaultError>>,
     failed: AtomicBool,
     pub(super) stats: SessionStats,
-}
-
-/// The blobs of this session (and of interrupted ones before it) and where they are.
-#[derive(Default)]
-pub(super) struct Placed {
-    claimed: HashSet<[u8; 16]>,
-    pub(super) blobs: HashMap<[u8; 16], (u32, Location)>,
-    /// By number; `None` while a pack is open or on its way.
-    pub(super) packs: Vec<Option<(IndexClass, ObjectRef)>>,
-}
-
-/// Where a blob is, as far as that can be told yet.
-pub(super) struct Whereabouts {
-    /// The pack of this session that holds it.
-    pub(super) pack: Option<u32>,
-    /// The object, once it is sealed.
-    pub(super) object: Option<ObjectRef>,
-    /// The spot in it.
-    pub(super) at: Location,
 }
 
 struct Packer {
@@ -94,6 +80,17 @@ struct Packer {
 struct SmallFrame {
     bytes: Vec<u8>,
     blobs: Vec<BlobEntry>,
+    /// Memory for the one after it.
+    spare: Vec<u8>,
+}
+
+impl SmallFrame {
+    /// Takes what there is and begins anew.
+    fn take(&mut self) -> Self {
+        let mut bytes = std::mem::take(&mut self.spare);
+        bytes.clear();
+        std::mem::replace(self, Self { bytes, ..Self::default() })
+    }
 }
 
 pub(super) struct PackJob {
@@ -112,15 +109,16 @@ impl Session {
         let placed = resume(&vault)?;
         let shared = Arc::new(Shared {
             vault,
-            placed: RwLock::new(placed),
+            placed,
+            // Two are being filled; with fewer than three, nothing could be sent meanwhile.
+            buffers: Buffers::new(options.packs.max(3)),
             index,
             checked: Mutex::default(),
             failure: Mutex::default(),
             failed: AtomicBool::new(false),
             stats: SessionStats::default(),
         });
-        // A rendezvous: a full pack waits in the hands of whoever filled it, so the bound on packs in memory is exact.
-        let (jobs, queue) = bounded(0);
+        let (jobs, queue) = bounded(options.packs.max(3));
         let threads = (0..options.uploads).map(|_| spawn_uploader(Arc::clone(&shared), queue.clone())).collect();
         Ok(Self {
             shared,
@@ -136,24 +134,22 @@ impl Session {
     ///
     /// # Errors
     /// An upload failed, earlier or now; the index can't be read.
-    pub fn store_chunk(&self, chunk: Vec<u8>, coder: &mut FrameCoder) -> Result<BlobId, VaultError> {
-        let id = self.shared.vault.keys().blob_id(BlobKind::Chunk, &chunk);
+    pub fn store_chunk(&self, chunk: &[u8], coder: &mut FrameCoder) -> Result<BlobId, VaultError> {
+        let id = self.shared.vault.keys().blob_id(BlobKind::Chunk, chunk);
         if !self.shared.claim(&id)? {
             self.shared.stats.deduplicated.fetch_add(chunk.len() as u64, Ordering::Relaxed);
             return Ok(id);
         }
         let blob = BlobEntry { kind: BlobKind::Chunk, id, len: chunk.len() as u32 };
         if chunk.len() >= OWN_FRAME {
-            let frame = encode_frame(&chunk, self.options.compression, coder);
-            drop(chunk);
-            self.append_data(frame, vec![blob])?;
+            self.append_data(encode_frame(chunk, self.options.compression, coder), vec![blob])?;
             return Ok(id);
         }
         let full = {
             let mut small = self.small.lock().expect("appending does not panic");
-            small.bytes.extend_from_slice(&chunk);
+            small.bytes.extend_from_slice(chunk);
             small.blobs.push(blob);
-            if small.bytes.len() < SMALL_FRAME { None } else { Some(std::mem::take(&mut *small)) }
+            if small.bytes.len() < SMALL_FRAME { None } else { Some(small.take()) }
         };
         if let Some(full) = full {
             self.append_small(full, coder)?;
@@ -186,7 +182,7 @@ impl Session {
     /// An upload failed.
     pub(super) fn finish_data(&mut self, bundle_max: u64) -> Result<Option<Container>, VaultError> {
         let mut coder = FrameCoder::default();
-        let small = std::mem::take(&mut *self.small.lock().expect("appending does not panic"));
+        let small = self.small.lock().expect("appending does not panic").take();
         if !small.blobs.is_empty() {
             self.append_small(small, &mut coder)?;
         }
@@ -196,7 +192,7 @@ impl Session {
         };
         let mut open: Vec<(u32, Container)> = open.into_iter().flatten().filter(|(_, c)| !c.is_empty()).collect();
         let total: u64 = open.iter().map(|(_, container)| container.len()).sum();
-        let nothing_sent = self.shared.placed.read().expect("map operations").packs.len() == open.len();
+        let nothing_sent = self.shared.placed.pack_count() == open.len();
         if nothing_sent && total <= bundle_max {
             let mut all = Container::default();
             open.into_iter().for_each(|(_, container)| drop(all.absorb(container)));
@@ -210,7 +206,7 @@ impl Session {
             let mut all = std::mem::take(first);
             let (_, second) = open.pop().expect("there are two");
             let moved = all.absorb(second);
-            self.shared.place(number, &moved);
+            self.shared.placed.place(number, ids(&moved));
             open = vec![(number, all)];
         }
         for (number, container) in open {
@@ -227,10 +223,9 @@ impl Session {
         if bundle.is_empty() {
             return Ok(());
         }
-        let number = self.shared.new_pack();
-        let mut container = Container::default();
+        let (number, mut container) = self.shared.new_pack()?;
         let placed = container.absorb(bundle);
-        self.shared.place(number, &placed);
+        self.shared.placed.place(number, ids(&placed));
         self.send(PackJob { number, class: IndexClass::Data, container })
     }
 
@@ -258,7 +253,7 @@ impl Session {
 
     /// Starts upload threads again after [`Session::wait_uploads`].
     pub(super) fn restart_uploads(&mut self) {
-        let (jobs, queue) = bounded(0);
+        let (jobs, queue) = bounded(self.options.packs.max(3));
         self.threads =
             (0..self.options.uploads).map(|_| spawn_uploader(Arc::clone(&self.shared), queue.clone())).collect();
         self.jobs = Some(jobs);
@@ -275,29 +270,42 @@ impl Session {
     }
 
     fn append_small(&self, small: SmallFrame, coder: &mut FrameCoder) -> Result<(), VaultError> {
-        let frame = encode_frame(&small.bytes, self.options.compression, coder);
-        self.append_data(frame, small.blobs)
+        self.append_data(encode_frame(&small.bytes, self.options.compression, coder), small.blobs)?;
+        // Its memory is warm: the next frame may have it.
+        let mut next = self.small.lock().expect("appending does not panic");
+        if next.spare.capacity() == 0 {
+            next.spare = small.bytes;
+        }
+        Ok(())
     }
 
-    fn append_data(&self, frame: Vec<u8>, blobs: Vec<BlobEntry>) -> Result<(), VaultError> {
-        let full = {
+    fn append_data(&self, frame: Frame<'_>, blobs: Vec<BlobEntry>) -> Result<(), VaultError> {
+        {
             let mut packer = self.packer.lock().expect("appending does not panic");
             // Two open packs, chosen at random: which chunks are neighbours in a file does not show in any pack's size.
             packer.turn =
                 packer.turn.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(u64::from(blobs[0].id.as_bytes()[31]) | 1);
             let side = (packer.turn >> 63) as usize;
-            let (number, container) =
-                packer.open[side].get_or_insert_with(|| (self.shared.new_pack(), Container::default()));
-            let number = *number;
+            let open = &mut packer.open[side];
+            let no_room = |(_, container): &mut (u32, Container)| !self.has_room(container, &frame);
+            if let Some((number, container)) = open.take_if(no_room) {
+                self.send(PackJob { number, class: IndexClass::Data, container })?;
+            }
+            let (number, container) = match open {
+                Some(open) => open,
+                None => open.insert(self.shared.new_pack()?),
+            };
             let placed = container.append(frame, blobs);
-            let full = container.len() >= self.options.pack_target;
-            self.shared.place(number, &placed);
-            if full { packer.open[side].take() } else { None }
-        };
-        match full {
-            Some((number, container)) => self.send(PackJob { number, class: IndexClass::Data, container }),
-            None => self.shared.check(),
+            self.shared.placed.place(*number, ids(&placed));
         }
+        self.shared.check()
+    }
+
+    /// Whether a pack takes another frame. A frame larger than a pack has one of its own.
+    fn has_room(&self, container: &Container, frame: &Frame<'_>) -> bool {
+        container.is_empty()
+            || (container.len() + frame.stored_len() as u64 <= self.options.pack_target
+                && container.blob_count() < PACK_BLOBS)
     }
 
     fn send(&self, job: PackJob) -> Result<(), VaultError> {
@@ -323,24 +331,12 @@ impl Shared {
     /// Whether the caller must store this blob. `false` if it is stored, or being stored by somebody else of this session.
     pub(super) fn claim(&self, id: &BlobId) -> Result<bool, VaultError> {
         self.check()?;
-        {
-            let placed = self.placed.read().expect("map operations");
-            if placed.claimed.contains(&short(id)) || placed.blobs.contains_key(&short(id)) {
-                return Ok(false);
-            }
-        }
-        if self.committed(id)?.is_some() {
-            return Ok(false);
-        }
-        Ok(self.placed.write().expect("map operations").claimed.insert(short(id)))
+        self.placed.claim(id, || Ok(self.committed(id)?.is_some()))
     }
 
     /// Whether a blob is stored: by this session or in a commit.
     pub(super) fn is_stored(&self, id: &BlobId) -> Result<bool, VaultError> {
-        if self.placed.read().expect("map operations").blobs.contains_key(&short(id)) {
-            return Ok(true);
-        }
-        Ok(self.committed(id)?.is_some())
+        Ok(self.placed.find(id)?.is_some() || self.committed(id)?.is_some())
     }
 
     /// A committed place of a blob whose object is known to exist: asked once for each object newly relied on.
@@ -368,32 +364,19 @@ impl Shared {
         Ok(exists)
     }
 
-    /// Where a blob lies, for hints.
-    pub(super) fn place(&self, number: u32, blobs: &[(BlobEntry, Location)]) {
-        let mut placed = self.placed.write().expect("map operations");
-        for (blob, at) in blobs {
-            placed.claimed.remove(&short(&blob.id));
-            placed.blobs.insert(short(&blob.id), (number, *at));
-        }
-    }
-
-    /// Where a blob of this session or of the vault lies: pack number if of this session, and the object if sealed.
-    pub(super) fn find(&self, id: &BlobId) -> Result<Option<Whereabouts>, VaultError> {
-        {
-            let placed = self.placed.read().expect("map operations");
-            if let Some((number, at)) = placed.blobs.get(&short(id)) {
-                let object = placed.packs[*number as usize].map(|(_, object)| object);
-                return Ok(Some(Whereabouts { pack: Some(*number), object, at: *at }));
-            }
+    /// Where a blob of this session or of the vault lies, for hints.
+    pub(super) fn find(&self, id: &BlobId) -> Result<Option<Spot>, VaultError> {
+        if let Some(spot) = self.placed.find(id)? {
+            return Ok(Some(spot));
         }
         let found = self.index.lookup(id)?;
-        Ok(found.first().map(|found| Whereabouts { pack: None, object: Some(found.object), at: found.at }))
+        Ok(found.first().map(|found| Spot { open: None, object: Some(found.object), at: found.at }))
     }
 
-    pub(super) fn new_pack(&self) -> u32 {
-        let mut placed = self.placed.write().expect("map operations");
-        placed.packs.push(None);
-        (placed.packs.len() - 1) as u32
+    /// Begins a pack, once there is memory for it.
+    pub(super) fn new_pack(&self) -> Result<(u32, Container), VaultError> {
+        let container = Container::in_buffer(self.buffers.take(|| self.check())?);
+        Ok((self.placed.new_pack(), container))
     }
 
     pub(super) fn check(&self) -> Result<(), VaultError> {
@@ -406,27 +389,26 @@ impl Shared {
     }
 
     fn upload(&self, job: PackJob) -> Result<(), VaultError> {
-        let plain = job.container.into_pack();
-        let object = self.put_sealed(seal_class(job.class), &plain.parts())?;
-        let pack = JournalPack { object, class: job.class as u8, directory: plain.directory };
-        self.vault.state.journal_add(&pack)?;
-        self.placed.write().expect("map operations").packs[job.number as usize] = Some((job.class, object));
-        Ok(())
+        let Plaintext { bytes, directory, lease } = job.container.into_pack();
+        let (object, memory) = self.put_sealed(seal_class(job.class), bytes)?;
+        if let (Some(lease), Some(memory)) = (lease, memory) {
+            lease.give_back(memory);
+        }
+        self.vault.state.journal_add(&JournalPack { object, class: job.class as u8 }, &directory)?;
+        self.placed.stored(job.number, PackEntry { object, class: job.class })
     }
 
-    /// Seals a plaintext that is padded already and stores it.
-    pub(super) fn put_sealed(&self, class: SealClass, parts: &[&[u8]]) -> Result<ObjectRef, VaultError> {
+    /// Seals a plaintext that is padded already and stores it. Gives its memory back if nobody holds on to it.
+    pub(super) fn put_sealed(
+        &self,
+        class: SealClass,
+        plaintext: SealBuffer,
+    ) -> Result<(ObjectRef, Option<Vec<u8>>), VaultError> {
         let vault = &self.vault;
-        let epoch = vault.epoch();
-        let sealed = crypto::seal(
-            vault.keys(),
-            epoch,
-            &SealContext { class, name: b"" },
-            &vault.writer()?,
-            &*vault.world.entropy,
-            parts,
-        )
-        .map_err(VaultError::local("cannot get random bytes"))?;
+        let (epoch, context) = (vault.epoch(), SealContext { class, name: b"" });
+        let sealed = plaintext
+            .seal(vault.keys(), epoch, &context, &vault.writer()?, &*vault.world.entropy)
+            .map_err(VaultError::local("cannot get random bytes"))?;
         let size = sealed.bytes.len() as u64;
         let name = object_name(class, sealed.id);
         let body = Bytes::from(sealed.bytes);
@@ -435,7 +417,8 @@ impl Shared {
             vault.objects.cache.keep(&sealed.id, &body);
         }
         self.stats.stored.fetch_add(size, Ordering::Relaxed);
-        Ok(ObjectRef { id: sealed.id, size, epoch, salt: sealed.salt })
+        let object = ObjectRef { id: sealed.id, size, epoch, salt: sealed.salt };
+        Ok((object, body.try_into_mut().ok().map(Vec::from)))
     }
 
     /// Counts bytes of an object that was put elsewhere.
@@ -469,5 +452,7 @@ pub(super) fn seal_class(class: IndexClass) -> SealClass {
 
 /// Chunks of this length and more are a frame of their own.
 const OWN_FRAME: usize = 128 << 10;
+/// A pack of so many blobs is full, however small they are: what is known of them takes memory too.
+const PACK_BLOBS: usize = 16 << 10;
 /// Smaller ones fill a frame of about this length, in walk order.
 const SMALL_FRAME: usize = 256 << 10;

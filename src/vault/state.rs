@@ -55,8 +55,6 @@ pub struct JournalPack {
     pub object: ObjectRef,
     /// Its class: the `u8` of index pack tables.
     pub class: u8,
-    /// Its directory, encoded.
-    pub directory: Vec<u8>,
 }
 
 impl State {
@@ -302,27 +300,31 @@ impl State {
     /// The database fails.
     pub fn journal(&self) -> Result<Vec<JournalPack>, VaultError> {
         self.run(|db| {
-            let mut statement = db.prepare_cached("SELECT object, class, directory FROM journal")?;
+            let mut statement = db.prepare_cached("SELECT object, class FROM journal")?;
             let rows = statement.query_map([], |row| {
-                Ok(JournalPack {
-                    object: object_from(&row.get::<_, Vec<u8>>(0)?)?,
-                    class: row.get(1)?,
-                    directory: row.get(2)?,
-                })
+                Ok(JournalPack { object: object_from(&row.get::<_, Vec<u8>>(0)?)?, class: row.get(1)? })
             })?;
             rows.collect()
         })
     }
 
-    /// Notes a stored pack.
+    /// The encoded directory of one of them.
     ///
     /// # Errors
     /// The database fails.
-    pub fn journal_add(&self, pack: &JournalPack) -> Result<(), VaultError> {
+    pub fn journal_directory(&self, id: &ObjectId) -> Result<Vec<u8>, VaultError> {
+        self.run(|db| db.query_row("SELECT directory FROM journal WHERE id = ?1", [id.as_bytes()], |row| row.get(0)))
+    }
+
+    /// Notes a stored pack and its encoded directory.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn journal_add(&self, pack: &JournalPack, directory: &[u8]) -> Result<(), VaultError> {
         self.run(|db| {
             db.execute(
                 "INSERT OR REPLACE INTO journal VALUES (?1, ?2, ?3, ?4)",
-                params![pack.object.id.as_bytes(), object_bytes(&pack.object), pack.class, pack.directory],
+                params![pack.object.id.as_bytes(), object_bytes(&pack.object), pack.class, directory],
             )
         })
         .map(|_| ())

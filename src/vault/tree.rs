@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::container::Container;
 use super::error::VaultError;
 use super::index::short;
+use super::placed::{Spot, ids};
 use super::session::Session;
 use crate::format::hints::{Holder, Location, Place, encode_hints};
 use crate::format::limits::BUNDLE_MAX;
@@ -97,13 +98,13 @@ fn place_of(session: &Session, target: &Target, id: &BlobId) -> Result<Option<Pl
         Target::Packs { open: Some((number, _)) } => Some(*number),
         _ => None,
     };
-    let Some(found) = session.shared.find(id)? else { return Ok(None) };
-    let holder = match found.object {
-        Some(object) => Holder::Object(object),
-        None if found.pack == open_number => Holder::SameObject,
-        None => return Ok(None),
-    };
-    Ok(Some(Place { holder, location: found.at }))
+    Ok(match session.shared.find(id)? {
+        Some(Spot { object: Some(object), at, .. }) => Some(Place { holder: Holder::Object(object), location: at }),
+        Some(Spot { open: Some(number), at, .. }) if Some(number) == open_number => {
+            Some(Place { holder: Holder::SameObject, location: at })
+        }
+        _ => None,
+    })
 }
 
 impl NodeSource for TreeWriter<'_> {
@@ -130,15 +131,18 @@ impl NodeSink for TreeWriter<'_> {
         if stored {
             return Ok(id);
         }
-        if let Target::Packs { open } = target {
-            open.get_or_insert_with(|| (shared.new_pack(), Container::default()));
+        if let Target::Packs { open } = target
+            && open.is_none()
+        {
+            *open = Some(shared.new_pack()?);
         }
         let blob = join_blob(&node.canonical, &self.hints(target, &node.references)?);
         let entry = BlobEntry { kind: node.kind, id, len: blob.len() as u32 };
-        let frame = encode_frame(&blob, self.session.compression(), &mut self.coder.borrow_mut());
+        let coder = &mut *self.coder.borrow_mut();
+        let frame = encode_frame(&blob, self.session.compression(), coder);
         match target {
             Target::Bundle { container, blobs, .. } => {
-                if container.body_len_max() + frame.len() + 64 > BUNDLE_MAX {
+                if container.body_len_max() + frame.stored_len() + 64 > BUNDLE_MAX {
                     self.overflowed.set(true);
                     return Err(VaultError::Limit("the commit is larger than a bundle may be".into()));
                 }
@@ -146,7 +150,7 @@ impl NodeSink for TreeWriter<'_> {
             }
             Target::Packs { open } => {
                 let (number, container) = open.as_mut().expect("it was made above");
-                shared.place(*number, &container.append(frame, vec![entry]));
+                shared.placed.place(*number, ids(&container.append(frame, vec![entry])));
                 // After appending, so that hints to "this object" are always right for the node that comes next.
                 if container.len() >= self.session.pack_target()
                     && let Some((number, container)) = open.take()

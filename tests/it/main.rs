@@ -1,13 +1,20 @@
 //! The integration tests, one binary.
 #![expect(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     unreachable_pub,
     reason = "tests: a failed unwrap is a failed test, helpers are shared by `pub`"
 )]
 
+mod bad_input;
+mod crash;
+mod faults;
+mod golden;
 mod hostile;
+mod many;
 mod properties;
 mod races;
+mod requests;
 mod round_trip;
 mod support;
 mod tidy;

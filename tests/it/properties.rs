@@ -13,7 +13,7 @@ use cryptsync::ops::{self, Ctx, Place, SyncOptions};
 use proptest::prelude::*;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
-use crate::support::{TestEnv, age, snapshot};
+use crate::support::{TestEnv, age, noise, snapshot};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -150,13 +150,6 @@ fn change() -> impl Strategy<Value = Step> {
         1 => mode().prop_map(Change::Mode),
     ];
     (any::<usize>(), change).prop_map(|(which, change)| Step::Change { which, change })
-}
-
-/// Pseudo-random bytes.
-fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut out = vec![0; len];
-    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut out);
-    out
 }
 
 fn write_file(path: &Path, len: usize, fill: Fill) {

@@ -5,3 +5,4 @@
 
 mod named;
 mod sweep;
+mod writer;

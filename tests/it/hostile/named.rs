@@ -223,7 +223,11 @@ fn a09_nothing_unverified_is_shown_or_kept() {
     let copy = home.run(["copy", "v:", dest.to_str().unwrap()]);
     copy.fails(20, &["large"]);
     for (path, content) in contents(&dest) {
-        assert_eq!((path.to_str().unwrap(), &content[..]), ("small", &b"a small file"[..]), "only whole files are kept");
+        assert_eq!(
+            (path.to_str().unwrap(), &content[..]),
+            ("small", &b"a small file"[..]),
+            "only whole files are kept"
+        );
     }
     let cat = home.run(["cat", "v:large"]);
     assert!(cat.code == 20 && large.starts_with(&cat.stdout) && cat.stdout.len() < large.len());
@@ -452,7 +456,9 @@ fn a_cache_that_lies_is_not_believed() {
         fs::write(path, b"").unwrap();
     }
     assert_eq!(home.ok(["cat", "v:large"]).stdout, large);
-    for path in walk(&home.state_dir()).iter().filter(|path| path.is_file() && path.parent().unwrap().ends_with("index")) {
+    for path in
+        walk(&home.state_dir()).iter().filter(|path| path.is_file() && path.parent().unwrap().ends_with("index"))
+    {
         fs::write(path, b"nonsense").unwrap();
     }
     fs::copy(cli.path("src/large"), cli.path("src/copy")).unwrap();

@@ -28,12 +28,12 @@ fn fill(src: &Path, step: u32) {
         symlink("../empty", src.join("sub/link")).unwrap();
     }
     if step == 1 {
-        fs::write(src.join("large"), noise(100, 5_600_000)).unwrap();
-        fs::write(src.join("sub/medium"), noise(101, 200_000)).unwrap();
-        fs::write(src.join("sub/deep/er/text"), "the same line, again and again\n".repeat(9_000)).unwrap();
+        fs::write(src.join("large"), noise(100, 1_000_000)).unwrap();
+        fs::write(src.join("sub/medium"), noise(101, 150_000)).unwrap();
+        fs::write(src.join("sub/deep/er/text"), "the same line, again and again\n".repeat(4_000)).unwrap();
         let sparse = fs::File::create(src.join("sparse")).unwrap();
-        sparse.set_len(3 << 20).unwrap();
-        std::os::unix::fs::FileExt::write_all_at(&sparse, b"island", 1 << 20).unwrap();
+        sparse.set_len(1 << 20).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&sparse, b"island", 600_000).unwrap();
     }
     if step == 2 {
         fs::write(src.join("sub/late"), noise(102, 3_000)).unwrap();
@@ -64,7 +64,12 @@ enum Reader {
 
 impl Target {
     fn new() -> Self {
-        let env = TestEnv::with_vault();
+        let mut env = TestEnv::new();
+        // In memory where there is such a place: the sweep makes thousands of databases.
+        if let Ok(dir) = tempfile::tempdir_in("/dev/shm") {
+            env.dir = dir;
+        }
+        env.init().unwrap();
         let src = env.path("src");
         let mut states = vec![BTreeMap::new()];
         for step in 0..3 {
@@ -116,7 +121,10 @@ impl Target {
         }
         let what = format!("{}: {what}", name.display());
         self.read(Reader::Old, &what, 3, thorough);
-        self.read(Reader::New, &what, oldest, thorough);
+        // File content is read in the same way by all: one look by the other machine will do.
+        if thorough || !name.starts_with("data") {
+            self.read(Reader::New, &what, oldest, thorough);
+        }
         match self.objects.get(name) {
             Some(original) => fs::write(&path, original).unwrap(),
             None => fs::remove_file(&path).unwrap(),
@@ -272,13 +280,9 @@ fn newest(target: &Target) -> PathBuf {
 fn a01_every_object_with_a_byte_flipped() {
     let target = Target::new();
     for (name, bytes) in &target.objects {
-        // A large pack: all of it is one kind of thing, and each look at it costs.
         let stride = (bytes.len() / 12).max(1_000);
         let spots = spots(bytes.len(), stride);
         for (i, at) in spots.iter().enumerate() {
-            if bytes.len() > 1 << 20 && i % 4 != 0 && i + 4 < spots.len() {
-                continue;
-            }
             let mut altered = bytes.clone();
             altered[*at] ^= 1 << (at % 8);
             target.with(name, Some(&altered), &format!("flipped at {at}"), 3, i % 8 == 0);

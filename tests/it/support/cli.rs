@@ -102,7 +102,7 @@ impl Machine {
 
     /// The same machine, used by nobody. The home becomes theirs.
     #[must_use]
-    pub fn as_nobody(mut self) -> Self {
+    pub fn used_by_nobody(mut self) -> Self {
         for dir in walk(&self.home) {
             std::os::unix::fs::lchown(&dir, Some(NOBODY), Some(NOBODY)).unwrap();
         }
@@ -250,4 +250,10 @@ pub fn noise(seed: u64, len: usize) -> Vec<u8> {
 /// Whether this test runs as root, which some need.
 pub fn is_root() -> bool {
     rustix::process::getuid().is_root()
+}
+
+/// Says that a test could not do its work here.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests has to know")]
+pub fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
 }

@@ -26,6 +26,8 @@ pub struct TestEnv {
     pub events: Events,
     /// Stands in for the directory `vault`.
     pub custom: Option<Arc<dyn Remote>>,
+    /// Bytes for buffers; packs are an eighth of it.
+    pub memory: u64,
 }
 
 #[derive(Default)]
@@ -57,7 +59,14 @@ impl Person for TestEnv {
 impl TestEnv {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self { dir, password: "correct horse".into(), yes: None, events: Events::default(), custom: None }
+        Self {
+            dir,
+            password: "correct horse".into(),
+            yes: None,
+            events: Events::default(),
+            custom: None,
+            memory: 128 << 20,
+        }
     }
 
     pub fn with_vault() -> Self {
@@ -83,7 +92,7 @@ impl TestEnv {
             cancel: Cancel::default(),
             state_dir: self.path(home).join("state"),
             cache_dir: self.path(home).join("cache"),
-            engine: EngineOptions { memory: 128 << 20, transfers: 4, checkers: 4, compression: Some(3) },
+            engine: EngineOptions { memory: self.memory, transfers: 4, checkers: 4, compression: Some(3) },
         }
     }
 
@@ -248,6 +257,13 @@ pub fn snapshot(root: &Path) -> Vec<String> {
         }
     }
     out.sort();
+    out
+}
+
+/// Pseudo-random bytes.
+pub fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut out = vec![0; len];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut out);
     out
 }
 

@@ -1,0 +1,69 @@
+//! A vault in a directory of this machine must not be part of what is synced into it or out of it.
+
+use std::path::{Path, PathBuf};
+
+use super::{OpsError, RemoteProfile, Service, SyncOptions};
+use crate::class::Class;
+use crate::path::TreePath;
+
+/// A vault inside what is to be stored in it would grow for ever, and its own objects are nothing to store.
+pub(super) fn refuse_up(options: &SyncOptions, source: &Path, remote: &RemoteProfile) -> Result<(), OpsError> {
+    let Some(root) = vault_dir(remote) else { return Ok(()) };
+    if source.starts_with(&root) && source != root {
+        return Err(in_own_vault("the source", source, &root));
+    }
+    match exposed(options, source, &root) {
+        None => Ok(()),
+        Some(below) => Err(OpsError::new(
+            Class::Fatal,
+            format!("the vault itself is inside the source: {} is below {}", root.display(), source.display()),
+        )
+        .hint(format!("leave it out with `--exclude '/{}/**'`, or choose another source", below.display()))),
+    }
+}
+
+/// Nothing but objects belongs into a vault's directory, and a sync must not delete it.
+pub(super) fn refuse_down(options: &SyncOptions, dest: &Path, remote: &RemoteProfile) -> Result<(), OpsError> {
+    let Some(root) = vault_dir(remote) else { return Ok(()) };
+    let dest = resolved(dest);
+    if dest.starts_with(&root) {
+        return Err(in_own_vault("the destination", &dest, &root));
+    }
+    match exposed(options, &dest, &root) {
+        Some(below) if options.delete => Err(OpsError::new(
+            Class::Fatal,
+            format!("this would delete the vault itself: {} is below {}", root.display(), dest.display()),
+        )
+        .hint(format!("leave it out with `--exclude '/{}/**'`, or choose another destination", below.display()))),
+        _ => Ok(()),
+    }
+}
+
+/// The directory of the vault, if it is on this machine and there.
+fn vault_dir(remote: &RemoteProfile) -> Option<PathBuf> {
+    let Service::Fs { root } = &remote.service else { return None };
+    std::fs::canonicalize(root).ok()
+}
+
+/// Where the vault lies below `dir`, unless the filters leave it out.
+fn exposed(options: &SyncOptions, dir: &Path, root: &Path) -> Option<PathBuf> {
+    let below = root.strip_prefix(dir).ok()?;
+    let excluded = TreePath::from_bytes(below.as_os_str().as_encoded_bytes())
+        .is_ok_and(|path| !path.is_root() && !options.filter.decide_dir(&path));
+    (!excluded).then(|| below.to_owned())
+}
+
+/// `path` with all links followed, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let found = absolute.ancestors().find_map(|above| Some((above, std::fs::canonicalize(above).ok()?)));
+    match found {
+        Some((above, real)) => absolute.strip_prefix(above).map(|rest| real.join(rest)).unwrap_or(real),
+        None => absolute,
+    }
+}
+
+fn in_own_vault(what: &str, path: &Path, root: &Path) -> OpsError {
+    let where_ = format!("{} is in {}", path.display(), root.display());
+    OpsError::new(Class::Fatal, format!("{what} is inside the vault itself: {where_}"))
+}
