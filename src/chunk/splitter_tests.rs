@@ -1,3 +1,5 @@
+//! Tests of the splitter: pieces depend on content alone.
+
 use super::*;
 use crate::chunk::cutter::tests::{GEAR, cutter, random};
 use proptest::prelude::*;

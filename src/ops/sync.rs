@@ -126,7 +126,7 @@ impl Up<'_> {
         missing_dirs(self.vault(), base.as_ref(), self.dest)?;
         let mut plan = self.plan(base.as_ref(), &HashSet::new())?;
         tell_plan(self.ctx, &mut plan)?;
-        Ok(SyncReport { requests: self.opened.requests(), ..planned(&plan) })
+        Ok(SyncReport { requests: self.opened.requests(), ..would_do(&plan) })
     }
 
     /// One round of planning and carrying out; `None` if somebody else has published meanwhile.
@@ -279,8 +279,7 @@ fn downward(
     let mut report = planned(&plan);
     if options.dry_run {
         tell_plan(ctx, &mut plan)?;
-        report.requests = opened.requests();
-        return Ok(report);
+        return Ok(SyncReport { requests: opened.requests(), ..would_do(&plan) });
     }
     brake(ctx, options, &plan)?;
     let download = Download { vault, root: dest.to_owned(), observer: ctx.observer, workers: ctx.engine.checkers };
@@ -406,6 +405,12 @@ fn tell_plan(ctx: &Ctx<'_>, plan: &mut Plan) -> Result<(), OpsError> {
         ctx.observer.event(Event::Would { path: &path, action, size });
     }
     Ok(())
+}
+
+/// What a dry run reports: the plan as if it had been carried out.
+fn would_do(plan: &Plan) -> SyncReport {
+    let totals = &plan.totals;
+    SyncReport { files: totals.files, bytes: totals.bytes, deleted: totals.deletes, ..planned(plan) }
 }
 
 fn planned(plan: &Plan) -> SyncReport {

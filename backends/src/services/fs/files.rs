@@ -65,11 +65,15 @@ impl Files {
             let temp = Temp::write(directory, body)?;
             self.publish(&temp.path, &target)?
         };
-        // Also for an object that existed: whoever made it may not have synced its directories, and our caller is
-        // about to rely on it as if it were his own.
+        self.relied_on(directory);
+        Ok(put)
+    }
+
+    /// Notes that an object in `directory` is relied on. Also one that existed already: whoever made it may not have synced
+    /// its directories, and our caller is about to treat it as if it were his own.
+    fn relied_on(&self, directory: &Path) {
         let ours = directory.ancestors().take_while(|directory| directory.starts_with(&self.root));
         lock(&self.touched).extend(ours.map(Path::to_owned));
-        Ok(put)
     }
 
     pub(super) fn read(&self, path: &RemotePath) -> Result<Bytes, Fault> {
@@ -90,10 +94,10 @@ impl Files {
     }
 
     pub(super) fn stat(&self, path: &RemotePath) -> Result<Stat, Fault> {
-        match find(&self.locate(path)?)? {
-            Some(metadata) => Ok(Stat { size: metadata.len() }),
-            None => Err(ErrorKind::NotFound.into()),
-        }
+        let target = self.locate(path)?;
+        let metadata = find(&target)?.ok_or(ErrorKind::NotFound)?;
+        self.relied_on(parent(&target));
+        Ok(Stat { size: metadata.len() })
     }
 
     pub(super) fn delete(&self, path: &RemotePath) -> Result<(), Fault> {
