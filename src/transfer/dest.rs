@@ -16,7 +16,6 @@ use lru::LruCache;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
-use super::item::RESTORED_MODE;
 use super::walk::mtime_of;
 use crate::format::entry::{Entry, EntryKind};
 use crate::path::TreePath;
@@ -248,7 +247,7 @@ fn times(mtime: Timestamp) -> Timestamps {
 }
 
 fn mode_bits(mode: u16) -> Mode {
-    Mode::from_raw_mode((mode & RESTORED_MODE).into())
+    Mode::from_raw_mode(mode.into())
 }
 
 const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);

@@ -35,8 +35,7 @@ impl Item {
     /// Whether times and modes agree too, as far as both sides know them. Times of links are left alone.
     pub fn same_meta(&self, other: &Self) -> bool {
         let (a, b) = (&self.entry, &other.entry);
-        let mode = |entry: &Entry| entry.mode.map(|mode| mode & RESTORED_MODE);
-        let same_mode = a.mode.is_none() || b.mode.is_none() || mode(a) == mode(b) || a.kind == EntryKind::Symlink;
+        let same_mode = a.mode.is_none() || b.mode.is_none() || a.mode == b.mode || a.kind == EntryKind::Symlink;
         same_mode && (a.mtime == b.mtime || a.kind == EntryKind::Symlink)
     }
 
@@ -115,10 +114,6 @@ impl TransferError {
         move |source| Self::Local { what, source }
     }
 }
-
-/// The permission bits that are restored. Not set-user-id and set-group-id: without the owner they were meant for they
-/// would give somebody else's rights away.
-pub(super) const RESTORED_MODE: u16 = 0o1777;
 
 /// What a kind is called.
 pub(super) fn kind_name(kind: EntryKind) -> &'static str {
