@@ -161,8 +161,8 @@ impl Dest {
         let dir = self.dir(&parent)?;
         if !parent.is_root() {
             let mut touched = self.touched.lock().expect("map operations");
-            if !touched.contains_key(&parent) {
-                touched.insert(parent, mtime_of(&rustix::fs::fstat(&dir)?));
+            if let std::collections::hash_map::Entry::Vacant(place) = touched.entry(parent) {
+                place.insert(mtime_of(&rustix::fs::fstat(&dir)?));
             }
         }
         Ok((dir, name.to_vec()))

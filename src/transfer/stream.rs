@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::sync::Mutex;
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, bounded};
 
 use super::budget::{Budget, Held};
 use super::edit::{self, Edit};
@@ -59,17 +59,7 @@ impl StreamUpload<'_> {
             let (jobs, queue) = bounded::<Job>(self.workers);
             for _ in 0..self.workers {
                 let (queue, pieces, failure) = (queue.clone(), &pieces, &failure);
-                scope.spawn(move || {
-                    let mut coder = FrameCoder::default();
-                    for job in queue {
-                        let len = job.data.len() as u64;
-                        let stored = self.session.store_chunk(&job.data, &mut coder).map_err(TransferError::from);
-                        let put = stored.and_then(|id| put_piece(pieces, job.number, ListItem::Data { id, len }));
-                        if let Err(error) = put {
-                            lock(failure).get_or_insert(error);
-                        }
-                    }
-                });
+                scope.spawn(move || self.store(queue, pieces, failure));
             }
             drop(queue);
             loop {
@@ -124,6 +114,18 @@ impl StreamUpload<'_> {
             entry.content = Content::Inline(head.into());
         }
         self.uploaded(entry, pieces.into_inner().expect("spooling does not panic"))
+    }
+
+    fn store(&self, queue: Receiver<Job>, pieces: &Mutex<Pieces>, failure: &Mutex<Option<TransferError>>) {
+        let mut coder = FrameCoder::default();
+        for job in queue {
+            let len = job.data.len() as u64;
+            let stored = self.session.store_chunk(&job.data, &mut coder).map_err(TransferError::from);
+            let put = stored.and_then(|id| put_piece(pieces, job.number, ListItem::Data { id, len }));
+            if let Err(error) = put {
+                lock(failure).get_or_insert(error);
+            }
+        }
     }
 
     fn uploaded(&self, entry: Entry, pieces: Pieces) -> Result<Uploaded, TransferError> {

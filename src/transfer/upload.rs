@@ -447,7 +447,7 @@ impl Source<'_> {
 
 fn open(path: &Path) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
-    #[expect(clippy::cast_possible_wrap, clippy::allow_attributes, reason = "open flags are small")]
+    #[expect(clippy::cast_possible_wrap, reason = "open flags are small")]
     std::fs::OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
 }
 

@@ -270,7 +270,7 @@ impl Verifier<'_> {
             return refuse("it names an access version that is not on the vault's chain");
         };
         let member = body.members.iter().find(|member| public_of(member).sign == record.writer_sign);
-        if !member.is_some_and(|member| member.role >= Role::Writer) {
+        if member.is_none_or(|member| member.role < Role::Writer) {
             return refuse("its writer was not allowed to write");
         }
         if !crypto::verify(&record.writer_sign, Label::Commit, self.vault, parts.record, &parts.signature) {

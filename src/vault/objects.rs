@@ -97,7 +97,7 @@ impl Objects {
             let part = body.get(range.start as usize..range.end as usize);
             return part
                 .map(Bytes::copy_from_slice)
-                .ok_or_else(|| VaultError::damaged(&name, "a frame lies outside the body"));
+                .ok_or_else(|| VaultError::damaged(name, "a frame lies outside the body"));
         }
         let class = if kind == BlobKind::Chunk { SealClass::Data } else { SealClass::Meta };
         self.plain_range(class, object, range)
