@@ -5,16 +5,19 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::dest::Dest;
+use super::dest::{Dest, PartialFile};
 use super::item::{Item, TransferError};
 use super::plan::{Plan, Step};
 use crate::event::{Action, Event, Observer};
-use crate::format::entry::EntryKind;
+use crate::format::entry::{Content, EntryKind};
+use crate::history::chunk_list::ListReader;
+use crate::history::source::ResolvedPlace;
+use crate::id::BlobId;
 use crate::path::TreePath;
 use crate::vault::{Part, Vault, VaultError};
 
@@ -57,6 +60,23 @@ struct Shared<'a> {
 struct Job {
     item: Item,
     replaces: Option<EntryKind>,
+}
+
+/// A chunk of a file that has several: they are fetched side by side.
+struct PieceJob {
+    file: Arc<PartialFile>,
+    tally: Arc<Tally>,
+    at: u64,
+    len: u64,
+    id: BlobId,
+    place: Option<ResolvedPlace>,
+}
+
+/// How far the chunks of one file are.
+#[derive(Default)]
+struct Tally {
+    inner: Mutex<(u64, Option<WriteError>)>,
+    done: Condvar,
 }
 
 impl Download<'_> {
@@ -108,11 +128,16 @@ impl Shared<'_> {
     fn write_all(&self, plan: &mut Plan, pass: Pass) -> Result<(), TransferError> {
         let fed = std::thread::scope(|scope| {
             let (jobs, queue) = bounded::<Job>(self.run.workers * 4);
+            let (pieces, piece_queue) = bounded::<PieceJob>(1);
             for _ in 0..self.run.workers {
-                let queue = queue.clone();
-                scope.spawn(move || self.work(&queue));
+                let (queue, pieces) = (queue.clone(), pieces.clone());
+                scope.spawn(move || self.work(&queue, &pieces));
             }
-            drop(queue);
+            for _ in 0..self.run.workers.min(PIECES_AT_ONCE) {
+                let queue = piece_queue.clone();
+                scope.spawn(move || queue.into_iter().for_each(|job| self.write_piece(job)));
+            }
+            drop((queue, pieces, piece_queue));
             let mut waiting = HashSet::new();
             for step in plan.steps()? {
                 let Step::Put { item, replaces } = step? else { continue };
@@ -143,14 +168,14 @@ impl Shared<'_> {
         self.outcome().and(fed)
     }
 
-    fn work(&self, queue: &Receiver<Job>) {
+    fn work(&self, queue: &Receiver<Job>, pieces: &Sender<PieceJob>) {
         for job in queue {
             if self.check().is_err() {
                 continue; // drain, so that the feeder does not wait for ever
             }
             let (path, size) = (&job.item.path, job.item.entry.size);
             self.run.observer.event(Event::Started { path, size });
-            match self.write_file(&job) {
+            match self.write_file(&job, pieces) {
                 Ok(()) => {
                     self.files.fetch_add(1, Ordering::Relaxed);
                     self.bytes.fetch_add(size, Ordering::Relaxed);
@@ -159,16 +184,21 @@ impl Shared<'_> {
                 }
                 Err(WriteError::File(error)) => self.entry_failed(path, error),
                 Err(WriteError::Vault(error)) => {
-                    let named = format!("`{path}` can't be read from the vault");
-                    self.run.observer.event(Event::Notice(&named));
+                    if !matches!(error, VaultError::Cancelled) {
+                        let named = format!("`{path}` can't be read from the vault");
+                        self.run.observer.event(Event::Notice(&named));
+                    }
                     self.stop(error);
                 }
             }
         }
     }
 
-    fn write_file(&self, Job { item, replaces }: &Job) -> Result<(), WriteError> {
+    fn write_file(&self, Job { item, replaces }: &Job, pieces: &Sender<PieceJob>) -> Result<(), WriteError> {
         let file = self.dest.begin_file(&item.path)?;
+        if let Content::List(id) = &item.entry.content {
+            return self.write_pieces(item, *replaces, id, file, pieces);
+        }
         let mut at = 0;
         let observer = self.run.observer;
         self.run.vault.read_content(&item.entry, item.place.as_ref(), 0..item.entry.size, &mut |part| {
@@ -193,6 +223,53 @@ impl Shared<'_> {
     /// Removes the directory, empty by now, that something else takes the name of.
     fn clear_dir(&self, path: &TreePath, replaces: Option<EntryKind>) -> io::Result<()> {
         if replaces == Some(EntryKind::Dir) { self.dest.remove(path, EntryKind::Dir) } else { Ok(()) }
+    }
+
+    fn write_pieces(
+        &self,
+        item: &Item,
+        replaces: Option<EntryKind>,
+        list: &BlobId,
+        file: PartialFile,
+        pieces: &Sender<PieceJob>,
+    ) -> Result<(), WriteError> {
+        let (file, tally) = (Arc::new(file), Arc::new(Tally::default()));
+        for piece in ListReader::open(self.run.vault, list, item.entry.size, item.place)? {
+            let piece = piece?;
+            let Some((id, place)) = piece.chunk else {
+                self.run.observer.event(Event::Progress(piece.len));
+                continue;
+            };
+            if tally.failed() {
+                break;
+            }
+            if self.check().is_err() {
+                return Err(VaultError::Cancelled.into());
+            }
+            tally.begin();
+            let (file, tally) = (Arc::clone(&file), Arc::clone(&tally));
+            let job = PieceJob { file, tally, at: piece.offset, len: piece.len, id, place };
+            pieces.send(job).expect("their threads end after the senders");
+        }
+        tally.wait()?;
+        let file = Arc::into_inner(file).expect("every piece lets go of the file before it counts as done");
+        self.clear_dir(&item.path, replaces)?;
+        file.finish(&item.path, &item.entry)?;
+        Ok(())
+    }
+
+    fn write_piece(&self, job: PieceJob) {
+        let PieceJob { file, tally, at, len, id, place } = job;
+        let written = || {
+            let chunk = self.run.vault.chunk(&id, place.as_ref(), len)?;
+            Ok::<_, WriteError>(file.write_at(&chunk, at)?)
+        };
+        let written = if tally.failed() { Ok(()) } else { written() };
+        if written.is_ok() {
+            self.run.observer.event(Event::Progress(len));
+        }
+        drop(file);
+        tally.end(written);
     }
 
     fn make_dir(&self, item: &Item, replaces: Option<EntryKind>) {
@@ -288,6 +365,38 @@ impl Shared<'_> {
     }
 }
 
+impl Tally {
+    fn begin(&self) {
+        self.lock().0 += 1;
+    }
+
+    fn end(&self, result: Result<(), WriteError>) {
+        let mut inner = self.lock();
+        inner.0 -= 1;
+        if let Err(error) = result {
+            inner.1.get_or_insert(error);
+        }
+        self.done.notify_all();
+    }
+
+    fn failed(&self) -> bool {
+        self.lock().1.is_some()
+    }
+
+    /// Waits until every chunk begun has ended; the first that failed.
+    fn wait(&self) -> Result<(), WriteError> {
+        let mut inner = self.lock();
+        while inner.0 > 0 {
+            inner = self.done.wait(inner).expect("counting does not panic");
+        }
+        inner.1.take().map_or(Ok(()), Err)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (u64, Option<WriteError>)> {
+        self.inner.lock().expect("counting does not panic")
+    }
+}
+
 fn pass_of(kind: EntryKind, replaces: Option<EntryKind>) -> Pass {
     if replaces == Some(EntryKind::Dir) && kind != EntryKind::Dir { Pass::AfterDeletes } else { Pass::Main }
 }
@@ -309,3 +418,6 @@ impl From<VaultError> for WriteError {
         Self::Vault(error)
     }
 }
+
+/// Chunks of large files in work at once: each needs memory of its own.
+const PIECES_AT_ONCE: usize = 4;

@@ -36,7 +36,7 @@ struct Inner {
 
 impl Outcomes {
     pub(super) fn new() -> Self {
-        let spool = SpoolWriter::new(4 << 20);
+        let spool = SpoolWriter::new(1 << 20);
         let inner = Inner { next: 0, waiting: BTreeMap::new(), spool, error: None, closed: false };
         Self { inner: Mutex::new(inner), moved: Condvar::new() }
     }

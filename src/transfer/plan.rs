@@ -397,5 +397,5 @@ fn decode(record: &[u8]) -> Result<Step, Malformed> {
 
 const META: u8 = 16;
 const DELETE: u8 = 32;
-const SPOOL_MEMORY: usize = 4 << 20;
+const SPOOL_MEMORY: usize = 1 << 20;
 const TELL_EVERY: u64 = 1024;

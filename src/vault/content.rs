@@ -74,6 +74,15 @@ impl Vault {
         }
     }
 
+    /// A verified chunk of the length that the tree says.
+    ///
+    /// # Errors
+    /// As for [`Vault::blob`], or it is of another length.
+    pub fn chunk(&self, id: &BlobId, place: Option<&ResolvedPlace>, len: u64) -> Result<Bytes, VaultError> {
+        let (chunk, _) = self.blob(BlobKind::Chunk, id, place)?;
+        if chunk.len() as u64 == len { Ok(chunk) } else { Err(wrong_length(id)) }
+    }
+
     /// Calls `each` for the parts of `range` of a file's content. Every byte is verified before it is handed over.
     ///
     /// # Errors
@@ -95,13 +104,7 @@ impl Vault {
         };
         match &entry.content {
             Content::Inline(bytes) => each(Part::Data(&bytes[within(0, entry.size)])),
-            Content::Chunk(id) => {
-                let (chunk, _) = self.blob(BlobKind::Chunk, id, place)?;
-                if chunk.len() as u64 != entry.size {
-                    return Err(wrong_length(id).into());
-                }
-                each(Part::Data(&chunk[within(0, entry.size)]))
-            }
+            Content::Chunk(id) => each(Part::Data(&self.chunk(id, place, entry.size)?[within(0, entry.size)])),
             Content::List(id) => {
                 let mut list = ListReader::open(self, id, entry.size, place.copied())?;
                 list.seek(range.start)?;
@@ -115,11 +118,7 @@ impl Vault {
                         each(Part::Hole(wanted.len() as u64))?;
                         continue;
                     };
-                    let (chunk, _) = self.blob(BlobKind::Chunk, &id, place.as_ref())?;
-                    if chunk.len() as u64 != piece.len {
-                        return Err(wrong_length(&id).into());
-                    }
-                    each(Part::Data(&chunk[wanted]))?;
+                    each(Part::Data(&self.chunk(&id, place.as_ref(), piece.len)?[wanted]))?;
                 }
                 Ok(())
             }

@@ -232,8 +232,8 @@ pub(super) fn ids<'a>(
     blobs.into_iter().map(|(blob, at)| (blob.id, *at))
 }
 
-/// Blobs in memory before they go to a run: some 5 MiB, and a run as large.
-const IN_MEMORY: usize = 96 << 10;
+/// Blobs in memory before they go to a run: some 5 MiB with those of packs on their way.
+const IN_MEMORY: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
