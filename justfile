@@ -6,3 +6,15 @@ check:
 fix:
     cargo fmt --all
     cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+
+# Figures beside other programs, on this machine; benches/README.md says what they mean.
+bench:
+    bash benches/first_figures.sh
+
+# Makes the vault of a new format version that later versions must open. Only ever adds a folder.
+golden:
+    cargo nextest run --test it --run-ignored only make_golden
+
+# Many kills in the middle of a sync: 200, or as many as given.
+kill rounds="200":
+    bash tests/kill.sh {{rounds}}
