@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cryptsync_backends::layers::{Counted, Limit, Retry, RetryPolicy};
 use cryptsync_backends::services::Fs;
-use cryptsync_backends::{Remote, RemotePath};
+use cryptsync_backends::{Op, Remote, RemotePath};
 
 use super::{Ctx, OpsError, Person, RemoteProfile, Service};
 use crate::class::Class;
@@ -51,7 +51,9 @@ impl Opened {
 impl Connection {
     /// Requests made so far.
     pub(super) fn requests(&self) -> u64 {
-        self.counted.snapshot().total().calls
+        let counts = self.counted.snapshot();
+        // A barrier is no request: it makes a directory of this machine durable, and asks nothing of a service.
+        counts.total().calls - counts.of(Op::Barrier).calls
     }
 }
 
