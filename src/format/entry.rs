@@ -131,12 +131,7 @@ impl Entry {
     /// # Errors
     /// [`Malformed`] if the bytes end, a number is out of range, or the fields do not fit together.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let kind = match reader.u8()? {
-            1 => EntryKind::File,
-            2 => EntryKind::Dir,
-            3 => EntryKind::Symlink,
-            _ => return Err(reader.bad()),
-        };
+        let kind = EntryKind::from_u8(reader.u8()?).ok_or_else(|| reader.bad())?;
         let size = reader.varint()?;
         let mtime = reader.time()?;
         let mode = match reader.count(usize::from(MODE_MAX) + 1)? {

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::sync::{missing_dirs, open_for_writing, session_options, threads};
+use super::sync::{REPLANS, missing_dirs, open_for_writing, session_options, threads};
 use super::{Ctx, OpsError, Place, SyncReport};
 use crate::class::Class;
 use crate::event::Event;
@@ -97,5 +97,3 @@ fn room_for(
     }
     missing_dirs(vault, base, parent)
 }
-
-const REPLANS: usize = 5;

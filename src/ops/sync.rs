@@ -454,4 +454,5 @@ fn store_suspects(vault: &Vault, before: &HashSet<u64>, after: &HashSet<u64>) ->
 }
 
 const SUSPECTS: &str = "suspects";
-const REPLANS: usize = 5;
+/// How often a run plans again because somebody else has published first.
+pub(super) const REPLANS: usize = 5;

@@ -11,8 +11,8 @@ use super::listing::Listing;
 use super::objects::fetch_whole;
 use super::state::State;
 use crate::crypto::{
-    self, Class as SealClass, KdfError, KdfParams, Label, MemberKeys, MemberPublic, PasswordEntry, SealContext,
-    Secret32, VaultKeys, words,
+    self, Class as SealClass, KdfError, Label, MemberKeys, MemberPublic, PasswordEntry, SealContext, Secret32,
+    VaultKeys, words,
 };
 use crate::format::access::{AccessObject, Body, Chain, Keyring, Member, MemberKind, Public, Role};
 use crate::format::genesis::{BadGenesis, Genesis};
@@ -370,6 +370,3 @@ pub fn role_name(role: Role) -> &'static str {
 
 /// Features of the format that this program knows beyond version 1: none yet.
 const FEATURES: [&str; 0] = [];
-
-/// The cost of guessing that new password entries get by default.
-pub const KDF_DEFAULT: KdfParams = KdfParams::DEFAULT;

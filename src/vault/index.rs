@@ -14,7 +14,7 @@ use super::objects::Objects;
 use super::state::State;
 use crate::crypto::{Class as SealClass, ObjectHasher, geometry};
 use crate::format::hints::{Location, ObjectRef};
-use crate::format::index::{IndexClass, PackEntry, Preload, SegmentReader};
+use crate::format::index::{IndexClass, PackEntry, Preload, SegmentReader, id16};
 use crate::format::limits::PACK_OBJECT_MAX;
 use crate::format::pack::Directory;
 use crate::id::{BlobId, ObjectId};
@@ -53,7 +53,7 @@ impl Index {
             let number = index.bundles.len() as u32;
             index.bundles.push(*object);
             for (blob, at) in Directory::decode(directory, PACK_OBJECT_MAX)?.blobs() {
-                index.bundled.entry(short(&blob.id)).or_default().push((number, at));
+                index.bundled.entry(id16(&blob.id)).or_default().push((number, at));
             }
         }
         Ok(index)
@@ -65,7 +65,7 @@ impl Index {
     /// A segment can't be read.
     pub fn lookup(&self, id: &BlobId) -> Result<Vec<Found>, VaultError> {
         let mut found = Vec::new();
-        for (number, at) in self.bundled.get(&short(id)).into_iter().flatten() {
+        for (number, at) in self.bundled.get(&id16(id)).into_iter().flatten() {
             found.push(Found { class: IndexClass::Log, object: self.bundles[*number as usize], at: *at });
         }
         for segment in &self.segments {
@@ -100,11 +100,6 @@ impl Index {
     pub fn objects(&self) -> Result<HashSet<ObjectId>, VaultError> {
         Ok(self.packs()?.iter().map(|pack| pack.object.id).collect())
     }
-}
-
-/// The first 16 bytes of an id: what indexes are keyed by.
-pub(super) fn short(id: &BlobId) -> [u8; 16] {
-    id.as_bytes()[..16].try_into().expect("an id has 32 bytes")
 }
 
 fn open_segment(objects: &Objects, state: &State, segment: &ObjectRef) -> Result<SegmentReader<File>, VaultError> {

@@ -26,7 +26,7 @@ mod slots;
 mod state;
 mod tree;
 
-pub use access::{Access, Asker, KDF_DEFAULT, kind_name, member_id, role_name};
+pub use access::{Access, Asker, kind_name, member_id, role_name};
 pub use audit::{verify_bytes, verify_pack};
 pub use content::Part;
 pub use create::{Created, NewVault};

@@ -11,10 +11,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::error::VaultError;
-use super::index::short;
 use crate::crypto::geometry;
 use crate::format::hints::{Location, ObjectRef};
-use crate::format::index::{IndexRecord, PackEntry, Preload, SegmentReader};
+use crate::format::index::{IndexRecord, PackEntry, Preload, SegmentReader, id16};
 use crate::format::index_builder::build_segment;
 use crate::format::pack::BlobEntry;
 use crate::id::{BlobId, ObjectId};
@@ -63,7 +62,7 @@ impl Placed {
         id: &BlobId,
         committed: impl Fn() -> Result<bool, VaultError>,
     ) -> Result<bool, VaultError> {
-        let key = short(id);
+        let key = id16(id);
         loop {
             let runs = {
                 let inner = self.read();
@@ -90,7 +89,7 @@ impl Placed {
     pub(super) fn find(&self, id: &BlobId) -> Result<Option<Spot>, VaultError> {
         let runs = {
             let inner = self.read();
-            if let Some((number, at)) = inner.blobs.get(&short(id)) {
+            if let Some((number, at)) = inner.blobs.get(&id16(id)) {
                 let pack = inner.packs[*number as usize];
                 let open = if pack.is_none() { Some(*number) } else { None };
                 return Ok(Some(Spot { open, object: pack.map(|pack| pack.object), at: *at }));
@@ -116,8 +115,8 @@ impl Placed {
     pub(super) fn place(&self, number: u32, blobs: impl IntoIterator<Item = (BlobId, Location)>) {
         let mut inner = self.write();
         for (id, at) in blobs {
-            inner.claimed.remove(&short(&id));
-            inner.blobs.insert(short(&id), (number, at));
+            inner.claimed.remove(&id16(&id));
+            inner.blobs.insert(id16(&id), (number, at));
         }
     }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::container::Container;
 use super::error::VaultError;
-use super::index::short;
 use super::placed::{Spot, ids};
 use super::session::Session;
 use crate::format::hints::{Holder, Location, Place, encode_hints};
+use crate::format::index::id16;
 use crate::format::limits::BUNDLE_MAX;
 use crate::format::node::join_blob;
 use crate::format::pack::{BlobEntry, FrameCoder, encode_frame};
@@ -34,7 +34,7 @@ enum Target {
 impl<'s> TreeWriter<'s> {
     /// Into a bundle that holds the commit's chunks already.
     pub(super) fn bundle(session: &'s Session, data: Container) -> Self {
-        let blobs = data.blobs().map(|(blob, at)| (short(&blob.id), at)).collect();
+        let blobs = data.blobs().map(|(blob, at)| (id16(&blob.id), at)).collect();
         Self::new(session, Target::Bundle { data_frames: data.frame_count(), container: data, blobs })
     }
 
@@ -90,7 +90,7 @@ impl<'s> TreeWriter<'s> {
 
 fn place_of(session: &Session, target: &Target, id: &BlobId) -> Result<Option<Place>, VaultError> {
     if let Target::Bundle { blobs, .. } = target
-        && let Some(location) = blobs.get(&short(id))
+        && let Some(location) = blobs.get(&id16(id))
     {
         return Ok(Some(Place { holder: Holder::SameObject, location: *location }));
     }
@@ -125,7 +125,7 @@ impl NodeSink for TreeWriter<'_> {
         let id = shared.vault.keys().blob_id(node.kind, &node.canonical);
         let target = &mut *self.target.borrow_mut();
         let stored = match target {
-            Target::Bundle { blobs, .. } => blobs.contains_key(&short(&id)) || shared.is_stored(&id)?,
+            Target::Bundle { blobs, .. } => blobs.contains_key(&id16(&id)) || shared.is_stored(&id)?,
             Target::Packs { .. } => !shared.claim(&id)?,
         };
         if stored {
@@ -146,7 +146,7 @@ impl NodeSink for TreeWriter<'_> {
                     self.overflowed.set(true);
                     return Err(VaultError::Limit("the commit is larger than a bundle may be".into()));
                 }
-                blobs.extend(container.append(frame, vec![entry]).into_iter().map(|(blob, at)| (short(&blob.id), at)));
+                blobs.extend(container.append(frame, vec![entry]).into_iter().map(|(blob, at)| (id16(&blob.id), at)));
             }
             Target::Packs { open } => {
                 let (number, container) = open.as_mut().expect("it was made above");

@@ -7,6 +7,7 @@ use crate::class::Class;
 use crate::cli::output::CliError;
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
+use crate::crypto::KdfParams;
 use crate::ops::{self, InitOptions, InitReport, Person, Place, RemoteProfile, Service};
 
 /// The flags of verbs that write to a vault which may not be there yet.
@@ -63,7 +64,7 @@ pub(crate) fn options(
     InitOptions {
         remote,
         device_label: device_name.unwrap_or(&settings.host_name).to_owned(),
-        kdf: kdf.unwrap_or(KDF_DEFAULT),
+        kdf: kdf.unwrap_or((KdfParams::DEFAULT.m_kib, KdfParams::DEFAULT.t, KdfParams::DEFAULT.p)),
         recovery_file: recovery_file.map(|path| settings.cwd.join(path)),
     }
 }
@@ -99,8 +100,6 @@ fn words_text(words: &str) -> zeroize::Zeroizing<String> {
     text
 }
 
-/// Argon2id: 256 MiB, 3 passes, 4 lanes.
-const KDF_DEFAULT: (u32, u32, u32) = (256 * 1024, 3, 4);
 const COLUMNS: usize = 4;
 
 #[cfg(test)]
