@@ -25,6 +25,7 @@ mod session;
 mod slots;
 mod state;
 mod tree;
+mod verify_record;
 
 pub use access::{Access, Asker, kind_name, member_id, role_name};
 pub use audit::{verify_bytes, verify_pack};
