@@ -4,8 +4,8 @@
 
 use super::limits::{ATTRIBUTES_MAX, CHUNK_MAX, INLINE_MAX};
 use super::wire::{Malformed, Put, Reader};
-use crate::id::{BlobId, BlobKind};
-use crate::path::PATH_MAX;
+use crate::id::{BlobId, BlobKind, CommitId};
+use crate::path::{NAME_MAX, PATH_MAX, check_name};
 use crate::world::Timestamp;
 
 /// What an entry is.
@@ -40,6 +40,36 @@ pub enum Content {
     List(BlobId),
     /// The target of a symbolic link.
     Link(Box<[u8]>),
+}
+
+/// What an entry has that is a conflict copy: the version of a file that lost its name in a merge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conflict<'a> {
+    /// The name that it lost, in the same directory.
+    pub name: &'a [u8],
+    /// The head whose version this is.
+    pub commit: CommitId,
+}
+
+impl<'a> Conflict<'a> {
+    /// The tag of the attribute.
+    pub const TAG: u64 = 5;
+
+    /// The value of the attribute.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.name.len() + 34);
+        out.put_bytes(self.name);
+        out.put(self.commit.as_bytes());
+        out
+    }
+
+    fn decode(value: &'a [u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(value, MALFORMED.what);
+        let conflict = Self { name: reader.bytes(NAME_MAX)?, commit: CommitId::new(reader.array()?) };
+        reader.finish()?;
+        check_name(conflict.name).map_err(|_| MALFORMED)?;
+        Ok(conflict)
+    }
 }
 
 impl Content {
@@ -90,7 +120,24 @@ impl Entry {
         let ascending = self.attributes.windows(2).all(|pair| pair[0].0 < pair[1].0);
         let lengths = self.attributes.iter().map(|(_, bytes)| bytes.len());
         let small = lengths.fold(0usize, usize::saturating_add) <= ATTRIBUTES_MAX;
-        if content && mode && ascending && small { Ok(()) } else { Err(MALFORMED) }
+        let marked = self.attributes.iter().any(|(tag, _)| *tag == Conflict::TAG);
+        let conflict = !marked || (self.kind != EntryKind::Dir && self.conflict().is_some());
+        if content && mode && ascending && small && conflict { Ok(()) } else { Err(MALFORMED) }
+    }
+
+    /// What makes this a conflict copy, if it is one.
+    pub fn conflict(&self) -> Option<Conflict<'_>> {
+        let (_, value) = self.attributes.iter().find(|(tag, _)| *tag == Conflict::TAG)?;
+        Conflict::decode(value).ok()
+    }
+
+    /// Makes this a conflict copy, or no longer one.
+    pub fn set_conflict(&mut self, conflict: Option<Conflict<'_>>) {
+        self.attributes.retain(|(tag, _)| *tag != Conflict::TAG);
+        if let Some(conflict) = conflict {
+            let at = self.attributes.partition_point(|(tag, _)| *tag < Conflict::TAG);
+            self.attributes.insert(at, (Conflict::TAG, conflict.encode()));
+        }
     }
 
     /// Appends the entry.
@@ -194,14 +241,17 @@ mod tests {
         ];
         let attributes =
             proptest::collection::btree_map(any::<u64>(), proptest::collection::vec(any::<u8>(), 0..9), 0..4);
-        (content, any::<i64>(), 0u32..1_000_000_000, proptest::option::of(0u16..=0o7777), attributes).prop_map(
-            |((kind, size, content), secs, nanos, mode, attributes)| Entry {
-                kind,
-                size,
-                mtime: Timestamp { secs, nanos },
-                mode,
-                content,
-                attributes: attributes.into_iter().collect(),
+        let conflict = proptest::option::of(("[a-z]{1,9}", any::<[u8; 32]>()));
+        let time = (any::<i64>(), 0u32..1_000_000_000).prop_map(|(secs, nanos)| Timestamp { secs, nanos });
+        (content, time, proptest::option::of(0u16..=0o7777), attributes, conflict).prop_map(
+            |((kind, size, content), mtime, mode, attributes, conflict)| {
+                let attributes = attributes.into_iter().collect();
+                let mut entry = Entry { kind, size, mtime, mode, content, attributes };
+                let conflict = conflict.as_ref().filter(|_| kind != EntryKind::Dir);
+                entry.set_conflict(
+                    conflict.map(|(name, commit)| Conflict { name: name.as_bytes(), commit: CommitId::new(*commit) }),
+                );
+                entry
             },
         )
     }
@@ -238,6 +288,30 @@ mod tests {
         fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _either = decode(&bytes);
         }
+    }
+
+    #[test]
+    fn frozen_conflict() {
+        let conflict = Conflict { name: b"a.txt", commit: CommitId::new([0xee; 32]) };
+        assert_eq!(conflict.encode(), [&[5][..], b"a.txt", &[0xee; 32]].concat());
+        let mut entry = Entry {
+            kind: EntryKind::File,
+            size: 0,
+            mtime: Timestamp::default(),
+            mode: None,
+            content: Content::None,
+            attributes: vec![(1, vec![1]), (9, vec![2])],
+        };
+        entry.set_conflict(Some(conflict));
+        assert_eq!(entry.attributes.iter().map(|(tag, _)| *tag).collect::<Vec<_>>(), [1, 5, 9]);
+        assert_eq!((entry.conflict(), entry.check()), (Some(conflict), Ok(())));
+        assert!(Entry { kind: EntryKind::Dir, ..entry.clone() }.check().is_err());
+        for bad in [Conflict { name: b"a/b", ..conflict }, Conflict { name: b"", ..conflict }] {
+            assert!(Entry { attributes: vec![(5, bad.encode())], ..entry.clone() }.check().is_err());
+        }
+        assert!(Entry { attributes: vec![(5, vec![0; 33])], ..entry.clone() }.check().is_err());
+        entry.set_conflict(None);
+        assert_eq!((entry.conflict(), entry.attributes.len()), (None, 2));
     }
 
     #[test]

@@ -14,22 +14,60 @@ use crate::id::BlobId;
 pub struct Child {
     /// The node.
     pub id: BlobId,
-    /// Entries below it.
+    /// What is below it.
+    pub totals: Totals,
+}
+
+/// What a node, a tree or an entry adds up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Totals {
+    /// Entries.
     pub entries: u64,
-    /// Sum of the sizes of the files below it, or `u64::MAX` if it is more.
+    /// Sum of the sizes of the files, or `u64::MAX` if it is more.
     pub bytes: u64,
+    /// Entries that are conflict copies.
+    pub conflicts: u64,
+}
+
+impl Totals {
+    /// Of one entry.
+    pub fn of(entry: &Entry) -> Self {
+        Self { entries: 1, bytes: entry.size, conflicts: u64::from(entry.conflict().is_some()) }
+    }
+
+    /// Of both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            entries: self.entries.saturating_add(other.entries),
+            bytes: self.bytes.saturating_add(other.bytes),
+            conflicts: self.conflicts.saturating_add(other.conflicts),
+        }
+    }
+
+    /// Appends the numbers.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        [self.entries, self.bytes, self.conflicts].into_iter().for_each(|total| out.put_varint(total));
+    }
+
+    /// Reads the numbers.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the bytes end, or a number is not in its shortest form.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self { entries: reader.varint()?, bytes: reader.varint()?, conflicts: reader.varint()? })
+    }
 }
 
 impl Child {
     /// Appends the value.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.put(self.id.as_bytes());
-        out.put_varint(self.entries);
-        out.put_varint(self.bytes);
+        self.totals.encode(out);
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(Self { id: BlobId::new(reader.array()?), entries: reader.varint()?, bytes: reader.varint()? })
+        Ok(Self { id: BlobId::new(reader.array()?), totals: Totals::decode(reader)? })
     }
 }
 
@@ -133,13 +171,13 @@ impl Node {
         (!self.is_empty()).then_some(key)
     }
 
-    /// Entries and bytes at and below this node.
-    pub fn totals(&self) -> (u64, u64) {
-        let add =
-            |(entries, bytes): (u64, u64), (e, b): (u64, u64)| (entries.saturating_add(e), bytes.saturating_add(b));
+    /// What is at and below this node.
+    pub fn totals(&self) -> Totals {
         match &self.values {
-            Values::Entries(entries) => entries.iter().map(|entry| (1, entry.size)).fold((0, 0), add),
-            Values::Children(children) => children.iter().map(|child| (child.entries, child.bytes)).fold((0, 0), add),
+            Values::Entries(entries) => entries.iter().map(Totals::of).fold(Totals::default(), Totals::plus),
+            Values::Children(children) => {
+                children.iter().map(|child| child.totals).fold(Totals::default(), Totals::plus)
+            }
         }
     }
 
@@ -306,7 +344,10 @@ mod tests {
         ));
         assert_eq!(bytes, frozen);
         let node = Node::decode(&bytes).unwrap();
-        assert_eq!((node.level(), node.len(), node.totals()), (0, 2, (2, (1 << 20) + 2)));
+        assert_eq!(
+            (node.level(), node.len(), node.totals()),
+            (0, 2, Totals { entries: 2, bytes: (1 << 20) + 2, conflicts: 0 })
+        );
         assert_eq!(node.references(), [None, Some(BlobId::new([0xcc; 32]))]);
         assert_eq!(node.last_key().unwrap(), b"\0\x01ab");
     }
@@ -314,16 +355,17 @@ mod tests {
     #[test]
     fn frozen_inner_node_and_blob() {
         let mut value = Vec::new();
-        Child { id: BlobId::new([0xdd; 32]), entries: 300, bytes: 7 }.encode(&mut value);
+        let totals = Totals { entries: 300, bytes: 7, conflicts: 2 };
+        Child { id: BlobId::new([0xdd; 32]), totals }.encode(&mut value);
         let mut writer = NodeWriter::new(1);
-        assert_eq!(writer.push(b"\0\x01z", &value), 40);
+        assert_eq!(writer.push(b"\0\x01z", &value), 41);
         let canonical = writer.finish();
-        assert_eq!(canonical, hex(&format!("01 01 | 00 03 00017a | {} ac02 07", "dd".repeat(32))));
-        assert_eq!(Node::decode(&canonical).unwrap().totals(), (300, 7));
+        assert_eq!(canonical, hex(&format!("01 01 | 00 03 00017a | {} ac02 07 02", "dd".repeat(32))));
+        assert_eq!(Node::decode(&canonical).unwrap().totals(), totals);
         let blob = join_blob(&canonical, b"hints");
-        assert_eq!(blob[..4], [42, 0, 0, 0]);
+        assert_eq!(blob[..4], [43, 0, 0, 0]);
         assert_eq!(split_blob(&blob), Ok((&canonical[..], &b"hints"[..])));
-        assert!(split_blob(&blob[..45]).is_err() && split_blob(&vec![0; NODE_BLOB_MAX + 1]).is_err());
+        assert!(split_blob(&blob[..46]).is_err() && split_blob(&vec![0; NODE_BLOB_MAX + 1]).is_err());
     }
 
     #[test]

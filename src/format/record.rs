@@ -9,6 +9,7 @@ use super::access::{ascending, list, put_list, text};
 use super::hints::{ObjectRef, Place, decode_hints_from, encode_hints};
 use super::limits::{LABEL_MAX, LOG_OBJECT_MAX, OPERATION_MAX, PARENTS_MAX};
 use super::name::{ACCESS_NUMBER_MAX, RECORD_NUMBER_MAX};
+use super::node::Totals;
 use super::wire::{Malformed, Put, Reader};
 use crate::id::{AccessId, BlobId, CommitId, ObjectId, VaultId};
 use crate::world::Timestamp;
@@ -83,10 +84,8 @@ pub struct Root {
     pub id: BlobId,
     /// Where that lies, if known.
     pub place: Option<Place>,
-    /// Number of its entries.
-    pub entries: u64,
-    /// Bytes of all its files.
-    pub bytes: u64,
+    /// What it adds up to.
+    pub totals: Totals,
 }
 
 /// A field this version of the layout has no place for.
@@ -141,8 +140,7 @@ impl Record {
         out.put_varint(u64::from(self.closed));
         out.put(self.root.id.as_bytes());
         out.put(&encode_hints(&[self.root.place]));
-        out.put_varint(self.root.entries);
-        out.put_varint(self.root.bytes);
+        self.root.totals.encode(&mut out);
         put_list(&mut out, &self.segments_added, |out, object| object.encode(out));
         put_list(&mut out, &self.segments_superseded, |out, id| out.put(id.as_bytes()));
         put_list(&mut out, &self.epochs_seen, |out, id| out.put(id.as_bytes()));
@@ -179,7 +177,7 @@ impl Record {
             operation: text(r, OPERATION_MAX)?,
             writer_label: text(r, LABEL_MAX)?,
             closed: r.count(1)? == 1,
-            root: Root { id: BlobId::new(r.array()?), place: place(r)?, entries: r.varint()?, bytes: r.varint()? },
+            root: Root { id: BlobId::new(r.array()?), place: place(r)?, totals: Totals::decode(r)? },
             segments_added: list(r, MAX, 66, ObjectRef::decode)?,
             segments_superseded: list(r, MAX, 32, |r| Ok(ObjectId::new(r.array()?)))?,
             epochs_seen: list(r, MAX, 32, commit_id)?,
@@ -329,11 +327,10 @@ mod tests {
         let location = Location { frame_offset: 70_000, frame_len: 500, blob_offset: 3, blob_len: 400 };
         let holder = prop_oneof![Just(Holder::SameObject), object().prop_map(Holder::Object)];
         let place = proptest::option::of(holder.prop_map(move |holder| Place { holder, location }));
-        (any::<[u8; 32]>(), place, any::<u64>(), any::<u64>()).prop_map(|(id, place, entries, bytes)| Root {
+        (any::<[u8; 32]>(), place, any::<(u64, u64, u64)>()).prop_map(|(id, place, (entries, bytes, conflicts))| Root {
             id: BlobId::new(id),
             place,
-            entries,
-            bytes,
+            totals: Totals { entries, bytes, conflicts },
         })
     }
 
@@ -385,8 +382,7 @@ mod tests {
             root: Root {
                 id: BlobId::new([8; 32]),
                 place: Some(Place { holder: Holder::SameObject, location }),
-                entries: 12,
-                bytes: 3456,
+                totals: Totals { entries: 12, bytes: 3456, conflicts: 0 },
             },
             segments_added: vec![ObjectRef { id: ObjectId::new([9; 32]), size: 20_480, epoch: 1, salt: [10; 32] }],
             segments_superseded: vec![ObjectId::new([11; 32])],
@@ -442,10 +438,10 @@ mod tests {
         let bytes = sample().encode().unwrap();
         assert_eq!(Record::decode(&bytes), Ok(sample()));
         assert_eq!(&bytes[..3], b"\x01\x01\x01");
-        assert_eq!(bytes.len(), 488);
+        assert_eq!(bytes.len(), 489);
         assert_eq!(
             blake3::hash(&bytes).to_hex().as_str(),
-            "400785b3d837454ebde3ad1aa786d7b4506f284c02a87a47e0e3981d9931e042"
+            "562458b043800498226ac2cab01835881ed5319456fef8235f3112b997eddfbf"
         );
     }
 

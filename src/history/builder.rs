@@ -9,7 +9,7 @@ use super::source::{NewNode, NodeSink, Reference, ResolvedPlace, Root, TreeError
 use crate::format::entry::Entry;
 use crate::format::key::{KEY_MAX, TreeKey};
 use crate::format::limits::LEVELS_MAX;
-use crate::format::node::{Boundary, Child, NodeWriter, Values};
+use crate::format::node::{Boundary, Child, NodeWriter, Totals, Values};
 use crate::id::BlobKind;
 
 /// Builds a tree.
@@ -27,8 +27,7 @@ struct Level {
     writer: NodeWriter,
     boundary: Boundary,
     references: Vec<Reference>,
-    entries: u64,
-    bytes: u64,
+    totals: Totals,
     /// Whether nodes of this level were closed before.
     closed: bool,
     /// An old node that may turn out to be the same as the new one.
@@ -54,7 +53,7 @@ impl<'s, S: NodeSink + ?Sized> TreeBuilder<'s, S> {
         self.value.clear();
         entry.encode(&mut self.value);
         let reference = entry.content.reference().map(|(_, id)| Reference { id, place });
-        self.append(0, key, reference, (1, entry.size))
+        self.append(0, key, reference, Totals::of(entry))
     }
 
     /// Whether [`TreeBuilder::push_subtree`] may take a subtree whose top node is of this level.
@@ -133,22 +132,15 @@ impl<'s, S: NodeSink + ?Sized> TreeBuilder<'s, S> {
         self.reach(usize::from(at));
         self.value.clear();
         child.encode(&mut self.value);
-        self.append(at, key, Some(Reference { id: child.id, place }), (child.entries, child.bytes))
+        self.append(at, key, Some(Reference { id: child.id, place }), child.totals)
     }
 
     /// Appends an item with the encoded `self.value`.
-    fn append(
-        &mut self,
-        at: u8,
-        key: &[u8],
-        reference: Option<Reference>,
-        (entries, bytes): (u64, u64),
-    ) -> Result<(), S::Error> {
+    fn append(&mut self, at: u8, key: &[u8], reference: Option<Reference>, totals: Totals) -> Result<(), S::Error> {
         let level = &mut self.levels[usize::from(at)];
         let item_len = level.writer.push(key, &self.value);
         level.references.extend(reference);
-        level.entries = level.entries.saturating_add(entries);
-        level.bytes = level.bytes.saturating_add(bytes);
+        level.totals = level.totals.plus(totals);
         if level.boundary.ends_after(item_len, self.store.split_hash(at, key)) {
             self.flush(usize::from(at))?;
         }
@@ -165,7 +157,7 @@ impl<'s, S: NodeSink + ?Sized> TreeBuilder<'s, S> {
         let level = &mut self.levels[at];
         let done = std::mem::replace(level, Level { closed: true, ..Level::new(at as u8) });
         let (key, canonical) = (done.writer.last_key().to_vec(), done.writer.finish());
-        let child = |id| Child { id, entries: done.entries, bytes: done.bytes };
+        let child = |id| Child { id, totals: done.totals };
         if let Some(old) = done.old.filter(|old| old.blob.canonical == canonical) {
             return Ok((key, (child(old.id), old.place)));
         }
@@ -177,7 +169,7 @@ impl<'s, S: NodeSink + ?Sized> TreeBuilder<'s, S> {
     fn only_child(mut self, at: usize) -> Result<Root, S::Error> {
         let level = self.levels.swap_remove(at);
         let Reference { id, place } = level.references[0];
-        let mut only = (Child { id, entries: level.entries, bytes: level.bytes }, place);
+        let mut only = (Child { id, totals: level.totals }, place);
         // What was built here can't be an only child of an only child, but a subtree from elsewhere may be.
         let mut reused = at > 1 && !self.levels[at - 1].closed;
         while reused {
@@ -204,8 +196,7 @@ impl Level {
             writer: NodeWriter::new(level),
             boundary: Boundary::new(level),
             references: Vec::new(),
-            entries: 0,
-            bytes: 0,
+            totals: Totals::default(),
             closed: false,
             old: None,
         }
@@ -217,7 +208,7 @@ impl Level {
 }
 
 fn root((child, place): Stored) -> Root {
-    Root { id: child.id, place, entries: child.entries, bytes: child.bytes }
+    Root { id: child.id, place, totals: child.totals }
 }
 
 /// Builds a tree of entries that come in order.

@@ -86,7 +86,7 @@ impl<'s, S: NodeSource + ?Sized> Cursor<'s, S> {
     /// # Errors
     /// The store's, or [`TreeError`] if the root is not what `root` says.
     pub fn open(store: &'s S, root: &Root) -> Result<Self, S::Error> {
-        let child = Child { id: root.id, entries: root.entries, bytes: root.bytes };
+        let child = Child { id: root.id, totals: root.totals };
         let frame = Frame::read(store, &child, root.place)?;
         Ok(Self { store, stack: vec![frame], passed: Vec::new(), end: None })
     }
@@ -260,7 +260,7 @@ impl Frame {
     ) -> Result<Self, S::Error> {
         let blob = store.read(BlobKind::Node, &child.id, place.as_ref())?;
         let node = Node::decode(&blob.canonical).map_err(TreeError::from)?;
-        if node.totals() != (child.entries, child.bytes) {
+        if node.totals() != child.totals {
             return Err(TreeError::Misplaced { id: child.id, what: "total" }.into());
         }
         let references = node.references();

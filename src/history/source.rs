@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::format::hints::{Holder, Location, ObjectRef, Place, decode_hints};
+use crate::format::node::Totals;
 use crate::format::wire::Malformed;
 use crate::id::{BlobId, BlobKind};
 
@@ -97,10 +98,8 @@ pub struct Root {
     pub id: BlobId,
     /// Where it lies, if that is known; `None` for a node written in this run.
     pub place: Option<ResolvedPlace>,
-    /// Entries of the tree.
-    pub entries: u64,
-    /// Sum of the sizes of its files, or `u64::MAX` if it is more.
-    pub bytes: u64,
+    /// What the tree adds up to.
+    pub totals: Totals,
 }
 
 /// A tree or list that is not well-formed, or a caller that would make one. Behind valid seals the former is damage or

@@ -62,7 +62,7 @@ fn log_entry(commit: &Commit) -> LogEntry {
         time: commit.record.time,
         writer: commit.record.writer_label.clone(),
         operation: commit.record.operation.clone(),
-        entries: commit.record.root.entries,
-        bytes: commit.record.root.bytes,
+        entries: commit.record.root.totals.entries,
+        bytes: commit.record.root.totals.bytes,
     }
 }

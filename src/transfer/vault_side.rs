@@ -106,7 +106,7 @@ pub fn base_root(vault: &Vault) -> Result<Option<Root>, VaultError> {
             };
             ResolvedPlace { object, location: place.location }
         });
-        Root { id: stored.id, place, entries: stored.entries, bytes: stored.bytes }
+        Root { id: stored.id, place, totals: stored.totals }
     }))
 }
 

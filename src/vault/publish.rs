@@ -206,7 +206,7 @@ impl Vault {
             operation: truncated(&info.operation, crate::format::limits::OPERATION_MAX),
             writer_label: self.access.me.label.clone(),
             closed: false,
-            root: StoredRoot { id: root.id, place, entries: root.entries, bytes: root.bytes },
+            root: StoredRoot { id: root.id, place, totals: root.totals },
             segments_added,
             segments_superseded: Vec::new(),
             epochs_seen: Vec::new(),

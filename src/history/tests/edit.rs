@@ -61,7 +61,7 @@ proptest! {
             apply_to_model(&mut model, &batch);
             root = apply(&store, Some(&root), batch).unwrap();
             let scratch = build(&store, &model);
-            prop_assert_eq!((root.id, root.entries, root.bytes), (scratch.id, scratch.entries, scratch.bytes));
+            prop_assert_eq!((root.id, root.totals), (scratch.id, scratch.totals));
             prop_assert_eq!(&contents(&store, &root), &model);
         }
     }
@@ -80,7 +80,7 @@ proptest! {
         for batch in puts.chunks(group) {
             root = Some(apply(&store, root.as_ref(), sorted(batch.to_vec())).unwrap());
         }
-        prop_assert_eq!(root.map_or(0, |root| root.entries), model.len() as u64);
+        prop_assert_eq!(root.map_or(0, |root| root.totals.entries), model.len() as u64);
         prop_assert!(root.is_none_or(|root| root.id == build(&store, &model).id));
     }
 
@@ -146,7 +146,7 @@ fn a_tree_collapses_onto_the_node_that_is_left() {
     assert_eq!(levels(&store, &root), 10);
     let range = Edit::DeleteRange(key("000"), key("256"));
     let (after, reads, writes) = store.count(|| apply(&store, Some(&root), vec![range]).unwrap());
-    assert_eq!((levels(&store, &after), after.entries, writes), (1, 1, 0));
+    assert_eq!((levels(&store, &after), after.totals.entries, writes), (1, 1, 0));
     assert!(reads <= 3 * levels(&store, &root), "{reads}");
     assert_eq!(after.id, build(&store, &model.into_iter().skip(256).collect()).id);
 }

@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use super::store::{MemError, MemStore, Model, Split, build, contents, entry, key};
 use crate::format::key::TreeKey;
-use crate::format::node::{Child, NodeWriter};
+use crate::format::node::{Child, NodeWriter, Totals};
 use crate::history::cursor::{Cursor, get};
 use crate::history::diff::diff;
 use crate::history::editor::{Edit, apply_edits};
 use crate::history::source::{NodeBlob, NodeSource, ResolvedPlace, Root, TreeError};
 use crate::id::{BlobId, BlobKind};
+
+fn count(entries: u64) -> Totals {
+    Totals { entries, bytes: 0, conflicts: 0 }
+}
 
 fn leaf(store: &MemStore, keys: &[&str]) -> Child {
     let mut writer = NodeWriter::new(0);
@@ -19,7 +23,7 @@ fn leaf(store: &MemStore, keys: &[&str]) -> Child {
         writer.push(key(path).as_bytes(), &value);
     }
     let id = store.plant(BlobKind::Node, writer.finish(), Vec::new());
-    Child { id, entries: keys.len() as u64, bytes: 0 }
+    Child { id, totals: count(keys.len() as u64) }
 }
 
 fn inner(store: &MemStore, level: u8, items: &[(&str, Child)]) -> Child {
@@ -30,13 +34,13 @@ fn inner(store: &MemStore, level: u8, items: &[(&str, Child)]) -> Child {
         writer.push(key(path).as_bytes(), &value);
     }
     let id = store.plant(BlobKind::Node, writer.finish(), Vec::new());
-    let entries = items.iter().map(|(_, child)| child.entries).sum();
-    Child { id, entries, bytes: 0 }
+    let entries = items.iter().map(|(_, child)| child.totals.entries).sum();
+    Child { id, totals: count(entries) }
 }
 
 /// Every way through the tree must end in the same kind of error.
 fn fails(store: &MemStore, top: Child) -> TreeError {
-    let root = Root { id: top.id, place: None, entries: top.entries, bytes: top.bytes };
+    let root = Root { id: top.id, place: None, totals: top.totals };
     let error = |result: Result<(), MemError>| match result {
         Err(MemError::Tree(error)) => Some(error),
         Err(MemError::Missing(id)) => panic!("missing {id}"),
@@ -67,7 +71,7 @@ fn nodes_that_do_not_fit_are_refused() {
     let store = MemStore::new(Split::Keyed);
     let (ab, cd) = (leaf(&store, &["a", "b"]), leaf(&store, &["c", "d"]));
     let good = inner(&store, 1, &[("b", ab), ("d", cd)]);
-    let root = Root { id: good.id, place: None, entries: 4, bytes: 0 };
+    let root = Root { id: good.id, place: None, totals: count(4) };
     assert_eq!(contents(&store, &root).len(), 4);
 
     let wrong_last = inner(&store, 1, &[("b", ab), ("e", cd)]);
@@ -82,13 +86,15 @@ fn nodes_that_do_not_fit_are_refused() {
     assert_eq!(what(fails(&store, level_stays)), "level");
     let empty = inner(&store, 1, &[("b", ab), ("d", leaf(&store, &[]))]);
     assert_eq!(what(fails(&store, empty)), "range of keys");
-    let wrong_count = inner(&store, 1, &[("b", Child { entries: 3, ..ab })]);
+    let wrong_count = inner(&store, 1, &[("b", Child { totals: count(3), ..ab })]);
     assert_eq!(what(fails(&store, wrong_count)), "total");
-    let wrong_bytes = inner(&store, 1, &[("b", Child { bytes: 3, ..ab })]);
-    assert_eq!(what(fails(&store, Child { bytes: 3, ..wrong_bytes })), "total");
-    let wrong_root = Child { entries: 5, ..good };
+    for totals in [Totals { bytes: 3, ..ab.totals }, Totals { conflicts: 1, ..ab.totals }] {
+        let wrong = inner(&store, 1, &[("b", Child { totals, ..ab })]);
+        assert_eq!(what(fails(&store, Child { totals, ..wrong })), "total");
+    }
+    let wrong_root = Child { totals: count(5), ..good };
     assert_eq!(what(fails(&store, wrong_root)), "total");
-    let garbage = Child { id: store.plant(BlobKind::Node, vec![7; 100], Vec::new()), entries: 1, bytes: 0 };
+    let garbage = Child { id: store.plant(BlobKind::Node, vec![7; 100], Vec::new()), totals: count(1) };
     assert_eq!(what(fails(&store, garbage)), "tree node");
 }
 
@@ -118,9 +124,9 @@ impl NodeSource for Circle {
 #[test]
 fn circles_and_endless_depth_end() {
     let inner_store = MemStore::new(Split::Keyed);
-    let around = inner(&inner_store, 15, &[("z", Child { id: BlobId::new([1; 32]), entries: 1, bytes: 0 })]);
+    let around = inner(&inner_store, 15, &[("z", Child { id: BlobId::new([1; 32]), totals: count(1) })]);
     let circle = Circle { inner: inner_store, node: around.id };
-    let root = Root { id: around.id, place: None, entries: 1, bytes: 0 };
+    let root = Root { id: around.id, place: None, totals: count(1) };
     let mut cursor = Cursor::open(&circle, &root).unwrap();
     assert!(matches!(cursor.next(), Some(Err(MemError::Tree(TreeError::Misplaced { what: "level", .. })))));
     assert!(cursor.next().is_none());
@@ -131,7 +137,7 @@ fn circles_and_endless_depth_end() {
     for level in 1..16 {
         top = inner(&store, level, &[("a", top)]);
     }
-    let root = Root { id: top.id, place: None, entries: 1, bytes: 0 };
+    let root = Root { id: top.id, place: None, totals: count(1) };
     assert_eq!(contents(&store, &root).len(), 1);
     assert_eq!(what(fails(&store, inner(&store, 16, &[("a", top)]))), "tree node");
 }
@@ -145,6 +151,6 @@ fn bad_hints_are_no_hints() {
     ab.encode(&mut value);
     writer.push(key("b").as_bytes(), &value);
     let id = store.plant(BlobKind::Node, writer.finish(), vec![9; 30]);
-    let root = Root { id, place: None, entries: 2, bytes: 0 };
+    let root = Root { id, place: None, totals: count(2) };
     assert_eq!(contents(&store, &root).len(), 2);
 }

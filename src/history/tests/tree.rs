@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::store::{MemStore, Model, Split, blob_id, build, contents, entry, key, levels, pair};
 use crate::format::entry::Entry;
 use crate::format::key::{TreeKey, children_range, subtree_range};
+use crate::format::node::Totals;
 use crate::format::wire::Put;
 use crate::history::cursor::{Cursor, get};
 use crate::history::diff::diff;
@@ -37,14 +38,14 @@ fn root_by_the_letter(store: &MemStore, model: &Model) -> BlobId {
     let encode = |(key, entry): (&TreeKey, &Entry)| {
         let mut value = Vec::new();
         entry.encode(&mut value);
-        (key.as_bytes().to_vec(), value, 1, entry.size)
+        (key.as_bytes().to_vec(), value, Totals::of(entry))
     };
-    let mut items: Vec<(Vec<u8>, Vec<u8>, u64, u64)> = model.iter().map(encode).collect();
+    let mut items: Vec<(Vec<u8>, Vec<u8>, Totals)> = model.iter().map(encode).collect();
     for level in 0.. {
-        let mut nodes: Vec<Vec<(Vec<u8>, u64, u64)>> = vec![Vec::new()]; // encoded items, entries, bytes
+        let mut nodes: Vec<Vec<(Vec<u8>, Totals)>> = vec![Vec::new()]; // encoded items
         let (mut above, mut before) = (Vec::new(), Vec::new());
         let last = items.len().saturating_sub(1);
-        for (n, (key, value, entries, bytes)) in items.iter().enumerate() {
+        for (n, (key, value, totals)) in items.iter().enumerate() {
             let node = nodes.last_mut().unwrap();
             let s: u128 = node.iter().map(|(item, ..)| item.len() as u128).sum();
             let shared = (0..key.len()).take_while(|&i| !node.is_empty() && before.get(i) == key.get(i)).count();
@@ -53,7 +54,7 @@ fn root_by_the_letter(store: &MemStore, model: &Model) -> BlobId {
             item.put_bytes(&key[shared..]);
             item.put(value);
             let end = s + item.len() as u128;
-            node.push((item, *entries, *bytes));
+            node.push((item, *totals));
             let unlikely = u128::from(store.split_hash(level, key)) * 36_864u128.pow(4);
             let ends = end >= 65_536 || unlikely < (end.pow(4) - s.pow(4)) * (1 << 32);
             if n == last || (ends && (level == 0 || node.len() > 1)) {
@@ -67,17 +68,16 @@ fn root_by_the_letter(store: &MemStore, model: &Model) -> BlobId {
             let mut canonical = vec![level];
             canonical.put_varint(node.len() as u64);
             node.iter().for_each(|(item, ..)| canonical.put(item));
-            (blob_id(BlobKind::Node, &canonical), node.iter().map(|n| n.1).sum(), node.iter().map(|n| n.2).sum())
+            (blob_id(BlobKind::Node, &canonical), node.iter().map(|n| n.1).fold(Totals::default(), Totals::plus))
         });
-        let written: Vec<(BlobId, u64, u64)> = written.collect();
+        let written: Vec<(BlobId, Totals)> = written.collect();
         if let [(root, ..)] = written[..] {
             return root;
         }
-        let inner = above.into_iter().zip(written).map(|(key, (id, entries, bytes))| {
+        let inner = above.into_iter().zip(written).map(|(key, (id, totals))| {
             let mut value = id.as_bytes().to_vec();
-            value.put_varint(entries);
-            value.put_varint(bytes);
-            (key, value, entries, bytes)
+            [totals.entries, totals.bytes, totals.conflicts].into_iter().for_each(|total| value.put_varint(total));
+            (key, value, totals)
         });
         items = inner.collect();
     }
@@ -103,8 +103,8 @@ proptest! {
         let store = MemStore::new(split);
         let root = build(&store, &model);
         prop_assert_eq!(root.id, root_by_the_letter(&store, &model));
-        prop_assert_eq!(root.entries, model.len() as u64);
-        prop_assert_eq!(root.bytes, model.values().map(|entry| entry.size).sum::<u64>());
+        prop_assert_eq!(root.totals.entries, model.len() as u64);
+        prop_assert_eq!(root.totals.bytes, model.values().map(|entry| entry.size).sum::<u64>());
         prop_assert_eq!(&contents(&store, &root), &model);
         let probe = key(&probe);
         let found = get(&store, &root, &probe).unwrap();
@@ -180,7 +180,7 @@ fn a_large_tree_is_cut_by_the_letter() {
 fn an_empty_tree_is_one_empty_leaf() {
     let store = MemStore::new(Split::Keyed);
     let root = build(&store, &Model::new());
-    assert_eq!((levels(&store, &root), root.entries, root.bytes), (1, 0, 0));
+    assert_eq!((levels(&store, &root), root.totals), (1, Totals::default()));
     assert_eq!(Cursor::open(&store, &root).unwrap().count(), 0);
     assert_eq!(get(&store, &root, &key("a")), Ok(None));
 }
@@ -191,6 +191,6 @@ fn sums_stop_at_the_largest_number() {
     let huge = |n: u64| Entry { size: u64::MAX - 3, ..entry(4 + 8 * n) };
     let model: Model = (0..9).map(|n| (key(&format!("{n}")), huge(n))).collect();
     let root = build(&store, &model);
-    assert_eq!(root.bytes, u64::MAX);
+    assert_eq!(root.totals.bytes, u64::MAX);
     assert_eq!(contents(&store, &root), model);
 }
