@@ -19,6 +19,15 @@ impl Timestamp {
     pub fn new(secs: i64, nanos: u32) -> Option<Self> {
         (nanos < 1_000_000_000).then_some(Self { secs, nanos })
     }
+
+    /// `2006-01-02 15:04 UTC`, for messages. A writer may claim any moment; one that no calendar holds is shown as seconds
+    /// since 1970.
+    pub fn utc(&self) -> String {
+        match jiff::Timestamp::from_second(self.secs) {
+            Ok(moment) => moment.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+            Err(_) => format!("@{}", self.secs),
+        }
+    }
 }
 
 impl fmt::Debug for Timestamp {

@@ -36,3 +36,7 @@ pub const LABEL_MAX: usize = 255;
 pub const NOTE_MAX: usize = 1024;
 /// The operation of a commit, in bytes.
 pub const OPERATION_MAX: usize = 4096;
+/// Writers or commits that one record makes statements about, and commits kept of a retired writer.
+pub const STATEMENTS_MAX: usize = 64;
+/// Commits that an accepted rollback names as given up.
+pub const GIVEN_UP_MAX: usize = 256;

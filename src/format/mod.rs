@@ -15,4 +15,5 @@ pub mod name;
 pub mod node;
 pub mod pack;
 pub mod record;
+pub mod statement;
 pub mod wire;

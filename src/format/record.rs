@@ -194,9 +194,15 @@ impl Record {
         Ok(record)
     }
 
+    /// The attribute with this tag.
+    pub fn attribute(&self, tag: u64) -> Option<&Attribute> {
+        self.attributes.iter().find(|attribute| attribute.tag == tag)
+    }
+
     /// The first attribute that a reader would have to understand and this program does not.
     pub fn unknown_attribute(&self) -> Option<u64> {
-        self.attributes.iter().map(|a| a.tag).find(|tag| tag % 2 == 0 && *tag != Attribute::HISTORY)
+        const KNOWN: [u64; 3] = [Attribute::HISTORY, Attribute::RETIRED, Attribute::ADOPTED];
+        self.attributes.iter().map(|a| a.tag).find(|tag| tag % 2 == 0 && !KNOWN.contains(tag))
     }
 }
 
@@ -477,8 +483,8 @@ mod tests {
         assert_eq!(record.attributes[0].as_history(), Ok((BlobId::new([14; 32]), None)));
         record.attributes.push(Attribute { tag: 3, value: vec![] });
         assert_eq!(record.unknown_attribute(), None);
-        record.attributes.push(Attribute { tag: 4, value: vec![] });
-        assert_eq!(record.unknown_attribute(), Some(4));
+        record.attributes.push(Attribute { tag: 8, value: vec![] });
+        assert_eq!(record.unknown_attribute(), Some(8));
         assert_eq!(Record::decode(&record.encode().unwrap()), Ok(record));
     }
 }

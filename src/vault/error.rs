@@ -46,6 +46,18 @@ pub enum VaultError {
     /// Two histories claim one place.
     #[error("{0}")]
     Equivocation(String),
+    /// The past is not what it was.
+    #[error("{what}")]
+    Alarm {
+        /// Rollback, equivocation, or something missing.
+        class: Class,
+        /// What has happened.
+        what: String,
+        /// More about it, a sentence each.
+        details: Vec<String>,
+        /// What to do.
+        hint: String,
+    },
     /// Something stored does not verify.
     #[error("`{object}` does not verify: {reason}")]
     Damaged {
@@ -104,6 +116,7 @@ impl VaultError {
             Self::Version(_) => Class::Version,
             Self::Rollback(_) => Class::Rollback,
             Self::Equivocation(_) => Class::Equivocation,
+            Self::Alarm { class, .. } => *class,
             Self::Damaged { .. } => Class::Integrity,
             Self::Missing { .. } => Class::Missing,
             Self::Limit(_) => Class::Limit,
@@ -126,6 +139,7 @@ impl VaultError {
             Self::NoVault { .. } => "create one with `cryptsync init REMOTE:`".into(),
             Self::Exists { .. } => "use it as it is, or choose another place for the new one".into(),
             Self::OtherVault { .. } => "if the vault was replaced on purpose, change `vault_id` in the configuration; if not, somebody swapped it".into(),
+            Self::Alarm { hint, .. } => hint.clone(),
             Self::Damaged { .. } => "nothing was changed; run `cryptsync verify` to see all that is damaged, and keep other copies of the vault".into(),
             Self::Missing { .. } => "nothing was changed; run `cryptsync verify` to see all that is missing".into(),
             Self::Version(_) => "use a newer cryptsync".into(),

@@ -2,19 +2,22 @@
 //!
 //! A record is fetched and verified once and remembered; what was remembered and is gone is a rollback.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::access::Access;
+use super::alarm;
 use super::error::VaultError;
-use super::io::RemoteIo;
+use super::judge::{Candidate, Court, Ended, Judgement, Why};
 use super::listing::Listing;
 use super::objects::Objects;
 use super::state::{SeenRecord, State};
-use super::verify_record::Verifier;
+use super::verify_record::{Verdict, Verifier};
+use crate::class::Class;
 use crate::format::hints::ObjectRef;
 use crate::format::name::{LOG_PREFIX, ObjectName};
 use crate::format::record::Record;
 use crate::id::{CommitId, ObjectId, VaultId, WriterId};
+use crate::world::Timestamp;
 
 /// A record that counts.
 #[derive(Debug, Clone)]
@@ -31,98 +34,172 @@ pub struct Commit {
     pub directory: Vec<u8>,
 }
 
+/// A record of a member that does not count.
+#[derive(Debug, Clone)]
+pub struct Quarantined {
+    /// What it says.
+    pub commit: Commit,
+    /// Why it does not count.
+    pub why: Why,
+}
+
 /// The log as one listing showed it: every record that counts, and the heads among them.
 #[derive(Debug, Default, Clone)]
 pub struct View {
     commits: HashMap<CommitId, Commit>,
-    /// Which commit each writer has given a number to.
-    numbers: HashMap<(WriterId, u64), CommitId>,
+    quarantined: Vec<Quarantined>,
+    retired: BTreeMap<WriterId, Ended>,
     heads: Vec<CommitId>,
     foreign: Vec<String>,
     names: Vec<String>,
 }
 
-impl View {
-    /// Verifies what is new in `listing` and holds it against what is remembered.
-    pub(super) fn load(
-        objects: &Objects,
-        state: &State,
-        access: &Access,
-        vault: &VaultId,
-        listing: &Listing,
-    ) -> Result<Self, VaultError> {
-        let mut view = Self { foreign: listing.foreign.clone(), ..Self::default() };
+/// What the log is read with.
+pub(super) struct Reading<'a> {
+    pub(super) objects: &'a Objects,
+    pub(super) state: &'a State,
+    pub(super) access: &'a Access,
+    pub(super) vault: &'a VaultId,
+    pub(super) now: Timestamp,
+}
+
+/// All that there is, before it is judged.
+#[derive(Default)]
+struct Gathered {
+    candidates: HashMap<CommitId, Candidate>,
+    /// What was not seen before, as it will be remembered.
+    news: Vec<(CommitId, SeenRecord)>,
+    /// What was seen before and is not there.
+    lost: Vec<SeenRecord>,
+    foreign: Vec<String>,
+}
+
+impl Reading<'_> {
+    /// Verifies what is new in `listing` and finds what was seen before.
+    fn gather(&self, listing: &Listing) -> Result<Gathered, VaultError> {
+        let mut gathered = Gathered { foreign: listing.foreign.clone(), ..Gathered::default() };
         let mut known = HashSet::new();
-        for seen in state.records()? {
+        for seen in self.state.records()? {
             let name: ObjectName = format!("{LOG_PREFIX}{}", seen.name).parse().map_err(|_| {
                 VaultError::damaged(&seen.name, "the local state is damaged; delete it to start afresh")
             })?;
             let size = match listing.records.get(&name) {
                 Some(size) => Some(*size),
-                None => objects.io.size(&name.to_string())?,
+                None => self.objects.io.size(&name.to_string())?,
             };
             match size {
-                None => return Err(rollback(&objects.io, &seen)),
+                None => {
+                    gathered.lost.push(seen);
+                    continue;
+                }
                 Some(size) if size != seen.object.size => {
                     return Err(VaultError::damaged(name, "it has another size than it had when it was read before"));
                 }
                 Some(_) => {}
             }
-            objects.know_log(name, seen.object.size);
+            self.objects.know_log(name, seen.object.size);
             known.insert(name);
             let record = Record::decode(&seen.record)?;
-            view.add(Commit {
-                id: seen.id,
-                writer: seen.writer,
-                record,
-                object: seen.object,
-                directory: seen.directory,
-            })?;
+            let SeenRecord { id, writer, object, directory, .. } = seen;
+            let commit = Commit { id, writer, record, object, directory };
+            gathered.candidates.insert(id, Candidate { commit, fault: None });
         }
-        let mut news = Vec::new();
-        let own = state.known_writer_salt()?.map(|salt| access.member.public().writer_id(&salt));
+        let verifier = Verifier { objects: self.objects, access: self.access, vault: self.vault };
         for (name, size) in listing.records.iter().filter(|(name, _)| !known.contains(*name)) {
-            objects.know_log(*name, *size);
-            let verifier = Verifier { objects, access, vault, view: &view };
+            self.objects.know_log(*name, *size);
             match verifier.verify(name, *size)? {
-                Some((commit, record_bytes)) => {
-                    if own == Some(commit.writer) {
-                        state.disown(&name.to_string())?;
+                Verdict::Signed(candidate, bytes) => {
+                    let id = candidate.commit.id;
+                    // The same record may lie there twice: whoever can read can seal it again.
+                    if !gathered.candidates.contains_key(&id) {
+                        gathered.news.push((id, seen_record(name, &candidate.commit, bytes, self.now)));
+                        gathered.candidates.insert(id, *candidate);
                     }
-                    news.push(seen_record(name, &commit, record_bytes));
-                    view.add(commit)?;
                 }
-                None => view.foreign.push(name.to_string()),
+                Verdict::Foreign => gathered.foreign.push(name.to_string()),
             }
         }
+        gathered.lost.retain(|seen| !gathered.candidates.contains_key(&seen.id));
+        Ok(gathered)
+    }
+}
+
+impl View {
+    /// Verifies what is new in `listing`, judges it, and holds it against what is remembered. `sent` is there even if the
+    /// listing does not show it yet.
+    pub(super) fn load(
+        reading: &Reading<'_>,
+        mut listing: Listing,
+        sent: Option<(ObjectName, u64)>,
+    ) -> Result<Self, VaultError> {
+        listing.records.extend(sent);
+        match Self::attempt(reading, &listing) {
+            // A storage may list late: what seems to be missing is looked for once more before anybody is alarmed.
+            Err(error) if matches!(error.class(), Class::Missing | Class::Rollback) => {
+                let mut again = Listing::read(&reading.objects.io)?;
+                again.records.extend(sent);
+                if again.records == listing.records { Err(error) } else { Self::attempt(reading, &again) }
+            }
+            result => result,
+        }
+    }
+
+    fn attempt(reading: &Reading<'_>, listing: &Listing) -> Result<Self, VaultError> {
+        let mut gathered = reading.gather(listing)?;
+        let given_up = reading.state.given_up()?;
+        let court = Court { records: &gathered.candidates, versions: &reading.access.versions, given_up: &given_up };
+        let judgement = court.judge();
+        alarm(reading, &gathered, &judgement)?;
+        let counting: HashSet<CommitId> =
+            gathered.candidates.keys().filter(|id| !judgement.quarantined.contains_key(id)).copied().collect();
+        for id in &counting {
+            let commit = &gathered.candidates[id].commit;
+            if let Some(tag) = commit.record.unknown_attribute() {
+                let id = id.short();
+                return Err(VaultError::Version(format!(
+                    "commit {id} needs a newer cryptsync: it has attribute {tag}"
+                )));
+            }
+        }
+        Self::notice_own_end(reading, &gathered, &judgement)?;
         // Before anything that rests on them is shown: what was seen once must never be taken back unnoticed.
-        state.remember(&news)?;
+        let news: Vec<SeenRecord> =
+            gathered.news.into_iter().filter(|(id, _)| counting.contains(id)).map(|(_, seen)| seen).collect();
+        reading.state.remember(&news)?;
+        let mut view = Self { retired: judgement.retired, foreign: gathered.foreign, ..Self::default() };
+        for (id, why) in judgement.quarantined {
+            let candidate = gathered.candidates.remove(&id);
+            view.quarantined.extend(candidate.map(|candidate| Quarantined { commit: candidate.commit, why }));
+        }
+        view.quarantined.sort_unstable_by_key(|q| (q.commit.record.lamport, q.commit.id));
+        view.commits = gathered.candidates.into_iter().map(|(id, candidate)| (id, candidate.commit)).collect();
         view.find_heads();
         view.names = listing.records.keys().map(ToString::to_string).collect();
         Ok(view)
     }
 
-    fn add(&mut self, commit: Commit) -> Result<(), VaultError> {
-        let number = (commit.writer, commit.record.seq);
-        let known = *self.numbers.entry(number).or_insert(commit.id);
-        if known != commit.id {
-            return Err(VaultError::Equivocation(format!(
-                "writer {} ({}) has two different commits number {}: {} and {}; a copied state directory or a restored machine does this, and so does somebody who holds its key",
-                commit.writer.short(),
-                commit.record.writer_label,
-                commit.record.seq,
-                known.short(),
-                commit.id.short()
-            )));
+    /// This installation goes on as another writer if its own has ended, or if somebody else has written as it.
+    fn notice_own_end(reading: &Reading<'_>, gathered: &Gathered, judgement: &Judgement) -> Result<(), VaultError> {
+        let Some(salt) = reading.state.known_writer_salt()? else { return Ok(()) };
+        let own = reading.access.member.public().writer_id(&salt);
+        for (_, seen) in gathered.news.iter().filter(|(_, seen)| seen.writer == own) {
+            reading.state.disown(&format!("{LOG_PREFIX}{}", seen.name))?;
         }
-        self.commits.insert(commit.id, commit);
+        let quarantined = judgement.quarantined.keys().any(|id| gathered.candidates[id].commit.writer == own);
+        if quarantined || judgement.retired.contains_key(&own) {
+            reading.state.renew_writer()?;
+        }
         Ok(())
     }
 
     /// This view and one more commit.
     pub(super) fn with(&self, commit: Commit) -> Result<Self, VaultError> {
         let mut view = self.clone();
-        view.add(commit)?;
+        let place = |other: &&Commit| (other.writer, other.record.seq) == (commit.writer, commit.record.seq);
+        if let Some(other) = self.commits.values().filter(place).find(|other| other.id != commit.id) {
+            return Err(alarm::twins(other, &commit));
+        }
+        view.commits.insert(commit.id, commit);
         view.find_heads();
         Ok(view)
     }
@@ -170,6 +247,16 @@ impl View {
         self.commits.values().filter(|commit| commit.writer == *writer).max_by_key(|commit| commit.record.seq)
     }
 
+    /// Records of members that do not count, by Lamport time.
+    pub fn quarantined(&self) -> &[Quarantined] {
+        &self.quarantined
+    }
+
+    /// Writers that have ended.
+    pub fn retired(&self) -> &BTreeMap<WriterId, Ended> {
+        &self.retired
+    }
+
     /// Objects below `log/` that are not this vault's.
     pub fn foreign(&self) -> &[String] {
         &self.foreign
@@ -203,7 +290,8 @@ pub(super) fn parents(record: &Record) -> impl Iterator<Item = CommitId> + '_ {
     record.parents.iter().copied().chain(record.prev)
 }
 
-pub(super) fn seen_record(name: &ObjectName, commit: &Commit, record: Vec<u8>) -> SeenRecord {
+/// A commit as it is remembered; `now` is when it was first seen.
+pub(super) fn seen_record(name: &ObjectName, commit: &Commit, record: Vec<u8>, now: Timestamp) -> SeenRecord {
     let name = name.to_string();
     SeenRecord {
         name: name.strip_prefix(LOG_PREFIX).unwrap_or(&name).to_owned(),
@@ -213,16 +301,35 @@ pub(super) fn seen_record(name: &ObjectName, commit: &Commit, record: Vec<u8>) -
         record,
         directory: commit.directory.clone(),
         object: commit.object,
+        at: now.secs,
     }
 }
 
-fn rollback(io: &RemoteIo, seen: &SeenRecord) -> VaultError {
-    let label = Record::decode(&seen.record).map(|record| record.writer_label).unwrap_or_default();
-    VaultError::Rollback(format!(
-        "the vault at {} has gone back: commit {} (number {} of writer {} on `{label}`), seen here before, is no longer there",
-        io.describe(),
-        seen.id.short(),
-        seen.seq,
-        seen.writer.short(),
-    ))
+/// What must stop everything: two records in one place, what was seen and is gone, what is needed and is not there.
+fn alarm(reading: &Reading<'_>, gathered: &Gathered, judgement: &Judgement) -> Result<(), VaultError> {
+    let commit = |id: &CommitId| &gathered.candidates[id].commit;
+    if let Some((first, second)) = judgement.twins.first() {
+        return Err(alarm::twins(commit(first), commit(second)));
+    }
+    let replacing = gathered.lost.iter().find_map(|seen| {
+        let (_, new) = gathered.news.iter().find(|(_, new)| (new.writer, new.seq) == (seen.writer, seen.seq))?;
+        (!judgement.quarantined.contains_key(&new.id)).then_some((seen, new.id))
+    });
+    if let Some((seen, new)) = replacing {
+        return Err(alarm::replaced(seen, commit(&new)));
+    }
+    let whole = || {
+        // What is left to go on from: not what follows something that is missing.
+        let gone = |id: &CommitId| judgement.quarantined.contains_key(id) || judgement.cut.contains(id);
+        let left = gathered.candidates.values().map(|candidate| &candidate.commit);
+        left.filter(|commit| !gone(&commit.id)).max_by_key(|commit| (commit.record.lamport, commit.id))
+    };
+    if !gathered.lost.is_empty() {
+        let lost: Vec<&SeenRecord> = gathered.lost.iter().collect();
+        return Err(alarm::rollback(&reading.objects.io, &lost, whole()));
+    }
+    match judgement.incomplete.first() {
+        Some((child, parent)) => Err(alarm::incomplete(commit(child), parent, whole())),
+        None => Ok(()),
+    }
 }

@@ -4,6 +4,7 @@
 //! of the async runtime. Never prints, never looks at the environment.
 
 mod access;
+mod alarm;
 mod audit;
 mod buffers;
 mod cache;
@@ -11,8 +12,10 @@ mod container;
 mod content;
 mod create;
 mod error;
+mod given_up;
 mod index;
 mod io;
+mod judge;
 mod listing;
 mod log;
 mod objects;
@@ -34,7 +37,8 @@ pub use create::{Created, NewVault};
 pub use error::{VaultError, class_of_io};
 pub use index::{Found, Index};
 pub use io::RemoteIo;
-pub use log::{Commit, View};
+pub use judge::{Ended, Why};
+pub use log::{Commit, Quarantined, View};
 pub use open::{OpenOptions, Vault, exists, is_known};
 pub use publish::{CommitInfo, Published};
 pub use session::{Session, SessionOptions, SessionStats};

@@ -10,7 +10,7 @@ use super::error::VaultError;
 use super::index::Index;
 use super::io::RemoteIo;
 use super::listing::Listing;
-use super::log::{Commit, View, parents, seen_record};
+use super::log::{Commit, Reading, View, parents, seen_record};
 use super::objects::Objects;
 use super::pins::Pins;
 use super::state::State;
@@ -79,7 +79,9 @@ impl Vault {
             pins.add(&location, &vault)?;
         }
         let objects = Objects::new(io, Arc::clone(&access.keys), cache, options.memory);
-        let view = View::load(&objects, &state, &access, &vault, &listing)?;
+        let now = options.world.clock.now();
+        let reading = Reading { objects: &objects, state: &state, access: &access, vault: &vault, now };
+        let view = View::load(&reading, listing, None)?;
         Ok(Self {
             id: vault,
             world: options.world.clone(),
@@ -107,14 +109,15 @@ impl Vault {
 
     /// Reads the log again. `sent` is there even if the listing does not show it yet.
     fn read_log(&self, sent: Option<(ObjectName, u64)>) -> Result<bool, VaultError> {
-        let mut listing = Listing::read(&self.objects.io)?;
-        listing.records.extend(sent);
+        let listing = Listing::read(&self.objects.io)?;
         if listing.access.keys().next_back() > Some(&self.access.n) {
             return Err(VaultError::Untrusted(
                 "the members of the vault have changed while this ran; run the command again".into(),
             ));
         }
-        let view = View::load(&self.objects, &self.state, &self.access, &self.id, &listing)?;
+        let now = self.world.clock.now();
+        let (objects, state, access) = (&self.objects, &self.state, &self.access);
+        let view = View::load(&Reading { objects, state, access, vault: &self.id, now }, listing, sent)?;
         let changed = self.view().heads() != view.heads();
         self.show(view, changed);
         Ok(changed)
@@ -130,7 +133,7 @@ impl Vault {
 
     /// Takes a commit of this installation into the view, and remembers it.
     pub(super) fn adopt(&self, name: &ObjectName, commit: Commit, record: Vec<u8>) -> Result<(), VaultError> {
-        self.state.remember(&[seen_record(name, &commit, record)])?;
+        self.state.remember(&[seen_record(name, &commit, record, self.world.clock.now())])?;
         self.state.clear_pending()?;
         self.objects.know_log(*name, commit.object.size);
         let view = self.view().with(commit)?;

@@ -46,6 +46,8 @@ pub struct SeenRecord {
     pub directory: Vec<u8>,
     /// The object that holds the record.
     pub object: ObjectRef,
+    /// When it was first seen here, in seconds since 1970.
+    pub at: i64,
 }
 
 /// A pack that was stored but belongs to no commit yet.
@@ -219,7 +221,7 @@ impl State {
     pub fn records(&self) -> Result<Vec<SeenRecord>, VaultError> {
         self.run(|db| {
             let mut statement =
-                db.prepare_cached("SELECT name, id, writer, seq, record, directory, object FROM records")?;
+                db.prepare_cached("SELECT name, id, writer, seq, record, directory, object, at FROM records")?;
             let rows = statement.query_map([], |row| {
                 Ok(SeenRecord {
                     name: row.get(0)?,
@@ -229,6 +231,7 @@ impl State {
                     record: row.get(4)?,
                     directory: row.get(5)?,
                     object: object_from(&row.get::<_, Vec<u8>>(6)?)?,
+                    at: row.get(7)?,
                 })
             })?;
             rows.collect()
@@ -243,11 +246,11 @@ impl State {
         self.run(|db| {
             let transaction = db.unchecked_transaction()?;
             {
-                let mut insert =
-                    transaction.prepare_cached("INSERT OR IGNORE INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+                let mut insert = transaction
+                    .prepare_cached("INSERT OR IGNORE INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
                 for r in records {
                     let (id, writer, object) = (r.id.as_bytes(), r.writer.as_bytes(), object_bytes(&r.object));
-                    insert.execute(params![r.name, id, writer, r.seq as i64, r.record, r.directory, object])?;
+                    insert.execute(params![r.name, id, writer, r.seq as i64, r.record, r.directory, object, r.at])?;
                 }
             }
             transaction.commit()
@@ -344,7 +347,7 @@ impl State {
         })
     }
 
-    fn run<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, VaultError> {
+    pub(super) fn run<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, VaultError> {
         let db: MutexGuard<'_, Connection> = self.db.lock().expect("no thread panics while it holds the database");
         work(&db).map_err(|source| state_error(&self.dir, source))
     }
@@ -405,7 +408,7 @@ fn read_only_copy(dir: &Path, db: &Connection) -> rusqlite::Result<bool> {
         format!("file:{}?immutable=1", path.display()),
         rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_URI,
     )?;
-    for (table, columns) in [("meta", 2), ("records", 7)] {
+    for (table, columns) in [("meta", 2), ("records", 8), ("given_up", 1)] {
         let marks = vec!["?"; columns].join(", ");
         let mut rows = source.prepare(&format!("SELECT * FROM {table}"))?;
         let mut rows = rows.query([])?;
@@ -470,8 +473,9 @@ const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS records (
     name TEXT PRIMARY KEY, id BLOB NOT NULL, writer BLOB NOT NULL, seq INTEGER NOT NULL,
-    record BLOB NOT NULL, directory BLOB NOT NULL, object BLOB NOT NULL
+    record BLOB NOT NULL, directory BLOB NOT NULL, object BLOB NOT NULL, at INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS given_up (id BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS journal (
     id BLOB PRIMARY KEY, object BLOB NOT NULL, class INTEGER NOT NULL, directory BLOB NOT NULL
 );

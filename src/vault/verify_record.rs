@@ -1,9 +1,10 @@
-//! One object below `log/`: whether it holds a record that counts (docs/format.md, section 10). Never whether others
-//! follow from it: that is the view's (`log`).
+//! One object below `log/`: whether it holds a record of a member (docs/format.md, section 10.1). Never whether the record
+//! counts among the others: that is `judge`'s.
 
-use super::access::{Access, public_of};
+use super::access::Access;
 use super::error::VaultError;
-use super::log::{Commit, View, parents};
+use super::judge::{Candidate, Why, role_in};
+use super::log::Commit;
 use super::objects::Objects;
 use crate::crypto::{self, Class as SealClass, Label, ObjectHeader};
 use crate::format::access::Role;
@@ -11,85 +12,91 @@ use crate::format::hints::ObjectRef;
 use crate::format::limits::LOG_OBJECT_MAX;
 use crate::format::name::ObjectName;
 use crate::format::pack::Directory;
-use crate::format::record::{LogPlaintext, Record};
-use crate::id::{VaultId, WriterId};
+use crate::format::record::{Attribute, LogPlaintext, Record, RecordKind};
+use crate::format::wire::Malformed;
+use crate::id::VaultId;
 
-/// What a record is held against.
+/// What an object is held against.
 pub(super) struct Verifier<'a> {
     pub(super) objects: &'a Objects,
     pub(super) access: &'a Access,
     pub(super) vault: &'a VaultId,
-    pub(super) view: &'a View,
+}
+
+/// What an object below `log/` has turned out to be.
+pub(super) enum Verdict {
+    /// No member has made this object: somebody without a key, or somebody with a key who has sealed what is not theirs.
+    Foreign,
+    /// A record that a member has signed, and its bytes.
+    Signed(Box<Candidate>, Vec<u8>),
 }
 
 impl Verifier<'_> {
-    /// The record in an object; `None` if it was not sealed with this vault's keys at all.
-    pub(super) fn verify(&self, name: &ObjectName, size: u64) -> Result<Option<(Commit, Vec<u8>)>, VaultError> {
-        let Some((header, plain)) = self.objects.open_log(name, size)? else { return Ok(None) };
-        let parts = LogPlaintext::split(&plain).map_err(|_| VaultError::damaged(name, "the record is malformed"))?;
-        let record = Record::decode(parts.record).map_err(|_| VaultError::damaged(name, "the record is malformed"))?;
-        if let Some(tag) = record.unknown_attribute() {
-            return Err(VaultError::Version(format!("`{name}` needs a newer cryptsync: it has attribute {tag}")));
-        }
+    /// Judges one object.
+    ///
+    /// # Errors
+    /// The object can't be had, or its bytes do not hash to its name; [`VaultError::Missing`] if the access version that a
+    /// member names is not there.
+    pub(super) fn verify(&self, name: &ObjectName, size: u64) -> Result<Verdict, VaultError> {
+        let Some((header, plain)) = self.objects.open_log(name, size)? else { return Ok(Verdict::Foreign) };
+        let Ok(parts) = LogPlaintext::split(&plain) else { return Ok(Verdict::Foreign) };
+        let Ok(record) = Record::decode(parts.record) else { return Ok(Verdict::Foreign) };
         let writer = crypto::writer_id(&record.writer_sign, &record.writer_salt);
-        let refuse = |why: &str| Err(VaultError::Untrusted(format!("`{name}` is not accepted: {why}")));
-        let ObjectName::Record { lamport, tag, seq, id } = *name else { return Ok(None) };
+        let ObjectName::Record { lamport, tag, seq, id } = *name else { return Ok(Verdict::Foreign) };
         let named = (record.lamport, record.seq, self.objects.keys.writer_tag(&writer)) == (lamport, seq, tag);
-        if record.vault != *self.vault || !named {
-            return refuse("its name and its content do not agree");
+        let is_member = self.access.versions.iter().any(|(_, body)| role_in(body, &record.writer_sign).is_some());
+        if record.vault != *self.vault
+            || !named
+            || !is_member
+            || !crypto::verify(&record.writer_sign, Label::Commit, self.vault, parts.record, &parts.signature)
+        {
+            return Ok(Verdict::Foreign);
         }
-        let Some(body) = self.access.version(record.access_n, &record.access) else {
-            return refuse("it names an access version that is not on the vault's chain");
-        };
-        let member = body.members.iter().find(|member| public_of(member).sign == record.writer_sign);
-        if member.is_none_or(|member| member.role < Role::Writer) {
-            return refuse("its writer was not allowed to write");
-        }
-        if !crypto::verify(&record.writer_sign, Label::Commit, self.vault, parts.record, &parts.signature) {
-            return refuse("its signature is wrong");
-        }
-        if header.epoch != body.epoch {
-            return refuse("it is sealed in another epoch than it says");
-        }
-        self.check_ancestry(name, &record, &writer)?;
+        let fault = self.fault(name, &record)?;
+        // Whoever can read can seal a record of somebody else again. The record is what was signed, the object is not.
+        let epoch = self.access.version(record.access_n, &record.access).map(|body| body.epoch);
         let body = &plain[parts.body.clone()];
-        if crypto::hash(body) != record.body_hash {
-            return refuse("its body is not the one that was signed");
+        if epoch.is_some_and(|epoch| epoch != header.epoch) || crypto::hash(body) != record.body_hash {
+            return Ok(Verdict::Foreign);
         }
-        let directory = if body.is_empty() { Vec::new() } else { bundle_directory(body)? };
+        let bundled = if record.kind == RecordKind::Commit { bundle_directory(body) } else { Ok(Vec::new()) };
+        let fault = fault.or(bundled.as_ref().err().map(|_| Why::Malformed));
+        let directory = bundled.unwrap_or_default();
         let object = ObjectRef { id, size, epoch: header.epoch, salt: header.salt };
         let id = crypto::commit_id(self.vault, parts.record);
-        Ok(Some((Commit { id, writer, object, directory, record }, parts.record.to_vec())))
+        let commit = Commit { id, writer, object, directory, record };
+        Ok(Verdict::Signed(Box::new(Candidate { commit, fault }), parts.record.to_vec()))
     }
 
-    fn check_ancestry(&self, name: &ObjectName, record: &Record, writer: &WriterId) -> Result<(), VaultError> {
-        let refuse = |why: &str| Err(VaultError::Untrusted(format!("`{name}` is not accepted: {why}")));
-        let mut lamport = 0;
-        for parent in parents(record) {
-            let Some(parent) = self.view.commit(&parent) else {
+    /// What is wrong with a signed record by itself.
+    fn fault(&self, name: &ObjectName, record: &Record) -> Result<Option<Why>, VaultError> {
+        let Some(body) = self.access.version(record.access_n, &record.access) else {
+            if record.access_n > self.access.n && role_in(self.access.body(), &record.writer_sign) >= Some(Role::Writer)
+            {
                 return Err(VaultError::Missing {
-                    what: format!("commit {}, which `{name}` follows,", parent.short()),
+                    what: format!("access version {}, which `{name}` names,", record.access_n),
                 });
-            };
-            lamport = lamport.max(parent.record.lamport);
-            if parent.record.access_n > record.access_n {
-                return refuse("it names an older access version than a commit it follows");
             }
+            return Ok(Some(Why::NoVersion));
+        };
+        if role_in(body, &record.writer_sign) < Some(Role::Writer) {
+            return Ok(Some(Why::Role));
         }
-        if record.lamport != lamport + 1 {
-            return refuse("its place in time does not follow from its parents");
-        }
-        let Some(prev) = record.prev else { return Ok(()) };
-        let prev = self.view.commit(&prev);
-        if prev.is_some_and(|prev| prev.writer == *writer && prev.record.seq + 1 == record.seq) {
-            return Ok(());
-        }
-        refuse("it does not follow its writer's previous commit")
+        let malformed = record.attributes.iter().any(|attribute| match attribute.tag {
+            Attribute::HISTORY => attribute.as_history().is_err(),
+            Attribute::RETIRED => attribute.as_retired().is_err(),
+            Attribute::ADOPTED => attribute.as_adopted().is_err(),
+            _ => false,
+        });
+        Ok(malformed.then_some(Why::Malformed))
     }
 }
 
-/// The encoded directory of a bundle.
-fn bundle_directory(body: &[u8]) -> Result<Vec<u8>, VaultError> {
+/// The encoded directory of a bundle; empty without one.
+fn bundle_directory(body: &[u8]) -> Result<Vec<u8>, Malformed> {
+    if body.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut footer = Directory::of_bundle(body)?.encode_footer();
     footer.truncate(footer.len() - 4);
     Ok(footer)
