@@ -5,9 +5,14 @@
 
 pub mod builder;
 pub mod chunk_list;
+mod conflict_name;
 pub mod cursor;
 pub mod diff;
 pub mod editor;
+mod fixes;
+pub mod merge;
+mod moves;
+mod settle;
 pub mod source;
 
 #[cfg(test)]

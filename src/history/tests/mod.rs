@@ -3,6 +3,7 @@
 mod chunk_list;
 mod edit;
 mod malice;
+mod merge;
 mod scale;
 mod store;
 mod tree;
