@@ -351,7 +351,7 @@ fn treasures(tree: &Plain) -> BTreeSet<(EntryKind, u64, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn any_two_trees(start in acts(25), hi in acts(12), lo in acts(12), with_base: bool, split in split()) {
