@@ -73,6 +73,8 @@ pub enum Action {
     MakeDir,
     /// Removed.
     Delete,
+    /// Has another name now.
+    Move,
 }
 
 /// Listens.

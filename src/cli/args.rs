@@ -38,6 +38,14 @@ pub(super) enum Verb {
     Init(commands::init::InitArgs),
     Copy(commands::copy::CopyArgs),
     Sync(commands::sync::SyncArgs),
+    Mv(commands::mv::MvArgs),
+    Cp(commands::cp::CpArgs),
+    Mkdir(commands::mkdir::MkdirArgs),
+    Rmdir(commands::rmdir::RmdirArgs),
+    Rm(commands::rm::RmArgs),
+    Delete(commands::delete::DeleteArgs),
+    Purge(commands::purge::PurgeArgs),
+    Touch(commands::touch::TouchArgs),
     Ls(commands::ls::LsArgs),
     Lsf(commands::lsf::LsfArgs),
     Cat(commands::cat::CatArgs),
@@ -58,6 +66,9 @@ pub(super) struct GlobalFlags {
     /// Configuration file [default: ~/.config/cryptsync/config.yaml]
     #[arg(long, value_name = "FILE", global = true, value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub(super) config: Option<PathBuf>,
+    /// Write results as JSON to standard output, and everything else as JSON objects, one a line, to standard error
+    #[arg(long, global = true)]
+    pub(super) json: bool,
     /// Say more: -v a line for each file, -vv everything
     #[arg(short, long, action = clap::ArgAction::Count, global = true, conflicts_with = "quiet")]
     pub(super) verbose: u8,
@@ -146,6 +157,12 @@ pub(super) fn parse(args: &[OsString], vars: &BTreeMap<OsString, OsString>) -> R
     };
     let matches = command.try_get_matches_from_mut(all).map_err(blame)?;
     Ok(Cli::from_arg_matches(&matches)?)
+}
+
+/// Whether `--json` was asked for on a command line that can't be parsed.
+pub(super) fn wants_json(args: &[OsString], vars: &BTreeMap<OsString, OsString>) -> bool {
+    let typed = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json");
+    typed || vars.get(OsStr::new("CRYPTSYNC_JSON")).is_some_and(|value| value == "true" || value == "1")
 }
 
 fn exit_codes() -> String {

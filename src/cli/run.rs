@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::args::{self, Cli, NotParsed, Verb};
 use super::commands;
 use super::env::Env;
-use super::output::{CliError, Printer};
+use super::output::{CliError, Message, Printer};
 use super::password::PasswordSource;
 use super::person::Answers;
 use super::settings::{self, Settings};
@@ -26,8 +26,10 @@ pub(super) fn exit_code(env: Env) -> u8 {
         Ok(cli) => start(cli, env),
         Err(NotParsed::Clap(error)) => show(&error, env),
         Err(NotParsed::Environment(error)) => {
+            let json = args::wants_json(&env.args, &env.vars);
             let Env { mut stderr, .. } = env;
-            drop(writeln!(stderr.io, "{error}")); // there is nobody left to tell
+            let text = if json { Message::exit(&error).render() } else { error.to_string() };
+            drop(writeln!(stderr.io, "{text}")); // there is nobody left to tell
             error.class.code()
         }
     }
@@ -37,7 +39,16 @@ pub(super) fn exit_code(env: Env) -> u8 {
 fn show(error: &clap::Error, mut env: Env) -> u8 {
     let (stream, code) = match error.kind() {
         clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => (&mut env.stdout, 0),
-        _ => (&mut env.stderr, Class::Usage.code()),
+        _ => {
+            if args::wants_json(&env.args, &env.vars) {
+                let text = error.to_string();
+                let what = text.trim_start_matches("error: ").split("\n\nUsage:").next().unwrap_or_default();
+                let error = CliError::usage(what.trim_end()).hint("`cryptsync help` lists verbs and options");
+                drop(writeln!(env.stderr.io, "{}", Message::exit(&error).render())); // nobody left to tell
+                return Class::Usage.code();
+            }
+            (&mut env.stderr, Class::Usage.code())
+        }
     };
     drop(write!(stream.io, "{}", error.render()).and_then(|()| stream.io.flush())); // nobody left to tell
     code
@@ -54,7 +65,8 @@ fn start(cli: Cli, env: Env) -> u8 {
         }
         _ => Ok((settings, source)),
     });
-    let printer = Arc::new(Printer::new(env.stdout, env.stderr, color, settings::verbosity(&cli.global)));
+    let printer = Printer::new(env.stdout, env.stderr, color, settings::verbosity(&cli.global));
+    let printer = Arc::new(printer.with_json(cli.global.json));
     let signals = Arc::new(Signals::default());
     let result = resolved.and_then(|(settings, source)| {
         if env.owns_process {
@@ -81,6 +93,14 @@ fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::Init(args) => commands::init::run(shell, &args),
         Verb::Copy(args) => commands::copy::run(shell, &args),
         Verb::Sync(args) => commands::sync::run(shell, &args),
+        Verb::Mv(args) => commands::mv::run(shell, &args),
+        Verb::Cp(args) => commands::cp::run(shell, &args),
+        Verb::Mkdir(args) => commands::mkdir::run(shell, &args),
+        Verb::Rmdir(args) => commands::rmdir::run(shell, &args),
+        Verb::Rm(args) => commands::rm::run(shell, &args),
+        Verb::Delete(args) => commands::delete::run(shell, &args),
+        Verb::Purge(args) => commands::purge::run(shell, &args),
+        Verb::Touch(args) => commands::touch::run(shell, &args),
         Verb::Ls(args) => commands::ls::run(shell, &args),
         Verb::Lsf(args) => commands::lsf::run(shell, &args),
         Verb::Cat(args) => commands::cat::run(shell, &args),

@@ -14,6 +14,7 @@ pub mod merge;
 mod moves;
 mod settle;
 pub mod source;
+pub mod totals;
 
 #[cfg(test)]
 mod tests;

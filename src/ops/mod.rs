@@ -3,14 +3,19 @@
 
 mod cat;
 mod check;
+mod edit_tree;
 mod error;
 mod init;
 mod inspect;
 mod list;
+mod make_dir;
 mod open;
 mod overlap;
 mod rcat;
+mod remove;
+mod rename;
 mod sync;
+mod touch;
 mod verify;
 
 use std::io;
@@ -31,8 +36,12 @@ pub use error::OpsError;
 pub use init::{init, vault_exists};
 pub use inspect::{log, status};
 pub use list::list;
+pub use make_dir::{mkdir, rmdir};
 pub use rcat::rcat;
+pub use remove::{RemoveOptions, delete, purge, rm};
+pub use rename::{RenameOptions, rename};
 pub use sync::sync;
+pub use touch::{TouchOptions, touch};
 pub use verify::verify;
 
 /// Where secrets and consent come from: a terminal, the environment, a test.

@@ -8,7 +8,7 @@ use super::item::TransferError;
 use super::spool::SpoolReader;
 use super::upload::Uploaded;
 use crate::format::entry::Entry;
-use crate::format::key::TreeKey;
+use crate::format::key::{TreeKey, subtree_range};
 use crate::format::list::ListItem;
 use crate::history::chunk_list::ListBuilder;
 use crate::history::editor::{Edit as TreeEdit, apply_edits};
@@ -53,6 +53,10 @@ impl Records<'_, '_> {
         while let Some(record) = self.record()? {
             match record {
                 Edit::Delete(path) if self.delete => return Ok(Some(TreeEdit::Delete(key(&path)))),
+                Edit::DeleteBelow(path) if self.delete => {
+                    let below = subtree_range(&path);
+                    return Ok(Some(TreeEdit::DeleteRange(below.start, below.end)));
+                }
                 Edit::Put(path, _) if self.left_out(&path) => {}
                 Edit::PutList(path, _) if self.left_out(&path) => {} // its items are passed over below
                 Edit::Put(path, entry) => return Ok(Some(TreeEdit::Put(key(&path), entry))),
@@ -60,7 +64,7 @@ impl Records<'_, '_> {
                     entry.content = self.list()?;
                     return Ok(Some(TreeEdit::Put(key(&path), entry)));
                 }
-                Edit::Delete(_) | Edit::Items(_) | Edit::End => {}
+                Edit::Delete(_) | Edit::DeleteBelow(_) | Edit::Items(_) | Edit::End => {}
             }
         }
         Ok(None)

@@ -11,6 +11,8 @@ use crate::path::{PATH_MAX, TreePath};
 pub(super) enum Edit {
     /// Remove an entry. Passed over if anything failed.
     Delete(TreePath),
+    /// Remove everything below a directory.
+    DeleteBelow(TreePath),
     /// Set an entry.
     Put(TreePath, Entry),
     /// Set a file whose chunk list follows in `Items`, up to `End`.
@@ -26,6 +28,7 @@ pub(super) fn encode(edit: &Edit) -> Vec<u8> {
     let mut out = Vec::new();
     let (tag, path, entry) = match edit {
         Edit::Delete(path) => (DELETE, path, None),
+        Edit::DeleteBelow(path) => (DELETE_BELOW, path, None),
         Edit::Put(path, entry) => (PUT, path, Some(entry)),
         Edit::PutList(path, entry) => (PUT_LIST, path, Some(entry)),
         Edit::Items(items) => return encode_items(items),
@@ -67,6 +70,7 @@ pub(super) fn decode(record: &[u8]) -> Result<Edit, Malformed> {
     };
     match reader.u8()? {
         DELETE => Ok(Edit::Delete(path(&mut reader)?)),
+        DELETE_BELOW => Ok(Edit::DeleteBelow(path(&mut reader)?)),
         PUT => Ok(Edit::Put(path(&mut reader)?, super::plan::decode_entry(&mut reader)?)),
         PUT_LIST => Ok(Edit::PutList(path(&mut reader)?, super::plan::decode_entry(&mut reader)?)),
         END => Ok(Edit::End),
@@ -88,3 +92,4 @@ const PUT: u8 = 1;
 const PUT_LIST: u8 = 2;
 const ITEMS: u8 = 3;
 const END: u8 = 4;
+const DELETE_BELOW: u8 = 5;

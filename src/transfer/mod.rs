@@ -8,6 +8,7 @@ mod budget;
 mod dest;
 mod download;
 mod edit;
+mod edit_list;
 mod item;
 mod outcome;
 mod plan;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 pub use apply::commit_edits;
 pub use download::{Download, Downloaded};
+pub use edit_list::EditList;
 pub use item::{Item, SideError, TransferError};
 pub use plan::{Kept, Plan, PlanOptions, Step, Totals, path_mark};
 pub use stream::StreamUpload;

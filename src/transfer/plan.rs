@@ -97,7 +97,8 @@ impl Kept {
         }
     }
 
-    fn holds(&self, dir: &TreePath) -> bool {
+    /// Whether something in the directory `dir`, or further below it, stays.
+    pub fn holds(&self, dir: &TreePath) -> bool {
         self.0.borrow().contains(&mark(dir))
     }
 }

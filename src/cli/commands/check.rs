@@ -7,7 +7,7 @@ use std::io::{self, BufWriter, Write};
 use super::filters::FilterFlags;
 use super::transfer::one_pinned_vault;
 use crate::class::Class;
-use crate::cli::output::{CliError, Printer};
+use crate::cli::output::{CliError, JsonCheck, Message, Printer, Verbosity, write_object};
 use crate::cli::places::shown;
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
@@ -47,6 +47,10 @@ impl CheckArgs {
 
 pub(crate) fn run(shell: &Shell, args: &CheckArgs) -> Result<(), CliError> {
     let (source, dest, filter) = args.options(&shell.settings)?;
+    if shell.printer.is_json() && args.combined.as_deref().is_some_and(|target| target == "-") {
+        return Err(CliError::usage("--json and --combined - both write to standard output")
+            .hint("write the combined report to a file"));
+    }
     let mut combined = Combined::open(args.combined.as_deref(), &shell.settings)?;
     let printer = &shell.printer;
     let live = !(matches!(combined, Combined::Stdout) && printer.out_is_terminal());
@@ -56,13 +60,21 @@ pub(crate) fn run(shell: &Shell, args: &CheckArgs) -> Result<(), CliError> {
             if !matches!(combined, Combined::Stdout)
                 && let Some(line) = sentence(difference, path, detail, &source, &dest)
             {
-                printer.complain(format_args!("{line}"));
+                if printer.is_json() {
+                    printer.message(Verbosity::Quiet, &Message::entry("difference", path, kind(difference), 0));
+                } else {
+                    printer.complain(format_args!("{line}"));
+                }
             }
             Ok(())
         })
     })?;
     combined.finish()?;
-    printer.note(format_args!("{}", counts(&report)));
+    if printer.is_json() {
+        write_object(printer, &JsonCheck::new(&report))?;
+    } else {
+        printer.note(format_args!("{}", counts(&report)));
+    }
     verdict(&report)
 }
 
@@ -75,6 +87,17 @@ fn sentence(difference: Difference, path: &TreePath, detail: &str, source: &Plac
         Difference::OnlySource => Some(format!("{path}: not in {}", shown(dest))),
         Difference::OnlyDest => Some(format!("{path}: not in {}", shown(source))),
         Difference::Error => Some(format!("{path}: could not be compared{because}")),
+    }
+}
+
+/// The relation of two sides, in a word.
+fn kind(difference: Difference) -> &'static str {
+    match difference {
+        Difference::Same => "same",
+        Difference::Differ => "differ",
+        Difference::OnlySource => "only_source",
+        Difference::OnlyDest => "only_dest",
+        Difference::Error => "error",
     }
 }
 

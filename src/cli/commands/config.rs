@@ -2,8 +2,9 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use crate::cli::output::CliError;
+use crate::cli::output::{CliError, write_object};
 use crate::cli::shell::Shell;
+use crate::path::printable;
 
 /// Show the configuration
 ///
@@ -29,6 +30,14 @@ enum What {
 }
 
 pub(crate) fn run(shell: &Shell, args: &ConfigArgs) -> Result<(), CliError> {
+    if shell.printer.is_json() {
+        let value: serde_json::Value = match args.what {
+            What::File => serde_json::json!({ "path": printable(shell.settings.config_path.as_os_str().as_bytes()) }),
+            What::Show => serde_yaml::from_str(&shell.settings.config.to_yaml())
+                .map_err(|error| CliError::usage("the configuration can't be shown as JSON").caused_by(error))?,
+        };
+        return Ok(write_object(&shell.printer, &value)?);
+    }
     match args.what {
         What::File => shell.printer.record(shell.settings.config_path.as_os_str().as_bytes(), b"\n")?,
         What::Show => shell.printer.data(shell.settings.config.to_yaml().trim_end())?,

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::create;
-use crate::cli::output::{Align, CliError, table};
+use crate::cli::output::{Align, CliError, table, write_object};
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
 use crate::ops::InitOptions;
@@ -40,6 +40,10 @@ impl InitArgs {
 
 pub(crate) fn run(shell: &Shell, args: &InitArgs) -> Result<(), CliError> {
     let report = create::create(shell, &args.options(&shell.settings)?)?;
+    if shell.printer.is_json() {
+        let made = serde_json::json!({ "vault_id": report.vault_id, "checkpoint": report.checkpoint });
+        return Ok(write_object(&shell.printer, &made)?);
+    }
     let rows = [["vault id:".to_owned(), report.vault_id], ["checkpoint:".to_owned(), report.checkpoint]];
     for line in table([Align::Left, Align::Left], &rows) {
         shell.printer.data(&line)?;

@@ -23,9 +23,6 @@ pub(crate) struct LogArgs {
     /// How many commits to show
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
-    /// Write a JSON array of objects: id, time, writer, operation, entries, bytes
-    #[arg(long)]
-    json: bool,
 }
 
 impl LogArgs {
@@ -38,7 +35,7 @@ pub(crate) fn run(shell: &Shell, args: &LogArgs) -> Result<(), CliError> {
     let (remote, limit) = args.options(&shell.settings)?;
     let commits = shell.call(false, |ctx| ops::log(ctx, &remote, limit))?;
     let zone = &shell.settings.time_zone;
-    if args.json {
+    if shell.printer.is_json() {
         return write_array(&shell.printer, |add| {
             Ok(commits.iter().try_for_each(|commit| add(&JsonCommit::new(commit, zone)))?)
         });

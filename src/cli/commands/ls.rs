@@ -20,9 +20,6 @@ pub(crate) struct LsArgs {
     /// End each line with a NUL byte, for `xargs -0`
     #[arg(short = '0', long = "null", conflicts_with = "json")]
     null: bool,
-    /// Write a JSON array of objects: Path, Name, Size, ModTime, IsDir
-    #[arg(long, conflicts_with = "null")]
-    json: bool,
     #[command(flatten)]
     filter: FilterFlags,
 }
@@ -35,7 +32,7 @@ impl LsArgs {
 
 pub(crate) fn run(shell: &Shell, args: &LsArgs) -> Result<(), CliError> {
     let (printer, zone, options) = (&shell.printer, &shell.settings.time_zone, args.options(&shell.settings)?);
-    if args.json {
+    if printer.is_json() {
         return write_array(printer, |add| {
             shell.call(false, |ctx| {
                 ops::list(ctx, &options, &mut |row| match row.kind {

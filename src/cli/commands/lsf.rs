@@ -37,9 +37,6 @@ pub(crate) struct LsfArgs {
     /// End each line with a NUL byte, for `xargs -0`
     #[arg(short = '0', long = "null", conflicts_with = "json")]
     null: bool,
-    /// Write a JSON array of objects: Path, Name, Size, ModTime, IsDir
-    #[arg(long, conflicts_with = "null")]
-    json: bool,
     #[command(flatten)]
     filter: FilterFlags,
 }
@@ -74,7 +71,7 @@ impl LsfArgs {
 
 pub(crate) fn run(shell: &Shell, args: &LsfArgs) -> Result<(), CliError> {
     let (printer, zone, options) = (&shell.printer, &shell.settings.time_zone, args.options(&shell.settings)?);
-    if args.json {
+    if printer.is_json() {
         return write_array(printer, |add| {
             shell.call(false, |ctx| {
                 ops::list(ctx, &options, &mut |row| {
@@ -133,10 +130,14 @@ mod tests {
     struct Only {
         #[command(flatten)]
         lsf: LsfArgs,
+        /// Stands in for the option of every verb.
+        #[arg(long)]
+        json: bool,
     }
 
     fn row(args: &[&str], terminal: bool, path: &[u8], kind: ListedKind) -> Vec<u8> {
-        let args = Only::parse_from([&["lsf"], args, &["x"]].concat()).lsf;
+        let Only { lsf: args, json } = Only::parse_from([&["lsf"], args, &["x"]].concat());
+        assert!(!json);
         let out = || Stream { io: Box::new(std::io::sink()) as Box<dyn std::io::Write + Send>, is_terminal: terminal };
         let printer = Printer::new(out(), out(), false, Verbosity::Normal);
         let path = TreePath::from_bytes(path).unwrap();

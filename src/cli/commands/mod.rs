@@ -1,21 +1,31 @@
 //! The commands, one file each: arguments that are their own help, and a body that calls one op.
 //!
-//! Shared between them: `filters` (what is in scope), `transfer` (copy and sync), `create` (making vaults).
+//! Shared between them: `filters` (what is in scope), `transfer` (copy, sync and move), `changes` (verbs that change a tree
+//! without a transfer), `create` (making vaults).
 
 pub(super) mod cat;
+mod changes;
 pub(super) mod check;
 pub(super) mod config;
 pub(super) mod copy;
+pub(super) mod cp;
 mod create;
+pub(super) mod delete;
 mod filters;
 pub(super) mod init;
 pub(super) mod listremotes;
 pub(super) mod log;
 pub(super) mod ls;
 pub(super) mod lsf;
+pub(super) mod mkdir;
+pub(super) mod mv;
+pub(super) mod purge;
 pub(super) mod rcat;
+pub(super) mod rm;
+pub(super) mod rmdir;
 pub(super) mod status;
 pub(super) mod sync;
+pub(super) mod touch;
 mod transfer;
 pub(super) mod verify;
 pub(super) mod version;

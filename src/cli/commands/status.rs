@@ -20,9 +20,6 @@ use crate::units::ByteSize;
 pub(crate) struct StatusArgs {
     /// The remote, as `name:`
     remote: OsString,
-    /// Write a JSON object
-    #[arg(long)]
-    json: bool,
 }
 
 impl StatusArgs {
@@ -34,7 +31,7 @@ impl StatusArgs {
 pub(crate) fn run(shell: &Shell, args: &StatusArgs) -> Result<(), CliError> {
     let (remote, zone) = (args.options(&shell.settings)?, &shell.settings.time_zone);
     let status = shell.call(false, |ctx| ops::status(ctx, &remote))?;
-    if args.json {
+    if shell.printer.is_json() {
         write_object(&shell.printer, &JsonStatus::new(&status, zone))?;
     } else {
         for line in lines(&status, zone) {

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use super::create::{CreateFlags, ensure_vault};
 use super::filters::FilterFlags;
 use crate::class::Class;
-use crate::cli::output::{CliError, summary};
+use crate::cli::output::{CliError, JsonSummary, summary, write_object};
 use crate::cli::places::{shown, shown_in_vault};
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
@@ -65,8 +65,10 @@ pub(crate) fn finish(
     elapsed: std::time::Duration,
     dry_run: bool,
 ) -> Result<(), CliError> {
-    for line in summary(report, elapsed, dry_run) {
-        shell.printer.note(format_args!("{line}"));
+    if shell.printer.is_json() {
+        write_object(&shell.printer, &JsonSummary::new(report, elapsed, dry_run))?;
+    } else {
+        summary(report, elapsed, dry_run).iter().for_each(|line| shell.printer.note(format_args!("{line}")));
     }
     if let Some(peak) = peak_memory() {
         shell.printer.detail(format_args!("peak memory {peak}"));

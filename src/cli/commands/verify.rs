@@ -22,9 +22,6 @@ pub(crate) struct VerifyArgs {
     /// Read and verify all file content too
     #[arg(long)]
     read_data: bool,
-    /// Write a JSON object
-    #[arg(long)]
-    json: bool,
 }
 
 impl VerifyArgs {
@@ -36,7 +33,7 @@ impl VerifyArgs {
 pub(crate) fn run(shell: &Shell, args: &VerifyArgs) -> Result<(), CliError> {
     let (remote, read_data) = args.options(&shell.settings)?;
     let report = shell.call(true, |ctx| ops::verify(ctx, &remote, read_data))?;
-    if args.json {
+    if shell.printer.is_json() {
         write_object(&shell.printer, &JsonVerify::new(&report))?;
     } else {
         for line in lines(&report, read_data) {

@@ -37,6 +37,11 @@ impl CliError {
         self
     }
 
+    /// What to do next, if that is known.
+    pub(crate) fn advice(&self) -> Option<&str> {
+        self.hint.as_deref().or_else(|| usual_hint(self.class))
+    }
+
     /// The text, with a coloured label if `color`.
     pub(crate) fn render(&self, color: bool) -> String {
         let (red, reset) = if color { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
@@ -45,7 +50,7 @@ impl CliError {
         for cause in lines {
             write!(text, "\n  caused by: {cause}").expect("writing to a String cannot fail");
         }
-        if let Some(hint) = self.hint.as_deref().or_else(|| usual_hint(self.class)) {
+        if let Some(hint) = self.advice() {
             write!(text, "\nhint: {}", printable(hint.as_bytes())).expect("writing to a String cannot fail");
         }
         text

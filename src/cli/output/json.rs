@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::printer::Printer;
 use super::times::rfc3339;
-use crate::ops::{Listed, ListedKind, LogEntry, StatusReport, VerifyReport};
+use crate::ops::{CheckReport, Listed, ListedKind, LogEntry, StatusReport, VerifyReport};
 use crate::path::printable;
 
 /// An entry, as rclone's `lsjson` shows it.
@@ -133,8 +133,25 @@ impl<'a> JsonVerify<'a> {
     }
 }
 
+#[derive(Debug, Serialize)]
+pub(crate) struct JsonCheck {
+    message_type: &'static str,
+    same: u64,
+    differ: u64,
+    only_source: u64,
+    only_dest: u64,
+    errors: u64,
+}
+
+impl JsonCheck {
+    pub(crate) fn new(report: &CheckReport) -> Self {
+        let CheckReport { same, differ, only_source, only_dest, errors } = *report;
+        Self { message_type: "summary", same, differ, only_source, only_dest, errors }
+    }
+}
+
 /// Text as it is; what is not UTF-8, which JSON can't carry, is escaped.
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap_or_else(|_| printable(bytes))
 }
 
@@ -149,10 +166,14 @@ pub(crate) fn write_array<T: Serialize, E: From<io::Error>>(
     fill: impl FnOnce(&mut dyn FnMut(&T) -> io::Result<()>) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut first = true;
-    printer.data("[")?;
-    fill(&mut |value| {
-        let separator: &[u8] = if std::mem::take(&mut first) { b"" } else { b",\n" };
+    let filled = fill(&mut |value| {
+        let separator: &[u8] = if std::mem::take(&mut first) { b"[\n" } else { b",\n" };
         printer.record(separator, &serde_json::to_vec(value)?)
-    })?;
-    Ok(printer.data(if first { "]" } else { "\n]" })?)
+    });
+    match (filled, first) {
+        (Ok(()), true) => Ok(printer.data("[\n]")?),
+        (Err(error), true) => Err(error), // and no data with it
+        // What was listed until then is a whole array: that it is not all of it, the error and the exit code tell.
+        (filled, false) => printer.data("\n]").map_err(E::from).and(filled),
+    }
 }

@@ -2,6 +2,7 @@
 
 mod error;
 mod json;
+mod messages;
 mod printer;
 mod progress;
 mod status_line;
@@ -10,9 +11,10 @@ mod table;
 mod times;
 
 pub(super) use error::{CliError, EXIT_CODES};
-pub(super) use json::{JsonCommit, JsonEntry, JsonStatus, JsonVerify, write_array, write_object};
+pub(super) use json::{JsonCheck, JsonCommit, JsonEntry, JsonStatus, JsonVerify, write_array, write_object};
+pub(super) use messages::{JsonSummary, Message};
 pub(super) use printer::{Printer, Verbosity};
 pub(super) use progress::{Progress, ProgressMode};
-pub(super) use summary::{summary, truncated};
+pub(super) use summary::{brief, summary, truncated};
 pub(super) use table::{Align, table};
 pub(super) use times::local_time;

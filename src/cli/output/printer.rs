@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
 use super::error::CliError;
+use super::messages::Message;
 use crate::cli::env::Stream;
 use crate::path::printable;
 
@@ -31,6 +32,7 @@ pub(crate) struct Printer {
     bars: MultiProgress,
     color: bool,
     verbosity: Verbosity,
+    json: bool,
 }
 
 struct Out {
@@ -52,7 +54,19 @@ impl Printer {
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
             color,
             verbosity,
+            json: false,
         }
+    }
+
+    /// The same printer, writing JSON if `json`.
+    #[must_use]
+    pub(crate) fn with_json(self, json: bool) -> Self {
+        Self { json, ..self }
+    }
+
+    /// Whether everything is written as JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
     }
 
     /// Whether stdout goes to a person.
@@ -95,26 +109,38 @@ impl Printer {
     /// Says something unless `-q`.
     pub(crate) fn note(&self, text: fmt::Arguments<'_>) {
         if self.verbosity >= Verbosity::Normal {
-            self.talk(&text.to_string());
+            self.say("note", text);
         }
     }
 
     /// Says something with `-v`.
     pub(crate) fn detail(&self, text: fmt::Arguments<'_>) {
         if self.verbosity >= Verbosity::Verbose {
-            self.talk(&text.to_string());
+            self.say("detail", text);
         }
     }
 
     /// Says something in any case: what `-q` leaves.
     pub(crate) fn complain(&self, text: fmt::Arguments<'_>) {
-        self.talk(&text.to_string());
+        self.say("error", text);
+    }
+
+    /// Says something that programs are to understand, if it is said at this level at all.
+    pub(crate) fn message(&self, least: Verbosity, message: &Message<'_>) {
+        if self.verbosity >= least {
+            self.talk(&message.render());
+        }
+    }
+
+    fn say(&self, kind: &str, text: fmt::Arguments<'_>) {
+        let text = text.to_string();
+        if self.json { self.talk(&Message::text(kind, &text).render()) } else { self.talk(&text) }
     }
 
     /// Shows the error that ends the run.
     pub(crate) fn error(&self, error: &CliError) {
         drop(self.flush()); // a failure to write data is what is being shown, or is about to be
-        self.talk(&error.render(self.color));
+        self.talk(&if self.json { Message::exit(error).render() } else { error.render(self.color) });
     }
 
     /// Hides the bars while `f` talks to a person.

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::printer::Printer;
+use super::messages::Message;
+use super::printer::{Printer, Verbosity};
 use super::status_line::Snapshot;
 use crate::event::{Action, Event, Observer};
 use crate::path::TreePath;
@@ -85,16 +86,30 @@ impl Observer for Progress {
                 if matches!(action, Action::Copy | Action::Replace) {
                     add(&counters.files, 1);
                 }
-                printer.detail(format_args!("{}: {}", done(action), with_size(path, action, size)));
+                if printer.is_json() {
+                    printer.message(Verbosity::Verbose, &Message::entry("verbose_status", path, done(action), size));
+                } else {
+                    printer.detail(format_args!("{}: {}", done(action), with_size(path, action, size)));
+                }
             }
             Event::Would { path, action, size } => {
-                printer.note(format_args!("would {}: {}", would(action), with_size(path, action, size)));
+                if printer.is_json() {
+                    printer.message(Verbosity::Normal, &Message::entry("would", path, would(action), size));
+                } else {
+                    printer.note(format_args!("would {}: {}", would(action), with_size(path, action, size)));
+                }
             }
             Event::Failed { path, reason } => {
                 self.state.forget(path);
                 add(&counters.failed, 1);
-                printer.complain(format_args!("error: {}: {}", shown(path), crate::path::printable(reason.as_bytes())));
+                if printer.is_json() {
+                    printer.message(Verbosity::Quiet, &Message::failed(path, reason));
+                } else {
+                    let reason = crate::path::printable(reason.as_bytes());
+                    printer.complain(format_args!("error: {}: {reason}", shown(path)));
+                }
             }
+            Event::Notice(text) if printer.is_json() => printer.note(format_args!("{text}")),
             Event::Notice(text) => printer.note(format_args!("note: {}", crate::path::printable(text.as_bytes()))),
             Event::Info(text) => printer.detail(format_args!("{}", crate::path::printable(text.as_bytes()))),
         }
@@ -112,6 +127,7 @@ fn done(action: Action) -> &'static str {
         Action::UpdateMeta => "updated",
         Action::MakeDir => "made directory",
         Action::Delete => "deleted",
+        Action::Move => "moved",
     }
 }
 
@@ -122,6 +138,7 @@ fn would(action: Action) -> &'static str {
         Action::UpdateMeta => "update",
         Action::MakeDir => "make directory",
         Action::Delete => "delete",
+        Action::Move => "move",
     }
 }
 
@@ -208,6 +225,9 @@ impl Display {
                 let oldest = |(path, size): &(TreePath, u64)| format!("  {} ({})", shown(path), ByteSize(*size));
                 let current: Vec<String> = state.current().iter().take(CURRENT_MAX).map(oldest).collect();
                 live.draw(snapshot, &current);
+            }
+            Self::Lines if state.printer.is_json() => {
+                state.printer.message(Verbosity::Normal, &Message::status(snapshot, state.started.elapsed()));
             }
             Self::Lines => state.printer.note(format_args!("{}", snapshot.line())),
         }

@@ -26,6 +26,27 @@ pub(crate) fn summary(report: &SyncReport, elapsed: Duration, dry_run: bool) -> 
     vec![first.join(", "), second, third]
 }
 
+/// The one line shown after a change without a transfer.
+pub(crate) fn brief(report: &SyncReport, dry_run: bool) -> String {
+    let mut parts = Vec::new();
+    for (amount, name) in [(report.files, "made"), (report.updated, "changed"), (report.deleted, "removed")] {
+        if amount > 0 {
+            let name = if dry_run { format!("would be {name}") } else { name.to_owned() };
+            parts.push(format!(
+                "{} {name}",
+                if amount == 1 { "1 entry".to_owned() } else { format!("{amount} entries") }
+            ));
+        }
+    }
+    if parts.is_empty() {
+        parts.push("nothing to do".to_owned());
+    }
+    if let Some(commit) = &report.commit {
+        parts.push(format!("commit {}", truncated(commit)));
+    }
+    parts.join(", ")
+}
+
 fn count(amount: u64, noun: &str) -> String {
     format!("{amount} {noun}{}", if amount == 1 { "" } else { "s" })
 }

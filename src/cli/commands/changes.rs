@@ -1,0 +1,57 @@
+//! What the verbs that change a tree without a transfer share.
+
+use std::time::Duration;
+
+use crate::cli::output::{CliError, JsonSummary, brief, write_object};
+use crate::cli::places::shown_in_vault;
+use crate::cli::shell::Shell;
+use crate::ops::{Ctx, OpsError, Place, RemoveOptions, SyncReport};
+
+/// The flags of verbs that remove.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RemoveFlags {
+    /// Show what would be removed and change nothing
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+    /// Ask before each removal
+    #[arg(short, long)]
+    pub(crate) interactive: bool,
+    /// Remove even if it is most of the vault
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+impl RemoveFlags {
+    /// The options of the op. The history names the verb and what it was given.
+    pub(crate) fn options(&self, verb: &str, places: &[Place]) -> RemoveOptions {
+        let RemoveFlags { dry_run, interactive, force } = *self;
+        RemoveOptions { dry_run, interactive, force, operation: operation(verb, places) }
+    }
+}
+
+/// How the history names a change: the verb and the paths.
+pub(crate) fn operation(verb: &str, places: &[Place]) -> String {
+    let names: Vec<String> = places.iter().map(shown_in_vault).collect();
+    format!("{verb} {}", names.join(" "))
+}
+
+/// Runs an op that changes a tree, and says what it did.
+pub(crate) fn run(
+    shell: &Shell,
+    dry_run: bool,
+    op: impl FnOnce(&Ctx<'_>) -> Result<SyncReport, OpsError>,
+) -> Result<(), CliError> {
+    let progress = shell.progress(false);
+    let result = shell.observed(&progress, op);
+    let elapsed = progress.elapsed();
+    drop(progress); // its thread ends before the summary
+    finish(shell, &result?, elapsed, dry_run)
+}
+
+fn finish(shell: &Shell, report: &SyncReport, elapsed: Duration, dry_run: bool) -> Result<(), CliError> {
+    if shell.printer.is_json() {
+        return Ok(write_object(&shell.printer, &JsonSummary::new(report, elapsed, dry_run))?);
+    }
+    shell.printer.note(format_args!("{}", brief(report, dry_run)));
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! Changes of a vault's tree that move no content. A verb looks at the tree and lists its edits; here they are published.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::open::open;
+use super::sync::{REPLANS, missing_dirs, not_there, open_for_writing, session_options};
+use super::{Ctx, OpsError, Place, RemoteProfile, SyncReport};
+use crate::class::Class;
+use crate::event::{Action, Event};
+use crate::filter::Filter;
+use crate::format::entry::{Entry, EntryKind};
+use crate::format::key::subtree_range;
+use crate::history::source::Root;
+use crate::history::totals::{Totals, totals};
+use crate::path::TreePath;
+use crate::transfer::{EditList, Item, Kept, SideError, VaultSide, base_root, commit_edits, lookup};
+use crate::vault::{CommitInfo, Published, Session, Vault};
+
+/// How a change is made.
+pub(super) struct Change<'a> {
+    pub(super) ctx: &'a Ctx<'a>,
+    pub(super) remote: &'a RemoteProfile,
+    /// Look and tell, publish nothing.
+    pub(super) dry_run: bool,
+    /// What the commit will say.
+    pub(super) operation: &'a str,
+}
+
+/// A tree to be changed.
+pub(super) struct Tree<'a> {
+    change: &'a Change<'a>,
+    pub(super) vault: &'a Arc<Vault>,
+    root: Option<Root>,
+}
+
+impl Change<'_> {
+    /// Publishes the edits that `plan` lists; nothing if there are none. `plan` counts what it does in the report, and is
+    /// called again if somebody else has published meanwhile.
+    pub(super) fn make(
+        &self,
+        plan: &mut dyn FnMut(&Tree<'_>, &mut EditList, &mut SyncReport) -> Result<(), OpsError>,
+    ) -> Result<SyncReport, OpsError> {
+        let (opened, _lock) = if self.dry_run {
+            (open(self.ctx, self.remote)?, None)
+        } else {
+            let (opened, lock) = open_for_writing(self.ctx, self.remote)?;
+            (opened, Some(lock))
+        };
+        for _ in 0..REPLANS {
+            let (mut edits, mut report) = (EditList::default(), SyncReport::default());
+            let tree = Tree { change: self, vault: &opened.vault, root: base_root(&opened.vault)? };
+            plan(&tree, &mut edits, &mut report)?;
+            if !self.dry_run && !edits.is_empty() {
+                match self.publish(&tree, edits, &mut report)? {
+                    Published::HeadsMoved => continue,
+                    Published::Commit(id) => report.commit = Some(id.to_string()),
+                    Published::Unchanged => {}
+                }
+            }
+            report.requests = opened.requests();
+            return Ok(report);
+        }
+        Err(OpsError::new(Class::Temporary, "others keep writing to the vault: run the command again"))
+    }
+
+    fn publish(&self, tree: &Tree<'_>, edits: EditList, report: &mut SyncReport) -> Result<Published, OpsError> {
+        let mut session = Session::begin(Arc::clone(tree.vault), session_options(self.ctx))?;
+        let info = CommitInfo { operation: self.operation.to_owned() };
+        let published = commit_edits(&mut session, tree.root.as_ref(), &[], &mut edits.finish()?, true, &info)?;
+        report.stored = session.stats().stored.load(Ordering::Relaxed);
+        Ok(published)
+    }
+}
+
+impl Tree<'_> {
+    /// The entry at a path; `None` at the root.
+    pub(super) fn find(&self, path: &TreePath) -> Result<Option<Item>, OpsError> {
+        Ok(lookup(self.vault, self.root.as_ref(), path)?)
+    }
+
+    /// What is at a path. The root is a directory.
+    pub(super) fn kind(&self, path: &TreePath) -> Result<Option<EntryKind>, OpsError> {
+        if path.is_root() {
+            return Ok(Some(EntryKind::Dir));
+        }
+        Ok(self.find(path)?.map(|item| item.entry.kind))
+    }
+
+    /// Fails unless there is a directory.
+    pub(super) fn need_dir(&self, path: &TreePath) -> Result<(), OpsError> {
+        match self.kind(path)? {
+            Some(EntryKind::Dir) => Ok(()),
+            Some(_) => Err(OpsError::new(Class::Failed, format!("{} is not a directory", self.shown(path)))),
+            None => Err(not_there(self.change.remote, path)),
+        }
+    }
+
+    /// Entries below a directory, with their paths relative to it. `kept` hears of what the filter leaves out.
+    pub(super) fn below<'v>(
+        &'v self,
+        dir: &TreePath,
+        filter: &Filter,
+        kept: &Kept,
+    ) -> Result<impl Iterator<Item = Result<Item, OpsError>> + 'v, OpsError> {
+        let filter = Arc::new(filter.clone());
+        let side = VaultSide::open(self.vault, self.root.as_ref(), dir, filter, true)?.keeping(kept);
+        Ok(side.map(|found| {
+            self.vault.checkpoint()?;
+            found.map_err(|error| match error {
+                SideError::Fatal(error) => OpsError::from(error),
+                SideError::Skipped { .. } => OpsError::new(Class::Failed, error.to_string()),
+            })
+        }))
+    }
+
+    /// Directories that have to be made so that `path` is one: those above it, and itself.
+    pub(super) fn missing_dirs(&self, path: &TreePath) -> Result<Vec<(TreePath, Entry)>, OpsError> {
+        missing_dirs(self.vault, self.root.as_ref(), path)
+    }
+
+    /// What everything below a directory adds up to.
+    pub(super) fn totals_below(&self, dir: &TreePath) -> Result<Totals, OpsError> {
+        match &self.root {
+            None => Ok(Totals::default()),
+            Some(root) => Ok(totals(&**self.vault, root, subtree_range(dir))?),
+        }
+    }
+
+    /// Asks before most of the vault is deleted, unless `force`.
+    pub(super) fn brake(&self, deletes: u64, force: bool) -> Result<(), OpsError> {
+        let all = self.root.map_or(0, |root| root.entries);
+        if force || deletes <= 20 || deletes.saturating_mul(2) <= all {
+            return Ok(());
+        }
+        let what = format!("this would delete {deletes} of the {all} entries of the vault");
+        // A dry run is there to see this; it asks nobody.
+        if self.change.dry_run {
+            self.change.ctx.observer.event(Event::Notice(&format!("{what}: without --force it would ask first")));
+            return Ok(());
+        }
+        match self.change.ctx.person.confirm(&format!("T{}. Go on?", &what[1..])) {
+            Some(true) => Ok(()),
+            _ => Err(OpsError::new(Class::Fatal, format!("{what}; nothing was done"))
+                .hint("check that the path is the right one; `--force` goes on without asking")),
+        }
+    }
+
+    /// With `interactive`, whether a person says yes.
+    pub(super) fn ask(&self, interactive: bool, question: &str) -> Result<bool, OpsError> {
+        if !interactive || self.change.dry_run {
+            return Ok(true);
+        }
+        let nobody = || {
+            OpsError::new(Class::Fatal, "--interactive asks, and there is no terminal to ask at; nothing was done")
+                .hint("leave out --interactive, or look first with --dry-run")
+        };
+        self.change.ctx.person.confirm(question).ok_or_else(nobody)
+    }
+
+    /// Tells of a change that is being made, or would be.
+    pub(super) fn tell(&self, path: &TreePath, action: Action, size: u64) {
+        let event =
+            if self.change.dry_run { Event::Would { path, action, size } } else { Event::Done { path, action, size } };
+        self.change.ctx.observer.event(event);
+    }
+
+    /// A path as messages show it.
+    pub(super) fn shown(&self, path: &TreePath) -> String {
+        format!("`{}:{path}`", self.change.remote.name)
+    }
+}
+
+/// The path in a vault that a verb is about.
+pub(super) fn in_vault<'p>(
+    place: &'p Place,
+    verb: &str,
+    instead: &str,
+) -> Result<(&'p RemoteProfile, &'p TreePath), OpsError> {
+    match place {
+        Place::Vault(remote, path) => Ok((remote, path)),
+        Place::Local(path) => {
+            let what = format!("{} is on this machine; `{verb}` works inside a vault", path.display());
+            Err(OpsError::new(Class::Usage, what).hint(format!("write `remote:path`, or use {instead}")))
+        }
+    }
+}
+
+/// Why the root of a vault can't be what a verb is about.
+pub(super) fn not_the_root(verb: &str, remote: &RemoteProfile) -> OpsError {
+    OpsError::new(Class::Usage, format!("`{}:` is the root of the vault; `{verb}` needs a path below it", remote.name))
+}
+
+/// Why a file can't be found.
+pub(super) fn no_file(remote: &RemoteProfile, path: &TreePath) -> OpsError {
+    OpsError { class: Class::FileNotFound, ..not_there(remote, path) }
+}
