@@ -11,8 +11,9 @@ use crate::event::{Action, Event};
 use crate::filter::Filter;
 use crate::format::entry::{Entry, EntryKind};
 use crate::format::key::subtree_range;
+use crate::format::node::Totals;
 use crate::history::source::Root;
-use crate::history::totals::{Totals, totals};
+use crate::history::totals::totals;
 use crate::path::TreePath;
 use crate::transfer::{EditList, Item, Kept, SideError, VaultSide, base_root, commit_edits, lookup};
 use crate::vault::{CommitInfo, Published, Session, Vault};
@@ -129,7 +130,7 @@ impl Tree<'_> {
 
     /// Asks before most of the vault is deleted, unless `force`.
     pub(super) fn brake(&self, deletes: u64, force: bool) -> Result<(), OpsError> {
-        let all = self.root.map_or(0, |root| root.entries);
+        let all = self.root.map_or(0, |root| root.totals.entries);
         if force || deletes <= 20 || deletes.saturating_mul(2) <= all {
             return Ok(());
         }

@@ -25,6 +25,7 @@ pub fn list(
     let filter = Arc::new(options.filter.clone());
     match &options.place {
         Place::Local(path) if path.is_dir() => rows(ctx, Walk::open(path, filter, options.recursive)?, row),
+        Place::Local(path) if path.symlink_metadata().is_err() => Err(missing_local(path)),
         Place::Local(path) => {
             let name = path.file_name().unwrap_or_default().as_encoded_bytes();
             let name = TreePath::from_bytes(name).map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
@@ -43,6 +44,11 @@ pub fn list(
             }
         }
     }
+}
+
+/// Why a local path can't be listed: there is no directory.
+pub(super) fn missing_local(path: &std::path::Path) -> OpsError {
+    OpsError::new(Class::DirNotFound, format!("there is no directory {}", path.display()))
 }
 
 fn rows(
@@ -71,7 +77,7 @@ fn rows(
     }
 }
 
-fn listed(item: Item) -> Listed {
+pub(super) fn listed(item: Item) -> Listed {
     let kind = match item.entry.kind {
         EntryKind::File => ListedKind::File,
         EntryKind::Dir => ListedKind::Dir,

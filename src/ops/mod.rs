@@ -14,8 +14,10 @@ mod overlap;
 mod rcat;
 mod remove;
 mod rename;
+mod stat;
 mod sync;
 mod touch;
+mod tree;
 mod verify;
 
 use std::io;
@@ -40,8 +42,10 @@ pub use make_dir::{mkdir, rmdir};
 pub use rcat::rcat;
 pub use remove::{RemoveOptions, delete, purge, rm};
 pub use rename::{RenameOptions, rename};
+pub use stat::{DuRow, Stat, Stored, du, stat};
 pub use sync::sync;
 pub use touch::{TouchOptions, touch};
+pub use tree::{TreeRow, tree};
 pub use verify::verify;
 
 /// Where secrets and consent come from: a terminal, the environment, a test.

@@ -125,10 +125,18 @@ fn list_edits(
     parts.sort();
     for (_, part) in parts {
         match part {
-            Part::Put => edits.put(target, item.entry.clone())?,
+            Part::Put => {
+                // Whoever names a conflict copy has settled it.
+                let mut entry = item.entry.clone();
+                entry.set_conflict(None);
+                edits.put(target, entry)?;
+            }
             Part::PutBelow => {
                 for below in tree.below(source, &Filter::default(), &Kept::default())? {
-                    let below = below?;
+                    let mut below = below?;
+                    if keep {
+                        below.entry.set_conflict(None); // one copy to settle is enough
+                    }
                     edits.put(&joined(target, &below.path)?, below.entry)?;
                 }
             }

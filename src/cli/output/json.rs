@@ -1,13 +1,15 @@
 //! Reports as JSON: field names are part of the interface, as docs/cli.md lists them.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::mime;
 use super::printer::Printer;
 use super::times::rfc3339;
-use crate::ops::{CheckReport, Listed, ListedKind, LogEntry, StatusReport, VerifyReport};
+use crate::ops::{CheckReport, Listed, ListedKind, LogEntry, Stat, StatusReport, VerifyReport};
 use crate::path::printable;
 
 /// An entry, as rclone's `lsjson` shows it.
@@ -17,10 +19,14 @@ pub(crate) struct JsonEntry {
     path: String,
     name: String,
     size: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mime_type: Option<&'static str>,
     mod_time: String,
     is_dir: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     link_target: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<BTreeMap<&'static str, String>>,
 }
 
 impl JsonEntry {
@@ -30,12 +36,93 @@ impl JsonEntry {
             path: text(listed.path.as_bytes()),
             name: text(listed.path.name().unwrap_or_default()),
             size: if is_dir { -1 } else { i64::try_from(listed.size).unwrap_or(i64::MAX) },
+            mime_type: None,
             mod_time: rfc3339(listed.mtime, zone),
             is_dir,
+            metadata: None,
             link_target: match &listed.kind {
                 ListedKind::Symlink(target) => Some(text(target)),
                 _ => None,
             },
+        }
+    }
+
+    /// With the MIME type that the name suggests.
+    pub(crate) fn with_mime_type(self) -> Self {
+        let mime_type = Some(if self.is_dir { "inode/directory" } else { mime::by_name(&self.name) });
+        Self { mime_type, ..self }
+    }
+
+    /// With permission bits and time, as rclone has them of local files.
+    pub(crate) fn with_metadata(self, listed: &Listed, zone: &TimeZone) -> Self {
+        let kind = match listed.kind {
+            ListedKind::File => 0o100_000,
+            ListedKind::Dir => 0o040_000,
+            ListedKind::Symlink(_) => 0o120_000,
+        };
+        let mut metadata = BTreeMap::from([("mtime", rfc3339(listed.mtime, zone))]);
+        if let Some(mode) = listed.mode {
+            metadata.insert("mode", format!("{:o}", kind | u32::from(mode)));
+        }
+        Self { metadata: Some(metadata), ..self }
+    }
+
+    /// Without the time, for whom it matters.
+    pub(crate) fn without_time(self) -> Self {
+        Self { mod_time: String::new(), ..self }
+    }
+}
+
+/// What `stat` knows.
+#[derive(Debug, Serialize)]
+pub(crate) struct JsonStat {
+    path: String,
+    kind: &'static str,
+    size: u64,
+    mod_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link_target: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entries_below: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_below: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chunks: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hole_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conflict_of: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conflict_commit: Option<String>,
+}
+
+impl JsonStat {
+    pub(crate) fn new(stat: &Stat, zone: &TimeZone) -> Self {
+        let listed = &stat.listed;
+        let (kind, link_target) = match &listed.kind {
+            ListedKind::File => ("file", None),
+            ListedKind::Dir => ("dir", None),
+            ListedKind::Symlink(target) => ("symlink", Some(text(target))),
+        };
+        let stored = stat.stored.as_ref();
+        Self {
+            path: text(listed.path.as_bytes()),
+            kind,
+            size: listed.size,
+            mod_time: rfc3339(listed.mtime, zone),
+            mode: listed.mode.map(|mode| format!("{mode:04o}")),
+            link_target,
+            entries_below: stat.below.map(|(entries, _)| entries),
+            bytes_below: stat.below.map(|(_, bytes)| bytes),
+            chunks: stored.map(|stored| stored.chunks),
+            hole_bytes: stored.map(|stored| stored.holes),
+            content_id: stored.and_then(|stored| stored.id.clone()),
+            conflict_of: stat.conflict.as_ref().map(|(name, _)| name.clone()),
+            conflict_commit: stat.conflict.as_ref().map(|(_, commit)| commit.clone()),
         }
     }
 }

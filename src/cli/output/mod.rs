@@ -3,18 +3,21 @@
 mod error;
 mod json;
 mod messages;
+mod mime;
 mod printer;
 mod progress;
 mod status_line;
 mod summary;
 mod table;
 mod times;
+mod units;
 
 pub(super) use error::{CliError, EXIT_CODES};
-pub(super) use json::{JsonCheck, JsonCommit, JsonEntry, JsonStatus, JsonVerify, write_array, write_object};
+pub(super) use json::{JsonCheck, JsonCommit, JsonEntry, JsonStat, JsonStatus, JsonVerify, write_array, write_object};
 pub(super) use messages::{JsonSummary, Message};
 pub(super) use printer::{Printer, Verbosity};
 pub(super) use progress::{Progress, ProgressMode};
 pub(super) use summary::{brief, summary, truncated};
 pub(super) use table::{Align, table};
-pub(super) use times::local_time;
+pub(super) use times::{exact_time, local_time};
+pub(super) use units::{rclone_count, rclone_size};

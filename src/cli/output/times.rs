@@ -9,9 +9,15 @@ pub(crate) fn local_time(time: Timestamp, zone: &TimeZone) -> String {
     format_or_seconds(time, zone, "%Y-%m-%d %H:%M:%S")
 }
 
+/// `2006-01-02 15:04:05.123456789` in local time.
+pub(crate) fn exact_time(time: Timestamp, zone: &TimeZone) -> String {
+    format_or_seconds(time, zone, "%Y-%m-%d %H:%M:%S.%9f")
+}
+
 /// RFC 3339 with as many digits of the second as there are.
 pub(crate) fn rfc3339(time: Timestamp, zone: &TimeZone) -> String {
-    format_or_seconds(time, zone, "%Y-%m-%dT%H:%M:%S%.f%:z")
+    let text = format_or_seconds(time, zone, "%Y-%m-%dT%H:%M:%S%.f%:z");
+    text.strip_suffix("+00:00").map(|utc| format!("{utc}Z")).unwrap_or(text)
 }
 
 /// A writer may claim any moment; one that no calendar holds is shown as seconds since 1970.
@@ -30,8 +36,9 @@ mod tests {
     fn formats() {
         let (zone, time) = (TimeZone::UTC, Timestamp { secs: 1_700_000_000, nanos: 120_000_000 });
         assert_eq!(local_time(time, &zone), "2023-11-14 22:13:20");
-        assert_eq!(rfc3339(time, &zone), "2023-11-14T22:13:20.12+00:00");
-        assert_eq!(rfc3339(Timestamp { secs: 0, nanos: 0 }, &zone), "1970-01-01T00:00:00+00:00");
+        assert_eq!(exact_time(time, &zone), "2023-11-14 22:13:20.120000000");
+        assert_eq!(rfc3339(time, &zone), "2023-11-14T22:13:20.12Z");
+        assert_eq!(rfc3339(Timestamp { secs: 0, nanos: 0 }, &zone), "1970-01-01T00:00:00Z");
         assert_eq!(local_time(Timestamp { secs: i64::MAX, nanos: 0 }, &zone), "@9223372036854775807");
     }
 }

@@ -1,0 +1,43 @@
+//! `size`
+
+use std::ffi::OsString;
+
+use super::filters::FilterFlags;
+use crate::cli::output::{CliError, rclone_count, rclone_size, write_object};
+use crate::cli::shell::Shell;
+use crate::ops::{self, ListOptions, ListedKind};
+
+/// Show how many files are below a path, and their size
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct SizeArgs {
+    /// What to measure
+    path: OsString,
+    #[command(flatten)]
+    filter: FilterFlags,
+}
+
+pub(crate) fn run(shell: &Shell, args: &SizeArgs) -> Result<(), CliError> {
+    let place = shell.settings.place(&args.path)?;
+    let options = ListOptions { place, recursive: true, filter: args.filter.filter()? };
+    let (mut count, mut bytes) = (0u64, 0u64);
+    shell.call(false, |ctx| {
+        ops::list(ctx, &options, &mut |row| {
+            if row.kind == ListedKind::File {
+                (count, bytes) = (count + 1, bytes.saturating_add(row.size));
+            }
+            Ok(())
+        })
+    })?;
+    if shell.printer.is_json() {
+        let total = serde_json::json!({ "count": count, "bytes": bytes, "sizeless": 0 });
+        return Ok(write_object(&shell.printer, &total)?);
+    }
+    shell.printer.data(&format!("Total objects: {}", rclone_count(count)))?;
+    Ok(shell.printer.data(&format!("Total size: {} ({bytes} Byte)", rclone_size(bytes)))?)
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cryptsync size nas:docs
+  cryptsync size --json nas: --include '*.jpg'";

@@ -1,0 +1,142 @@
+//! `tree`: a listing in which everything below a directory follows it, as people draw trees.
+
+use std::io;
+use std::sync::Arc;
+
+use super::list::{listed, missing_local};
+use super::open::{Opened, open};
+use super::sync::not_there;
+use super::{Ctx, ListOptions, Listed, ListedKind, OpsError, Place};
+use crate::class::Class;
+use crate::event::Event;
+use crate::format::entry::EntryKind;
+use crate::history::source::Root;
+use crate::path::TreePath;
+use crate::transfer::{Item, SideError, VaultSide, Walk, base_root, local_path, lookup};
+use crate::vault::VaultError;
+
+/// One entry, and where it hangs.
+#[derive(Debug, Clone)]
+pub struct TreeRow {
+    /// The entry.
+    pub listed: Listed,
+    /// For each directory on the way to it and for itself: whether it is the last one where it is.
+    pub last: Vec<bool>,
+}
+
+/// Lists what `wanted` takes in, depth first, names in order. Holds one directory for each level.
+///
+/// # Errors
+/// The place is not a directory, or can't be read.
+pub fn tree(
+    ctx: &Ctx<'_>,
+    options: &ListOptions,
+    wanted: &dyn Fn(&Listed) -> bool,
+    row: &mut dyn FnMut(&TreeRow) -> io::Result<()>,
+) -> Result<(), OpsError> {
+    let source = Source::open(ctx, &options.place)?;
+    let mut skipped = 0u64;
+    let mut children = |dir: &TreePath| -> Result<std::vec::IntoIter<Listed>, OpsError> {
+        if ctx.cancel.is_cancelled() {
+            return Err(VaultError::Cancelled.into());
+        }
+        let mut found = Vec::new();
+        source.children(dir, &mut |item| match item {
+            Ok(item) => {
+                let path =
+                    dir.join_path(&item.path).map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
+                let is_dir = item.entry.kind == EntryKind::Dir;
+                let filter = &options.filter;
+                let in_scope = if is_dir { filter.decide_dir(&path) } else { filter.decide_file(&path) };
+                let listed = listed(Item { path, ..item });
+                if in_scope && wanted(&listed) {
+                    found.push(listed);
+                }
+                Ok(())
+            }
+            Err(SideError::Skipped { path, reason }) => {
+                skipped += 1;
+                ctx.observer.event(Event::Failed { path: &path, reason: &reason });
+                Ok(())
+            }
+            Err(SideError::Fatal(error)) => Err(error.into()),
+        })?;
+        Ok(found.into_iter())
+    };
+    let mut stack = vec![children(&TreePath::root())?];
+    let mut last = Vec::new();
+    while let Some(level) = stack.last_mut() {
+        let Some(listed) = level.next() else {
+            stack.pop();
+            last.pop();
+            continue;
+        };
+        let is_last = level.as_slice().is_empty();
+        let dir = (listed.kind == ListedKind::Dir).then(|| listed.path.clone());
+        let row_last = last.iter().copied().chain([is_last]).collect();
+        row(&TreeRow { listed, last: row_last }).map_err(VaultError::local("cannot write the listing"))?;
+        if let Some(dir) = dir {
+            stack.push(children(&dir)?);
+            last.push(is_last);
+        }
+    }
+    if skipped == 0 {
+        Ok(())
+    } else {
+        Err(OpsError::new(Class::Failed, format!("{skipped} entries could not be read")))
+    }
+}
+
+enum Source<'a> {
+    Local(&'a std::path::Path),
+    Vault { opened: Box<Opened>, base: Option<Root>, dir: &'a TreePath },
+}
+
+impl<'a> Source<'a> {
+    fn open(ctx: &Ctx<'_>, place: &'a Place) -> Result<Self, OpsError> {
+        match place {
+            Place::Local(path) if path.is_dir() => Ok(Self::Local(path)),
+            Place::Local(path) => Err(missing_local(path)),
+            Place::Vault(remote, dir) => {
+                let opened = Box::new(open(ctx, remote)?);
+                let base = base_root(&opened.vault)?;
+                match lookup(&opened.vault, base.as_ref(), dir)? {
+                    None if !dir.is_root() => Err(not_there(remote, dir)),
+                    Some(item) if item.entry.kind != EntryKind::Dir => {
+                        Err(OpsError::new(Class::DirNotFound, format!("`{}:{dir}` is not a directory", remote.name)))
+                    }
+                    _ => Ok(Self::Vault { opened, base, dir }),
+                }
+            }
+        }
+    }
+
+    fn children(
+        &self,
+        dir: &TreePath,
+        each: &mut dyn FnMut(Result<Item, SideError>) -> Result<(), OpsError>,
+    ) -> Result<(), OpsError> {
+        match self {
+            Self::Local(root) => {
+                let walk = match Walk::open(&local_path(root, dir), Arc::default(), false) {
+                    Ok(walk) => walk,
+                    Err(error) if dir.is_root() => return Err(error.into()),
+                    Err(error) => {
+                        let reason = error.to_string();
+                        return each(Err(SideError::Skipped { path: dir.clone(), reason }));
+                    }
+                };
+                for item in walk {
+                    each(item)?;
+                }
+            }
+            Self::Vault { opened, base, dir: top } => {
+                let full = top.join_path(dir).map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
+                for item in VaultSide::open(&opened.vault, base.as_ref(), &full, Arc::default(), false)? {
+                    each(item)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
