@@ -85,7 +85,7 @@ pub(crate) fn run(shell: &Shell, args: &TreeArgs) -> Result<(), CliError> {
         });
     }
     let (mut dirs, mut files) = (0u64, 0u64);
-    shell.printer.data("/")?;
+    let mut begun = false;
     shell.call(false, |ctx| {
         ops::tree(ctx, &options, &wanted, &mut |TreeRow { listed, last }| {
             if listed.kind == ListedKind::Dir {
