@@ -66,7 +66,9 @@ fn make_dirs(model: &mut Model, path: &str) -> bool {
 
 fn remove_all(model: &mut Model, path: &str) {
     let gone: Vec<String> = below(model, path).map(|(path, _)| path.clone()).collect();
-    gone.iter().for_each(|path| drop(model.remove(path)));
+    for path in &gone {
+        model.remove(path);
+    }
     model.remove(path);
 }
 
@@ -182,7 +184,7 @@ fn tree(env: &TestEnv) -> Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 60, ..ProptestConfig::default() })]
     #[test]
     fn verbs_do_what_they_do_to_a_map(acts in prop::collection::vec(act(), 1..14)) {
         let mut env = TestEnv::new();

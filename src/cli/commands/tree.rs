@@ -88,6 +88,9 @@ pub(crate) fn run(shell: &Shell, args: &TreeArgs) -> Result<(), CliError> {
     let mut begun = false;
     shell.call(false, |ctx| {
         ops::tree(ctx, &options, &wanted, &mut |TreeRow { listed, last }| {
+            if !std::mem::replace(&mut begun, true) {
+                shell.printer.data("/")?;
+            }
             if listed.kind == ListedKind::Dir {
                 dirs += 1
             } else {
@@ -102,6 +105,9 @@ pub(crate) fn run(shell: &Shell, args: &TreeArgs) -> Result<(), CliError> {
             shell.printer.record(&line, b"\n")
         })
     })?;
+    if !begun {
+        shell.printer.data("/")?;
+    }
     if args.noreport {
         return Ok(());
     }
