@@ -2,8 +2,9 @@
 
 use super::init::checkpoint;
 use super::open::open;
-use super::{Ctx, LogEntry, OpsError, RemoteProfile, StatusReport};
-use crate::vault::{Commit, kind_name, role_name};
+use super::{Ctx, LogEntry, OpsError, QuarantinedEntry, RemoteProfile, StatusReport, WriterEntry};
+use crate::format::record::{Attribute, RecordKind};
+use crate::vault::{Commit, Quarantined, Vault, kind_name, role_name};
 
 /// The newest commits first, at most `limit`.
 ///
@@ -41,13 +42,22 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
     });
     let newest = view.newest_first().first().copied().cloned();
     let head = newest.as_ref().map(|commit| commit.id.to_string());
+    let writer = if vault.state.is_persistent() { Some(vault.writer()?.to_string()) } else { None };
+    let heads: Vec<&Commit> = view.heads().iter().filter_map(|id| view.commit(id)).collect();
+    let now = ctx.world.clock.now().secs;
     Ok(StatusReport {
+        conflicts: heads.iter().map(|head| head.record.root.totals.conflicts).max().unwrap_or(0),
+        heads: heads.into_iter().map(log_entry).collect(),
+        writers: writers(vault, writer.as_deref()),
+        quarantined: quarantined(vault),
+        foreign: view.foreign().to_vec(),
+        age: newest.as_ref().map(|commit| u64::try_from(now - commit.record.time.secs).unwrap_or(0)),
         location: vault.objects.io.describe(),
         vault_id: vault.id.to_string(),
         access_version: access.n,
         epoch: access.epoch,
         members: members.collect(),
-        writer: if vault.state.is_persistent() { Some(vault.writer()?.to_string()) } else { None },
+        writer,
         head: newest.as_ref().map(log_entry),
         commits: view.newest_first().len() as u64,
         checkpoint: checkpoint(&vault.id.to_string(), head.as_deref()),
@@ -56,8 +66,49 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
     })
 }
 
-fn log_entry(commit: &Commit) -> LogEntry {
+/// All writers with the last of their records that counts, the one that wrote last first.
+fn writers(vault: &Vault, own: Option<&str>) -> Vec<WriterEntry> {
+    let view = vault.view();
+    let mut told = std::collections::HashSet::new();
+    let last = view.newest_first().into_iter().filter(|commit| told.insert(commit.writer));
+    last.map(|commit| {
+        let id = commit.writer.to_string();
+        let state = match (view.retired().contains_key(&commit.writer), commit.record.closed) {
+            (true, _) => "retired",
+            (false, true) => "closed",
+            (false, false) => "live",
+        };
+        WriterEntry { own: own == Some(&*id), id, state, number: commit.record.seq, last: log_entry(commit) }
+    })
+    .collect()
+}
+
+/// Commits of members that do not count, by Lamport time.
+pub(super) fn quarantined(vault: &Vault) -> Vec<QuarantinedEntry> {
+    let view = vault.view();
+    let entry = |quarantined: &Quarantined| QuarantinedEntry {
+        entry: log_entry(&quarantined.commit),
+        why: quarantined.why.to_string(),
+        adoptable: quarantined.why.adoptable(),
+    };
+    view.quarantined().iter().map(entry).collect()
+}
+
+pub(super) fn log_entry(commit: &Commit) -> LogEntry {
+    let told = commit.record.attribute(Attribute::ACCEPTED_ROLLBACK);
+    let rollback = told.and_then(|attribute| attribute.as_accepted_rollback().ok());
     LogEntry {
+        kind: match commit.record.kind {
+            RecordKind::Commit => "commit",
+            RecordKind::Join => "join",
+            RecordKind::Close => "close",
+            RecordKind::Epoch => "epoch",
+            RecordKind::Acknowledgement => "acknowledgement",
+            RecordKind::Completion => "completion",
+        },
+        writer_id: commit.writer.to_string(),
+        number: commit.record.seq,
+        given_up: rollback.map(|rollback| rollback.given_up.iter().map(ToString::to_string).collect()),
         id: commit.id.to_string(),
         time: commit.record.time,
         writer: commit.record.writer_label.clone(),

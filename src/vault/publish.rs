@@ -211,7 +211,7 @@ impl Vault {
             segments_superseded: Vec::new(),
             epochs_seen: Vec::new(),
             body_hash,
-            attributes: Vec::new(),
+            attributes: self.state.rollback_note()?.into_iter().collect(),
         })
     }
 

@@ -105,6 +105,7 @@ impl TestEnv {
             },
             vault_id: None,
             builtin: false,
+            demands: Default::default(),
         }
     }
 
@@ -160,6 +161,7 @@ impl TestEnv {
             vault_id: None,
             memory: 16 << 20,
             asker: self,
+            demands: Default::default(),
         };
         Opened { vault: Vault::open(io, &options).unwrap(), _runtime: runtime }
     }
