@@ -349,7 +349,8 @@ fn alarm(reading: &Reading<'_>, gathered: &Gathered, judgement: &Judgement) -> R
     };
     if !gathered.lost.is_empty() {
         let lost: Vec<&SeenRecord> = gathered.lost.iter().collect();
-        return Err(alarm::rollback(&reading.objects.io, &lost, whole()));
+        let later = gathered.candidates.values().map(|one| one.commit.record.lamport).max().unwrap_or(0);
+        return Err(alarm::rollback(&reading.objects.io, &lost, whole(), later));
     }
     match judgement.incomplete.first() {
         Some((child, parent)) => Err(alarm::incomplete(commit(child), parent, whole())),
