@@ -46,7 +46,7 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
     let heads: Vec<&Commit> = view.heads().iter().filter_map(|id| view.commit(id)).collect();
     let now = ctx.world.clock.now().secs;
     Ok(StatusReport {
-        conflicts: heads.iter().map(|head| head.record.root.totals.conflicts).max().unwrap_or(0),
+        conflicts: vault.root()?.map_or(0, |root| root.totals.conflicts),
         heads: heads.into_iter().map(log_entry).collect(),
         writers: writers(vault, writer.as_deref()),
         quarantined: quarantined(vault),

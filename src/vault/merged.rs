@@ -42,7 +42,7 @@ impl Vault {
     /// without commits.
     ///
     /// # Errors
-    /// A tree can't be read, or there are more heads than [`HEADS_MAX`].
+    /// A tree can't be read, or there are more heads than `HEADS_MAX`.
     pub fn root(&self) -> Result<Option<Root>, VaultError> {
         let view = self.view();
         if view.heads().len() > HEADS_MAX {
@@ -110,13 +110,7 @@ impl Vault {
 }
 
 fn side<'a>(root: &'a Root, commit: &'a Commit) -> Side<'a> {
-    Side {
-        root,
-        rank: commit.rank(),
-        time: commit.record.time,
-        label: &commit.record.writer_label,
-        commit: commit.id,
-    }
+    Side { root, rank: commit.rank(), time: commit.record.time, label: &commit.record.writer_label, commit: commit.id }
 }
 
 /// What finding ancestors needs of a commit.
@@ -179,7 +173,7 @@ impl Seen {
 }
 
 /// Heads at a time.
-pub const HEADS_MAX: usize = 256;
+pub(super) const HEADS_MAX: usize = 256;
 /// Merges of merge bases within one another.
 const DEPTH_MAX: usize = 64;
 
