@@ -29,10 +29,6 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
     if !vault.state.is_persistent() {
         warnings.push("the local state can't be written: a rollback of the vault would not be noticed".to_owned());
     }
-    if view.heads().len() > 1 {
-        warnings
-            .push(format!("{} commits are heads at the same time: their trees are not merged yet", view.heads().len()));
-    }
     if !view.foreign().is_empty() {
         warnings.push(format!("{} objects in `log/` are not this vault's", view.foreign().len()));
     }
