@@ -16,4 +16,5 @@ pub mod node;
 pub mod pack;
 pub mod record;
 pub mod statement;
+pub mod summary;
 pub mod wire;

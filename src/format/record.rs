@@ -98,10 +98,10 @@ pub struct Attribute {
 }
 
 impl Attribute {
-    /// A checkpoint's history root.
+    /// A summary of the log before the record.
     pub const HISTORY: u64 = 2;
 
-    /// A checkpoint's history root, with where it lies.
+    /// A summary of the log before the record, with where it lies.
     pub fn history(id: BlobId, place: Option<Place>) -> Self {
         Self { tag: Self::HISTORY, value: [&id.as_bytes()[..], &encode_hints(&[place])].concat() }
     }
@@ -197,6 +197,11 @@ impl Record {
     /// The attribute with this tag.
     pub fn attribute(&self, tag: u64) -> Option<&Attribute> {
         self.attributes.iter().find(|attribute| attribute.tag == tag)
+    }
+
+    /// Whether it says something about other records, so that every reader has to read it.
+    pub fn is_apart(&self) -> bool {
+        self.attributes.iter().any(|a| a.tag % 2 == 0 && a.tag != Attribute::HISTORY)
     }
 
     /// The first attribute that a reader would have to understand and this program does not.

@@ -12,7 +12,7 @@ use crate::vault::{Commit, Quarantined, Vault, kind_name, role_name};
 /// The vault can't be read.
 pub fn log(ctx: &Ctx<'_>, remote: &RemoteProfile, limit: usize) -> Result<Vec<LogEntry>, OpsError> {
     let opened = open(ctx, remote)?;
-    Ok(opened.vault.view().newest_first().into_iter().take(limit).map(log_entry).collect())
+    Ok(opened.vault.newest(limit)?.iter().map(log_entry).collect())
 }
 
 /// What is known of a vault and of this installation's part in it.
@@ -36,7 +36,7 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
         let kind = kind_name(member.kind).to_owned();
         [kind, role_name(member.role).to_owned(), member.label.clone(), crate::vault::member_id(member).to_string()]
     });
-    let newest = view.newest_first().first().copied().cloned();
+    let newest = vault.newest(1)?.pop();
     let head = newest.as_ref().map(|commit| commit.id.to_string());
     let writer = if vault.state.is_persistent() { Some(vault.writer()?.to_string()) } else { None };
     let heads: Vec<&Commit> = view.heads().iter().filter_map(|id| view.commit(id)).collect();
@@ -55,7 +55,7 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
         members: members.collect(),
         writer,
         head: newest.as_ref().map(log_entry),
-        commits: view.newest_first().len() as u64,
+        commits: view.count(),
         checkpoint: checkpoint(&vault.id.to_string(), head.as_deref()),
         unfinished: (journal.len() as u64, journal.iter().map(|pack| pack.object.size).sum()),
         warnings,

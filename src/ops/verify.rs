@@ -164,7 +164,7 @@ impl Verifier<'_> {
         }
         let view = self.vault.view();
         let segments: HashMap<ObjectId, u64> = view.segment_refs().iter().map(|s| (s.id, s.size)).collect();
-        let commits: HashSet<ObjectId> = view.newest_first().iter().map(|commit| commit.object.id).collect();
+        let commits: HashSet<ObjectId> = view.log_objects().collect();
         let genesis = genesis_name(self.vault);
         let mut names: Vec<(ObjectName, u64)> = self.present.iter().map(|(name, size)| (*name, *size)).collect();
         names.sort_unstable();

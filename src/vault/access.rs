@@ -2,6 +2,7 @@
 //!
 //! Nothing that a slot gives is believed before the whole chain, from the genesis on, has verified.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::cache::Cache;
@@ -58,6 +59,16 @@ impl Access {
     pub(super) fn version(&self, n: u32, id: &AccessId) -> Option<&Body> {
         let (known, body) = self.versions.get((n as usize).checked_sub(1)?)?;
         (known == id).then_some(body)
+    }
+
+    /// Whether everybody who could write under version `n` still can.
+    pub(super) fn keeps_writers_since(&self, n: u32) -> bool {
+        let writers = |body: &Body| -> HashSet<[u8; 32]> {
+            let members = body.members.iter().filter(|member| member.role >= Role::Writer);
+            members.map(|member| member.sign_pk).collect()
+        };
+        let since: Vec<_> = self.versions.iter().filter(|(_, body)| body.n >= n).map(|(_, body)| writers(body)).collect();
+        since.windows(2).all(|pair| pair[0].is_subset(&pair[1]))
     }
 }
 

@@ -89,9 +89,10 @@ impl Reading<'_> {
     /// Accepts what `listing` shows up to `newest`: what was seen here and is not in its ancestry is demanded no more. Gives
     /// a line for each commit that is given up.
     pub(super) fn accept_rollback(&self, listing: &Listing, newest: Newest) -> Result<Vec<String>, VaultError> {
-        let gathered = self.gather(listing)?;
         let given_up = self.state.given_up()?;
-        let court = Court { records: &gathered.candidates, versions: &self.access.versions, given_up: &given_up };
+        let gathered = self.gather(listing, &given_up, &HashSet::new())?;
+        let (records, known, versions) = (&gathered.candidates, &gathered.known, &self.access.versions);
+        let court = Court { records, known, versions, given_up: &given_up };
         let judgement = court.judge();
         let kept = match newest {
             Newest::Empty => HashSet::new(),

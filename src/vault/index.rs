@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::error::VaultError;
 use super::objects::Objects;
@@ -43,15 +44,17 @@ impl Index {
         objects: &Objects,
         state: &State,
         segments: &[ObjectRef],
-        bundles: &[(ObjectRef, Vec<u8>)],
+        bundles: &[(ObjectRef, Option<Vec<u8>>)],
     ) -> Result<Self, VaultError> {
         let mut index = Self { segments: Vec::new(), bundles: Vec::new(), bundled: HashMap::new() };
         for segment in segments {
             index.segments.push(open_segment(objects, state, segment)?);
         }
-        for (object, directory) in bundles {
+        let fetched = fetch_directories(objects, bundles)?;
+        for ((object, directory), fetched) in bundles.iter().zip(&fetched) {
             let number = index.bundles.len() as u32;
             index.bundles.push(*object);
+            let directory = directory.as_deref().unwrap_or(fetched);
             for (blob, at) in Directory::decode(directory, PACK_OBJECT_MAX)?.blobs() {
                 index.bundled.entry(id16(&blob.id)).or_default().push((number, at));
             }
@@ -100,6 +103,35 @@ impl Index {
     pub fn objects(&self) -> Result<HashSet<ObjectId>, VaultError> {
         Ok(self.packs()?.iter().map(|pack| pack.object.id).collect())
     }
+}
+
+/// The directories of the bundles that were not read yet; empty for the others. Side by side: whoever writes needs all.
+fn fetch_directories(
+    objects: &Objects,
+    bundles: &[(ObjectRef, Option<Vec<u8>>)],
+) -> Result<Vec<Vec<u8>>, VaultError> {
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<Vec<(usize, Vec<u8>)>, VaultError> {
+        let mut fetched = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            match bundles.get(number) {
+                None => return Ok(fetched),
+                Some((_, Some(_))) => {}
+                Some((object, None)) => fetched.push((number, objects.bundle_directory(object)?)),
+            }
+        }
+    };
+    let missing = bundles.iter().filter(|(_, directory)| directory.is_none()).count();
+    let mut directories = vec![Vec::new(); bundles.len()];
+    let fetched: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..missing.min(FETCHERS)).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or(Err(VaultError::Cancelled))).collect()
+    });
+    for fetched in fetched {
+        fetched?.into_iter().for_each(|(number, directory)| directories[number] = directory);
+    }
+    Ok(directories)
 }
 
 fn open_segment(objects: &Objects, state: &State, segment: &ObjectRef) -> Result<SegmentReader<File>, VaultError> {
@@ -178,3 +210,5 @@ fn hash_key(id: &ObjectId) -> String {
 }
 
 const STEP: u64 = 1 << 20;
+/// How many bundles are fetched at a time.
+const FETCHERS: usize = 8;

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
+use super::history::Facts;
 use super::log::{Commit, parents};
 use crate::format::access::{Body, Role};
 use crate::format::record::{Attribute, Record};
@@ -117,6 +118,8 @@ pub(super) struct Court<'a> {
     pub(super) records: &'a HashMap<CommitId, Candidate>,
     /// The access versions, parents first.
     pub(super) versions: &'a [(AccessId, Body)],
+    /// What is known of parents that are no candidates, because a summary or a history tells of them. They count.
+    pub(super) known: &'a HashMap<CommitId, Facts>,
     /// Commits that may be missing, because a person has said so.
     pub(super) given_up: &'a HashSet<CommitId>,
 }
@@ -178,7 +181,7 @@ impl Court<'_> {
         }
         let (mut lamport, mut missing) = (0, None);
         for parent in parents(record) {
-            let Some(before) = self.record(&parent) else {
+            let Some(before) = self.facts(&parent) else {
                 missing = Some(parent);
                 continue;
             };
@@ -195,9 +198,8 @@ impl Court<'_> {
             return Err(if given_up { Fault::Why(Why::GivenUp { parent }) } else { Fault::Missing(parent) });
         }
         let Some(prev) = record.prev else { return Ok(()) };
-        let prev = &self.records[&prev].commit;
-        let follows = prev.writer == candidate.commit.writer && prev.record.seq + 1 == record.seq;
-        if follows { Ok(()) } else { Err(Fault::Why(Why::Chain)) }
+        let follows = |prev: Facts| (prev.writer, prev.seq + 1) == (candidate.commit.writer, record.seq);
+        if self.facts(&prev).is_some_and(follows) { Ok(()) } else { Err(Fault::Why(Why::Chain)) }
     }
 
     /// Who does not count, parents first: with a fault, by `rule` unless adopted, or because a parent does not.
@@ -305,6 +307,11 @@ impl Court<'_> {
             }
         }
         seen
+    }
+
+    fn facts(&self, id: &CommitId) -> Option<Facts> {
+        let read = self.records.get(id).map(|candidate| Facts::from(&candidate.commit.brief()));
+        read.or_else(|| self.known.get(id).copied())
     }
 
     fn record(&self, id: &CommitId) -> Option<&Record> {

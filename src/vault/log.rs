@@ -1,22 +1,26 @@
 //! The log: which records are there, which of them count, and which are heads (docs/format.md, section 10).
 //!
-//! A record is fetched and verified once and remembered; what was remembered and is gone is a rollback.
+//! A record is fetched and verified once and remembered; what was remembered and is gone is a rollback. What has to be
+//! read at all is decided in `load`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::access::Access;
 use super::alarm;
 use super::demands::{Checkpoint, Demands, Newest, behind_checkpoint};
 use super::error::VaultError;
-use super::judge::{Candidate, Court, Ended, Judgement, Why};
+use super::history::{Facts, Past};
+use super::judge::{Court, Ended, Judgement, Why};
 use super::listing::Listing;
+use super::load::Gathered;
 use super::objects::Objects;
 use super::state::{SeenRecord, State};
-use super::verify_record::{Verdict, Verifier};
 use crate::class::Class;
 use crate::format::hints::ObjectRef;
 use crate::format::name::{LOG_PREFIX, ObjectName};
 use crate::format::record::Record;
+use crate::format::summary::Brief;
 use crate::id::{CommitId, ObjectId, VaultId, WriterId};
 use crate::world::Timestamp;
 
@@ -47,7 +51,10 @@ pub struct Quarantined {
 /// The log as one listing showed it: every record that counts, and the heads among them.
 #[derive(Debug, Default, Clone)]
 pub struct View {
+    /// Those that were read: the newest, and what is remembered.
     commits: HashMap<CommitId, Commit>,
+    /// The others.
+    pub(super) past: Arc<Past>,
     quarantined: Vec<Quarantined>,
     retired: BTreeMap<WriterId, Ended>,
     heads: Vec<CommitId>,
@@ -64,67 +71,6 @@ pub(super) struct Reading<'a> {
     pub(super) vault: &'a VaultId,
     pub(super) now: Timestamp,
     pub(super) demands: &'a Demands,
-}
-
-/// All that there is, before it is judged.
-#[derive(Default)]
-pub(super) struct Gathered {
-    pub(super) candidates: HashMap<CommitId, Candidate>,
-    /// What was not seen before, as it will be remembered.
-    news: Vec<(CommitId, SeenRecord)>,
-    /// What was seen before and is not there.
-    pub(super) lost: Vec<SeenRecord>,
-    foreign: Vec<String>,
-}
-
-impl Reading<'_> {
-    /// Verifies what is new in `listing` and finds what was seen before.
-    pub(super) fn gather(&self, listing: &Listing) -> Result<Gathered, VaultError> {
-        let mut gathered = Gathered { foreign: listing.foreign.clone(), ..Gathered::default() };
-        let mut known = HashSet::new();
-        for seen in self.state.records()? {
-            let name: ObjectName = format!("{LOG_PREFIX}{}", seen.name).parse().map_err(|_| {
-                VaultError::damaged(&seen.name, "the local state is damaged; delete it to start afresh")
-            })?;
-            let size = match listing.records.get(&name) {
-                Some(size) => Some(*size),
-                None => self.objects.io.size(&name.to_string())?,
-            };
-            match size {
-                None => {
-                    gathered.lost.push(seen);
-                    continue;
-                }
-                Some(size) if size != seen.object.size => {
-                    return Err(VaultError::damaged(name, "it has another size than it had when it was read before"));
-                }
-                Some(_) => {}
-            }
-            self.objects.know_log(name, seen.object.size);
-            known.insert(name);
-            let record = Record::decode(&seen.record)?;
-            let SeenRecord { id, writer, object, directory, .. } = seen;
-            let commit = Commit { id, writer, record, object, directory };
-            gathered.candidates.insert(id, Candidate { commit, fault: None });
-        }
-        let verifier = Verifier { objects: self.objects, access: self.access, vault: self.vault };
-        for (name, size) in listing.records.iter().filter(|(name, _)| !known.contains(*name)) {
-            self.objects.know_log(*name, *size);
-            match verifier.verify(name, *size)? {
-                Verdict::Signed(candidate, bytes) => {
-                    let id = candidate.commit.id;
-                    // The same record may lie there twice: whoever can read can seal it again.
-                    if !gathered.candidates.contains_key(&id) {
-                        gathered.news.push((id, seen_record(name, &candidate.commit, bytes, self.now)));
-                        gathered.candidates.insert(id, *candidate);
-                    }
-                }
-                Verdict::Foreign => gathered.foreign.push(name.to_string()),
-            }
-        }
-        gathered.lost.retain(|seen| !gathered.candidates.contains_key(&seen.id));
-        Ok(gathered)
-    }
 }
 
 impl View {
@@ -156,13 +102,22 @@ impl View {
     }
 
     fn attempt(reading: &Reading<'_>, listing: &Listing) -> Result<Self, VaultError> {
-        let mut gathered = reading.gather(listing)?;
         let given_up = reading.state.given_up()?;
-        let court = Court { records: &gathered.candidates, versions: &reading.access.versions, given_up: &given_up };
-        let judgement = court.judge();
+        let mut unheard = HashSet::new();
+        let (mut gathered, judgement) = loop {
+            let gathered = reading.gather(listing, &given_up, &unheard)?;
+            let (records, known, versions) = (&gathered.candidates, &gathered.known, &reading.access.versions);
+            let judgement = Court { records, known, versions, given_up: &given_up }.judge();
+            // Who does not count has no say about what does.
+            let before = unheard.len();
+            unheard.extend(gathered.told_by.iter().filter(|id| judgement.quarantined.contains_key(*id)));
+            if unheard.len() == before {
+                break (gathered, judgement);
+            }
+        };
         alarm(reading, &gathered, &judgement)?;
         if let Some(Checkpoint { newest: Newest::Commit(id), .. }) = reading.demands.checkpoint
-            && (judgement.quarantined.contains_key(&id) || !gathered.candidates.contains_key(&id))
+            && (judgement.quarantined.contains_key(&id) || !reading.knows(&gathered, &id)?)
         {
             let quarantined = judgement.quarantined.contains_key(&id);
             return Err(behind_checkpoint(&reading.objects.io.describe(), &id, quarantined));
@@ -183,13 +138,15 @@ impl View {
         let news: Vec<SeenRecord> =
             gathered.news.into_iter().filter(|(id, _)| counting.contains(id)).map(|(_, seen)| seen).collect();
         reading.state.remember(&news)?;
-        let mut view = Self { retired: judgement.retired, foreign: gathered.foreign, ..Self::default() };
+        reading.state.forget_folded(&gathered.folded)?;
+        let mut view = Self { past: Arc::new(gathered.past), retired: judgement.retired, foreign: gathered.foreign, ..Self::default() };
         for (id, why) in judgement.quarantined {
             let candidate = gathered.candidates.remove(&id);
             view.quarantined.extend(candidate.map(|candidate| Quarantined { commit: candidate.commit, why }));
         }
         view.quarantined.sort_unstable_by_key(|q| (q.commit.record.lamport, q.commit.id));
         view.commits = gathered.candidates.into_iter().map(|(id, candidate)| (id, candidate.commit)).collect();
+        view.commits.extend(gathered.remembered.into_iter().map(|commit| (commit.id, commit)));
         view.find_heads();
         view.names = listing.records.keys().map(ToString::to_string).collect();
         Ok(view)
@@ -223,7 +180,8 @@ impl View {
 
     fn find_heads(&mut self) {
         let parents: HashSet<CommitId> = self.commits.values().flat_map(|c| parents(&c.record)).collect();
-        self.heads = self.commits.keys().filter(|id| !parents.contains(*id)).copied().collect();
+        let is_head = |id: &&CommitId| !parents.contains(*id) && !self.past.covered.contains_key(*id);
+        self.heads = self.commits.keys().filter(is_head).copied().collect();
         self.heads.sort_unstable();
     }
 
@@ -232,21 +190,53 @@ impl View {
         &self.heads
     }
 
-    /// A commit by id.
+    /// A commit by id, if it was read. [`super::Vault::record_of`] gives the others.
     pub fn commit(&self, id: &CommitId) -> Option<&Commit> {
         self.commits.get(id)
     }
 
-    /// All commits, newest first by Lamport time.
+    /// The commits that were read, newest first by Lamport time: all heads are among them. [`super::Vault::newest`] gives
+    /// the others.
     pub fn newest_first(&self) -> Vec<&Commit> {
         let mut all: Vec<&Commit> = self.commits.values().collect();
         all.sort_unstable_by_key(|commit| std::cmp::Reverse((commit.record.lamport, commit.writer)));
         all
     }
 
-    /// The last commit of a writer.
-    pub fn last_of(&self, writer: &WriterId) -> Option<&Commit> {
-        self.commits.values().filter(|commit| commit.writer == *writer).max_by_key(|commit| commit.record.seq)
+    /// How many commits there are; with histories side by side, at least so many.
+    pub fn count(&self) -> u64 {
+        self.past.histories.len() + self.live().len() as u64
+    }
+
+    /// How many records had to be read because no summary tells of them.
+    pub(super) fn unsummarised(&self) -> usize {
+        self.commits.keys().filter(|id| !self.past.covered.contains_key(*id)).count()
+    }
+
+    /// Every record that is in no history, ascending by (Lamport time, id).
+    pub fn live(&self) -> Vec<Brief> {
+        let read = self.commits.values().filter(|c| !self.past.covered.contains_key(&c.id)).map(Commit::brief);
+        let mut live: Vec<Brief> = self.past.covered.values().copied().chain(read).collect();
+        live.sort_unstable_by_key(Brief::order);
+        live
+    }
+
+    /// What is known of a record without reading anything.
+    pub(super) fn facts(&self, id: &CommitId) -> Option<Facts> {
+        self.commits.get(id).map(|commit| Facts::from(&commit.brief())).or_else(|| self.past.facts(id))
+    }
+
+    /// The last record of a writer, unless its log has ended and is folded.
+    pub fn last_of(&self, writer: &WriterId) -> Option<Facts> {
+        let live = self.live().into_iter().filter(|brief| brief.writer == *writer).map(|brief| Facts::from(&brief));
+        let folded = self.past.histories.writers().filter(|last| last.writer == *writer).map(Facts::from);
+        live.chain(folded).max_by_key(|facts| facts.seq)
+    }
+
+    /// The objects of all records that count and may be in the log, folded or not.
+    pub fn log_objects(&self) -> impl Iterator<Item = ObjectId> {
+        let waiting: Vec<ObjectId> = self.past.histories.waiting().map(|folded| folded.object).collect();
+        self.live().into_iter().map(|brief| brief.object.id).chain(waiting)
     }
 
     /// Records of members that do not count, by Lamport time.
@@ -276,19 +266,29 @@ impl View {
 
     /// The index segments in force.
     pub fn segment_refs(&self) -> Vec<ObjectRef> {
-        let gone: HashSet<ObjectId> =
-            self.commits.values().flat_map(|c| c.record.segments_superseded.iter().copied()).collect();
-        let added = self.commits.values().flat_map(|c| c.record.segments_added.iter().copied());
-        let mut live: Vec<ObjectRef> = added.filter(|object| !gone.contains(&object.id)).collect();
+        let superseded = self.commits.values().flat_map(|c| &c.record.segments_superseded);
+        let gone: HashSet<&ObjectId> = superseded.chain(self.past.histories.superseded()).collect();
+        let added = self.commits.values().flat_map(|c| &c.record.segments_added).chain(&self.past.segments);
+        let mut live: Vec<ObjectRef> = added.filter(|object| !gone.contains(&object.id)).copied().collect();
         live.sort_unstable_by_key(|object| object.id);
         live.dedup_by_key(|object| object.id);
         live
     }
 
-    /// The bundles in force, with their directories.
-    pub(super) fn bundles(&self) -> Vec<(ObjectRef, Vec<u8>)> {
-        let with = self.commits.values().filter(|commit| !commit.directory.is_empty());
-        with.map(|commit| (commit.object, commit.directory.clone())).collect()
+    /// The bundles in force, with their directories where those are at hand.
+    pub(super) fn bundles(&self) -> Vec<(ObjectRef, Option<Vec<u8>>)> {
+        let directory = |id| self.commits.get(id).map(|commit| commit.directory.clone());
+        self.live().iter().filter(|brief| brief.bundle).map(|brief| (brief.object, directory(&brief.id))).collect()
+    }
+}
+
+impl Commit {
+    /// What a summary tells of it.
+    pub(super) fn brief(&self) -> Brief {
+        let Record { seq, lamport, access_n, closed, .. } = self.record;
+        let Self { id, writer, object, .. } = *self;
+        let (bundle, apart) = (!self.directory.is_empty(), self.record.is_apart());
+        Brief { id, writer, seq, lamport, access_n, closed, bundle, apart, object }
     }
 }
 
@@ -318,6 +318,14 @@ fn alarm(reading: &Reading<'_>, gathered: &Gathered, judgement: &Judgement) -> R
     let dealt_with = |id: &CommitId| reading.demands.tolerates(&commit(id).writer);
     if let Some((first, second)) = judgement.twins.iter().find(|(first, _)| !dealt_with(first)) {
         return Err(alarm::twins(commit(first), commit(second)));
+    }
+    let stands = |id: &CommitId| {
+        !judgement.quarantined.contains_key(id)
+            && !judgement.retired.contains_key(&commit(id).writer)
+            && !dealt_with(id)
+    };
+    if let Some((id, other)) = gathered.rivals.iter().find(|(id, _)| stands(id)) {
+        return Err(alarm::twins(other, commit(id)));
     }
     let replacing = gathered.lost.iter().find_map(|seen| {
         let (_, new) = gathered.news.iter().find(|(_, new)| (new.writer, new.seq) == (seen.writer, seen.seq))?;

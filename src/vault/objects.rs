@@ -15,6 +15,7 @@ use super::cache::Cache;
 use super::error::VaultError;
 use super::io::RemoteIo;
 use super::slots::Slots;
+use super::verify_record::bundle_directory;
 use crate::crypto::{self, Class as SealClass, Opener, SealContext, VaultKeys, geometry};
 use crate::format::hints::{Location, ObjectRef};
 use crate::format::limits::PACK_OBJECT_MAX;
@@ -102,6 +103,25 @@ impl Objects {
         }
         let class = if kind == BlobKind::Chunk { SealClass::Data } else { SealClass::Meta };
         self.plain_range(class, object, range)
+    }
+
+    /// The encoded directory of the bundle that a log object carries.
+    ///
+    /// # Errors
+    /// The object was not listed, can't be had, or is not what it should be.
+    pub(super) fn bundle_directory(&self, object: &ObjectRef) -> Result<Vec<u8>, VaultError> {
+        let body = self.bundle(object)?;
+        Ok(bundle_directory(&body)?)
+    }
+
+    /// The body of a log object.
+    ///
+    /// # Errors
+    /// As for its directory.
+    pub(super) fn bundle(&self, object: &ObjectRef) -> Result<Vec<u8>, VaultError> {
+        let log = self.log_names.read().expect("held only for map operations").get(&object.id).cloned();
+        let (name, size) = log.ok_or_else(|| VaultError::Missing { what: format!("log object {}", object.id) })?;
+        self.log_body(&name, size)
     }
 
     fn log_body(&self, name: &ObjectName, size: u64) -> Result<Vec<u8>, VaultError> {

@@ -134,14 +134,14 @@ impl Session {
         }
         let vault = &self.shared.vault;
         let view = vault.view();
-        let (body, directory, added) = match payload {
-            Payload::Bundle { container, .. } => {
-                let (body, directory) = container.into_body();
-                (body, directory, Vec::new())
-            }
-            Payload::Packs { segments } => (Vec::new(), Vec::new(), segments),
+        let (mut container, added) = match payload {
+            Payload::Bundle { container, .. } => (container, Vec::new()),
+            Payload::Packs { segments } => (Container::default(), segments),
         };
-        let record = vault.next_record(&view, root, place, added, crypto::hash(&body), info)?;
+        let summary = vault.summarise(&view, None, self.compression(), &mut container)?;
+        let (body, directory) = container.into_body();
+        let mut record = vault.next_record(&view, root, place, added, crypto::hash(&body), info)?;
+        record.attributes.extend(summary);
         let sealed = vault.seal_record(&record, &body)?;
         vault.state.set_pending(&sealed.name.to_string(), &sealed.bytes)?;
         let size = sealed.bytes.len() as u64;
@@ -189,8 +189,8 @@ impl Vault {
         let prev = view.last_of(&public.writer_id(&writer_salt));
         let parents: Vec<CommitId> =
             view.heads().iter().copied().filter(|id| prev.is_none_or(|p| p.id != *id)).collect();
-        let before = parents.iter().filter_map(|id| view.commit(id)).chain(prev);
-        let lamport = before.map(|commit| commit.record.lamport).max().unwrap_or(0) + 1;
+        let before = parents.iter().filter_map(|id| view.facts(id)).chain(prev);
+        let lamport = before.map(|facts| facts.lamport).max().unwrap_or(0) + 1;
         Ok(Record {
             kind: RecordKind::Commit,
             vault: self.id,
@@ -198,7 +198,7 @@ impl Vault {
             access: self.access.id,
             writer_sign: public.sign,
             writer_salt,
-            seq: prev.map_or(0, |prev| prev.record.seq) + 1,
+            seq: prev.map_or(0, |prev| prev.seq) + 1,
             prev: prev.map(|prev| prev.id),
             parents,
             lamport,

@@ -257,6 +257,20 @@ impl State {
         })
     }
 
+    /// Drops records that were found in a history: the heads, which are remembered, imply them.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn forget_folded(&self, names: &[String]) -> Result<(), VaultError> {
+        self.run(|db| {
+            let transaction = db.unchecked_transaction()?;
+            for name in names {
+                transaction.execute("DELETE FROM records WHERE name = ?1", [name])?;
+            }
+            transaction.commit()
+        })
+    }
+
     /// The commit whose PUT is not known to have ended: name and bytes.
     ///
     /// # Errors

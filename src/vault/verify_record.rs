@@ -13,6 +13,7 @@ use crate::format::limits::LOG_OBJECT_MAX;
 use crate::format::name::ObjectName;
 use crate::format::pack::Directory;
 use crate::format::record::{Attribute, LogPlaintext, Record, RecordKind};
+use crate::format::summary::Brief;
 use crate::format::wire::Malformed;
 use crate::id::VaultId;
 
@@ -68,6 +69,17 @@ impl Verifier<'_> {
         Ok(Verdict::Signed(Box::new(Candidate { commit, fault }), parts.record.to_vec()))
     }
 
+    /// A record that a summary tells of, read after all. Its place among the others was judged by whoever signed that.
+    pub(super) fn covered(&self, brief: &Brief) -> Result<Commit, VaultError> {
+        let tag = self.objects.keys.writer_tag(&brief.writer);
+        let (Brief { lamport, seq, .. }, id) = (*brief, brief.object.id);
+        let name = ObjectName::Record { lamport, tag, seq, id };
+        match self.verify(&name, brief.object.size)? {
+            Verdict::Signed(candidate, _) if candidate.commit.id == brief.id => Ok(candidate.commit),
+            _ => Err(VaultError::damaged(name, "it is not the commit that the log's summary tells of")),
+        }
+    }
+
     /// What is wrong with a signed record by itself.
     fn fault(&self, name: &ObjectName, record: &Record) -> Result<Option<Why>, VaultError> {
         let Some(body) = self.access.version(record.access_n, &record.access) else {
@@ -93,7 +105,7 @@ impl Verifier<'_> {
 }
 
 /// The encoded directory of a bundle; empty without one.
-fn bundle_directory(body: &[u8]) -> Result<Vec<u8>, Malformed> {
+pub(super) fn bundle_directory(body: &[u8]) -> Result<Vec<u8>, Malformed> {
     if body.is_empty() {
         return Ok(Vec::new());
     }
@@ -105,7 +117,7 @@ fn bundle_directory(body: &[u8]) -> Result<Vec<u8>, Malformed> {
 impl Objects {
     /// A log object, hash-checked and opened; `None` if it hashes to its name but this vault's keys do not open it: then
     /// somebody put it there who has no key.
-    fn open_log(&self, name: &ObjectName, size: u64) -> Result<Option<(ObjectHeader, Vec<u8>)>, VaultError> {
+    pub(super) fn open_log(&self, name: &ObjectName, size: u64) -> Result<Option<(ObjectHeader, Vec<u8>)>, VaultError> {
         if size > LOG_OBJECT_MAX {
             return Err(VaultError::Limit(format!("`{name}` is larger than the format allows")));
         }

@@ -14,6 +14,7 @@ mod golden;
 mod hostile;
 mod json;
 mod listings;
+mod long_log;
 mod many;
 mod model;
 mod properties;
