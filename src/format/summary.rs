@@ -50,7 +50,7 @@ pub struct History {
     pub pages: Vec<PageRef>,
     /// Objects that nobody needs any more and that may be there still.
     pub waiting: Vec<Waiting>,
-    /// Index segments superseded lately, ascending.
+    /// Index segments superseded lately, the latest last.
     pub superseded: Vec<ObjectId>,
     /// The last record in here of each writer whose log has not ended, ascending by writer.
     pub writers: Vec<Last>,
@@ -247,7 +247,6 @@ impl History {
             Ok(Last { writer, id, seq: r.varint()?, lamport: r.varint()?, access_n: r.varint32()? })
         })?;
         extensions(r)?;
-        ascending(r, &superseded)?;
         if !writers.is_sorted_by(|a: &Last, b| a.writer < b.writer) || pages.iter().any(|page| page.first > page.last) {
             return Err(r.bad());
         }

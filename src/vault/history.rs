@@ -191,6 +191,23 @@ impl Histories {
         Ok(None)
     }
 
+    /// The same, of one history alone.
+    pub(super) fn find_in(
+        &self,
+        source: &Source<'_>,
+        root: &Loaded,
+        lamport: u64,
+        id: &CommitId,
+    ) -> Result<Option<Entry>, VaultError> {
+        let pages = root.root.pages.iter().zip(&root.places);
+        for (page, place) in pages.filter(|(page, _)| (page.first..=page.last).contains(&lamport)) {
+            if let Some(entry) = self.page(source, page, place.as_ref())?.iter().find(|entry| entry.id == *id) {
+                return Ok(Some(entry.clone()));
+            }
+        }
+        Ok(None)
+    }
+
     /// All pages, newest first, each once.
     pub(super) fn pages_by_time(&self) -> Vec<(PageRef, Option<ResolvedPlace>)> {
         let mut seen = BTreeSet::new();

@@ -33,7 +33,7 @@ pub struct Found {
 
 /// The index of one view of the vault.
 pub struct Index {
-    segments: Vec<SegmentReader<File>>,
+    segments: Vec<(ObjectId, SegmentReader<File>)>,
     bundles: Vec<ObjectRef>,
     bundled: HashMap<[u8; 16], Vec<(u32, Location)>>,
 }
@@ -48,7 +48,7 @@ impl Index {
     ) -> Result<Self, VaultError> {
         let mut index = Self { segments: Vec::new(), bundles: Vec::new(), bundled: HashMap::new() };
         for segment in segments {
-            index.segments.push(open_segment(objects, state, segment)?);
+            index.segments.push((segment.id, open_segment(objects, state, segment)?));
         }
         let fetched = fetch_directories(objects, bundles)?;
         for ((object, directory), fetched) in bundles.iter().zip(&fetched) {
@@ -71,12 +71,17 @@ impl Index {
         for (number, at) in self.bundled.get(&id16(id)).into_iter().flatten() {
             found.push(Found { class: IndexClass::Log, object: self.bundles[*number as usize], at: *at });
         }
-        for segment in &self.segments {
+        for (_, segment) in &self.segments {
             for (pack, at) in segment.lookup(id)? {
                 found.push(Found { class: pack.class, object: pack.object, at });
             }
         }
         Ok(found)
+    }
+
+    /// The segments.
+    pub(super) fn segments(&self) -> &[(ObjectId, SegmentReader<File>)] {
+        &self.segments
     }
 
     /// Every object that the index names, once.
@@ -86,7 +91,7 @@ impl Index {
     pub fn packs(&self) -> Result<Vec<PackEntry>, VaultError> {
         let bundles = self.bundles.iter().map(|object| PackEntry { object: *object, class: IndexClass::Log });
         let mut packs: Vec<PackEntry> = bundles.collect();
-        for segment in &self.segments {
+        for (_, segment) in &self.segments {
             for pack in segment.packs() {
                 packs.push(pack?);
             }
@@ -150,6 +155,11 @@ pub(super) fn keep_segment(state: &State, id: &ObjectId, plaintext: &[u8]) -> Re
     let mut hasher = ObjectHasher::new();
     hasher.update(plaintext);
     state.set_meta(&hash_key(id), hasher.finish().as_bytes())
+}
+
+/// Drops the copy of a segment that is gone from the remote.
+pub(super) fn drop_segment(state: &State, id: &ObjectId) {
+    fs::remove_file(segment_path(state, id)).unwrap_or_default();
 }
 
 fn fetch_segment(objects: &Objects, state: &State, segment: &ObjectRef, path: &Path) -> Result<(), VaultError> {

@@ -104,6 +104,18 @@ impl RemoteIo {
         })
     }
 
+    /// Deletes an object; one that is not there is deleted already.
+    ///
+    /// # Errors
+    /// The remote's, or cancelled.
+    pub fn delete(&self, name: &str) -> Result<(), VaultError> {
+        let path = parse(name)?;
+        match self.wait(async { Ok(self.remote.delete(&path).await?) }) {
+            Err(error) if error.is_not_found() => Ok(()),
+            result => result,
+        }
+    }
+
     /// Makes everything put so far durable.
     ///
     /// # Errors

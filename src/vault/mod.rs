@@ -9,6 +9,7 @@ mod audit;
 mod buffers;
 mod cache;
 mod checkpoint;
+mod compact;
 mod container;
 mod content;
 mod create;
@@ -35,6 +36,7 @@ mod session;
 mod slots;
 mod state;
 mod summarise;
+mod sweep;
 mod tree;
 mod verify_record;
 

@@ -220,7 +220,8 @@ fn in_runs(runs: &Runs, id: &BlobId) -> Result<Option<Spot>, VaultError> {
     Ok(None)
 }
 
-fn zeros(len: u64) -> usize {
+/// The padding of a segment that is so long without it.
+pub(super) fn zeros(len: u64) -> usize {
     (geometry::padded_plain_len(len) - len) as usize
 }
 

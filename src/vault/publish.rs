@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::checkpoint::Fold;
 use super::container::Container;
 use super::error::VaultError;
 use super::index::keep_segment;
@@ -46,6 +47,7 @@ enum Payload {
     },
     Packs {
         segments: Vec<ObjectRef>,
+        fold: Option<Fold>,
     },
 }
 
@@ -62,6 +64,7 @@ impl Session {
         build: &mut dyn FnMut(&TreeWriter<'_>) -> Result<Root, VaultError>,
     ) -> Result<Published, VaultError> {
         let unchanged = |root: &Root| base.is_some_and(|base| base.id == root.id);
+        let folding = self.shared.vault.wants_fold();
         if let Some(data) = self.finish_data(BUNDLE_DATA_MAX)? {
             let data_frames = data.frame_count();
             let writer = TreeWriter::bundle(self, data);
@@ -77,13 +80,18 @@ impl Session {
                 if unchanged(&root) {
                     return Ok(Published::Unchanged);
                 }
-                return self.publish(&root, place, Payload::Bundle { container, data_frames }, info);
+                if !folding {
+                    return self.publish(&root, place, Payload::Bundle { container, data_frames }, info);
+                }
             }
+            let mut container = container;
+            container.truncate(data_frames);
             self.spill(container)?;
         }
         self.wait_uploads()?;
         self.restart_uploads();
         let writer = TreeWriter::packs(self);
+        let mut fold = if folding { self.fold(&writer)? } else { None };
         let root = build(&writer)?;
         writer.finish()?;
         self.wait_uploads()?;
@@ -92,9 +100,12 @@ impl Session {
         }
         let writer = TreeWriter::packs(self);
         let place = place_of_root(&writer, &root)?;
+        if let Some(fold) = &mut fold {
+            fold.stored(writer.place_of(&fold.root)?);
+        }
         drop(writer);
         let segments = self.store_segments()?;
-        self.publish(&root, place, Payload::Packs { segments }, info)
+        self.publish(&root, place, Payload::Packs { segments, fold }, info)
     }
 
     /// Index segments of everything this session (and interrupted ones before it) has stored.
@@ -134,14 +145,19 @@ impl Session {
         }
         let vault = &self.shared.vault;
         let view = vault.view();
-        let (mut container, added) = match payload {
-            Payload::Bundle { container, .. } => (container, Vec::new()),
-            Payload::Packs { segments } => (Container::default(), segments),
+        let (mut container, mut added, fold) = match payload {
+            Payload::Bundle { container, .. } => (container, Vec::new(), None),
+            Payload::Packs { segments, fold } => (Container::default(), segments, fold),
         };
-        let summary = vault.summarise(&view, None, self.compression(), &mut container)?;
+        let summary = vault.summarise(&view, fold.as_ref(), self.compression(), &mut container)?;
+        // Without a summary nobody would hear of what was folded: then nothing was.
+        let fold = fold.filter(|_| summary.is_some());
+        let (merged, superseded) = fold.as_ref().map(Fold::segments).unwrap_or_default();
+        added.extend(merged);
         let (body, directory) = container.into_body();
         let mut record = vault.next_record(&view, root, place, added, crypto::hash(&body), info)?;
         record.attributes.extend(summary);
+        record.segments_superseded = superseded;
         let sealed = vault.seal_record(&record, &body)?;
         vault.state.set_pending(&sealed.name.to_string(), &sealed.bytes)?;
         let size = sealed.bytes.len() as u64;
@@ -150,6 +166,9 @@ impl Session {
         let commit = Commit { id: sealed.id, writer: sealed.writer, record, object: sealed.object, directory };
         vault.adopt(&sealed.name, commit, sealed.record)?;
         vault.state.journal_remove(&self.shared.placed.objects())?;
+        if let Some(fold) = fold {
+            self.sweep(&fold.doomed)?;
+        }
         Ok(Published::Commit(sealed.id))
     }
 }

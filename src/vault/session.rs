@@ -64,7 +64,7 @@ pub(super) struct Shared {
     pub(super) vault: Arc<Vault>,
     pub(super) placed: Placed,
     buffers: Arc<Buffers>,
-    index: Arc<Index>,
+    pub(super) index: Arc<Index>,
     checked: Mutex<HashMap<ObjectId, bool>>,
     failure: Mutex<Option<VaultError>>,
     failed: AtomicBool,
@@ -229,6 +229,14 @@ impl Session {
         self.send(PackJob { number, class: IndexClass::Data, container })
     }
 
+    /// Hands a pack of chunks to the upload threads.
+    ///
+    /// # Errors
+    /// An upload failed.
+    pub(super) fn send_data(&self, number: u32, container: Container) -> Result<(), VaultError> {
+        self.send(PackJob { number, class: IndexClass::Data, container })
+    }
+
     /// Hands a full pack of nodes to the upload threads.
     ///
     /// # Errors
@@ -353,7 +361,7 @@ impl Shared {
         Ok(None)
     }
 
-    fn exists(&self, found: &Found) -> Result<bool, VaultError> {
+    pub(super) fn exists(&self, found: &Found) -> Result<bool, VaultError> {
         let mut checked = self.checked.lock().expect("held over requests, which return errors");
         if let Some(exists) = checked.get(&found.object.id) {
             return Ok(*exists);
@@ -370,7 +378,9 @@ impl Shared {
             return Ok(Some(spot));
         }
         let found = self.index.lookup(id)?;
-        Ok(found.first().map(|found| Spot { open: None, object: Some(found.object), at: found.at }))
+        // Bundles are folded one day; packs stay.
+        let best = found.iter().find(|found| found.class != IndexClass::Log).or(found.first());
+        Ok(best.map(|found| Spot { open: None, object: Some(found.object), at: found.at }))
     }
 
     /// Begins a pack, once there is memory for it.

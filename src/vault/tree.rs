@@ -1,7 +1,7 @@
 //! Writing nodes: into the bundle of a small commit, or into packs. Owns the hints of new nodes.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::container::Container;
@@ -14,7 +14,7 @@ use crate::format::limits::BUNDLE_MAX;
 use crate::format::node::{Node, join_blob};
 use crate::format::pack::{BlobEntry, FrameCoder, encode_frame};
 use crate::history::source::{NewNode, NodeBlob, NodeSink, NodeSource, Reference, ResolvedPlace};
-use crate::id::{BlobId, BlobKind};
+use crate::id::{BlobId, BlobKind, ObjectId};
 
 /// Where the nodes of one commit go.
 pub struct TreeWriter<'s> {
@@ -22,6 +22,8 @@ pub struct TreeWriter<'s> {
     coder: RefCell<FrameCoder>,
     target: RefCell<Target>,
     overflowed: Cell<bool>,
+    /// Log objects that are being folded: where blobs lay in them is of no use any more.
+    forsaken: RefCell<HashSet<ObjectId>>,
 }
 
 enum Target {
@@ -45,7 +47,7 @@ impl<'s> TreeWriter<'s> {
 
     fn new(session: &'s Session, target: Target) -> Self {
         let coder = RefCell::new(FrameCoder::default());
-        Self { session, coder, target: RefCell::new(target), overflowed: Cell::new(false) }
+        Self { session, coder, target: RefCell::new(target), overflowed: Cell::new(false), forsaken: RefCell::default() }
     }
 
     /// Whether an error of the writer means only that a bundle can't hold all this.
@@ -88,10 +90,35 @@ impl<'s> TreeWriter<'s> {
         place_of(self.session, &self.target.borrow(), id)
     }
 
+    /// No hint made from now on points into these log objects if the blob lies elsewhere too.
+    pub(super) fn forsake(&self, objects: impl IntoIterator<Item = ObjectId>) {
+        self.forsaken.borrow_mut().extend(objects);
+    }
+
+    /// Writes a node of a bundle to a pack, unless one has it. Its hints are made afresh.
+    pub(super) fn refold(&self, node: NewNode) -> Result<(), VaultError> {
+        let shared = &self.session.shared;
+        let id = shared.vault.keys().blob_id(node.kind, &node.canonical);
+        if shared.placed.claim(&id, || shared.is_packed(&id))? {
+            self.store(id, &node)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a blob of the log's history.
+    pub(super) fn write_history(
+        &self,
+        canonical: Vec<u8>,
+        references: Vec<Reference>,
+    ) -> Result<BlobId, VaultError> {
+        self.write(NewNode { kind: BlobKind::History, canonical, references })
+    }
+
     fn hints(&self, target: &Target, references: &[Reference]) -> Result<Vec<u8>, VaultError> {
         let mut places = Vec::with_capacity(references.len());
         for reference in references {
-            let old = reference.place.map(|p| Place { holder: Holder::Object(p.object), location: p.location });
+            let lasting = reference.place.filter(|place| !self.forsaken.borrow().contains(&place.object.id));
+            let old = lasting.map(|p| Place { holder: Holder::Object(p.object), location: p.location });
             places.push(match old {
                 Some(place) => Some(place),
                 None => place_of(self.session, target, &reference.id)?,
@@ -140,14 +167,22 @@ impl NodeSink for TreeWriter<'_> {
         }
         let shared = &self.session.shared;
         let id = shared.vault.keys().blob_id(node.kind, &node.canonical);
-        let target = &mut *self.target.borrow_mut();
-        let stored = match target {
+        let stored = match &*self.target.borrow() {
             Target::Bundle { blobs, .. } => blobs.contains_key(&id16(&id)) || shared.is_stored(&id)?,
             Target::Packs { .. } => !shared.claim(&id)?,
         };
-        if stored {
-            return Ok(id);
+        if !stored {
+            self.store(id, &node)?;
         }
+        Ok(id)
+    }
+}
+
+impl TreeWriter<'_> {
+    /// Lays out a node that is not stored yet.
+    fn store(&self, id: BlobId, node: &NewNode) -> Result<(), VaultError> {
+        let shared = &self.session.shared;
+        let target = &mut *self.target.borrow_mut();
         if let Target::Packs { open } = target
             && open.is_none()
         {
@@ -176,6 +211,6 @@ impl NodeSink for TreeWriter<'_> {
                 }
             }
         }
-        Ok(id)
+        Ok(())
     }
 }

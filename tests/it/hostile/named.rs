@@ -198,9 +198,9 @@ fn a08_planted_objects_are_foreign() {
     let unpinned = cli.machine("unpinned").run(["lsf", "v:"]);
     unpinned.fails(23, &["2 vaults"]);
     // A record that is not what its name says is no guest but damage.
-    fs::write(vault.join(&planted[3]), noise(11, 5_000)).unwrap();
-    cli.fresh("liar").run(["lsf", "v:"]).fails(20, &[&planted[3]]);
-    fs::remove_file(vault.join(&planted[3])).unwrap();
+    fs::write(vault.join(&planted[4]), noise(11, 5_000)).unwrap();
+    cli.fresh("liar").run(["lsf", "v:"]).fails(20, &[&planted[4]]);
+    fs::remove_file(vault.join(&planted[4])).unwrap();
     // A link, a directory and a pipe where an object could be.
     let other = format!("c000000000001-{tag}-000000000002-{hash}");
     std::os::unix::fs::symlink("/etc/passwd", vault.join("log").join(&other)).unwrap();
