@@ -369,7 +369,8 @@ mod tests {
     fn frozen_vectors() {
         let object = ObjectRef { id: ObjectId::new([5; 32]), size: 300, epoch: 1, salt: [6; 32] };
         let (id, writer) = (CommitId::new([1; 32]), WriterId::new([2; 16]));
-        let brief = Brief { id, writer, seq: 3, lamport: 4, access_n: 1, closed: false, bundle: true, apart: false, object };
+        let brief =
+            Brief { id, writer, seq: 3, lamport: 4, access_n: 1, closed: false, bundle: true, apart: false, object };
         let summary = Summary { live: vec![brief], segments: vec![object], histories: vec![BlobId::new([7; 32])] };
         let bytes = summary.encode().unwrap();
         assert_eq!(bytes[..4], [1, 1, 1, 1]);

@@ -67,7 +67,8 @@ impl Access {
             let members = body.members.iter().filter(|member| member.role >= Role::Writer);
             members.map(|member| member.sign_pk).collect()
         };
-        let since: Vec<_> = self.versions.iter().filter(|(_, body)| body.n >= n).map(|(_, body)| writers(body)).collect();
+        let since: Vec<_> =
+            self.versions.iter().filter(|(_, body)| body.n >= n).map(|(_, body)| writers(body)).collect();
         since.windows(2).all(|pair| pair[0].is_subset(&pair[1]))
     }
 }

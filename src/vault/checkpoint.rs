@@ -210,9 +210,9 @@ impl Session {
         let view = vault.view();
         let segments = view.segment_refs();
         let source = vault.history_source(&segments);
-        let mut pages: Vec<(PageRef, Option<ResolvedPlace>)> =
-            base.map(|loaded| loaded.root.pages.iter().copied().zip(loaded.places.iter().copied()).collect())
-                .unwrap_or_default();
+        let mut pages: Vec<(PageRef, Option<ResolvedPlace>)> = base
+            .map(|loaded| loaded.root.pages.iter().copied().zip(loaded.places.iter().copied()).collect())
+            .unwrap_or_default();
         while let Some((page, place)) = pages.last()
             && page.records <= entries.len() as u64
             && page.records + entries.len() as u64 <= PAGE_RECORDS as u64

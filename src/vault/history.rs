@@ -79,7 +79,8 @@ pub(super) struct Entry {
 impl Source<'_> {
     pub(super) fn read(&self, id: &BlobId, place: Option<&ResolvedPlace>) -> Result<NodeBlob, VaultError> {
         let mut failure = VaultError::Missing { what: format!("blob {} of the log's history", id.short()) };
-        let mut attempt = |object: &ObjectRef, at: &Location| match self.objects.blob(BlobKind::History, id, object, at) {
+        let mut attempt = |object: &ObjectRef, at: &Location| match self.objects.blob(BlobKind::History, id, object, at)
+        {
             Ok(blob) => Ok(Some((blob, *object))),
             Err(error @ (VaultError::Missing { .. } | VaultError::Damaged { .. })) => {
                 failure = error;
@@ -112,20 +113,25 @@ impl Past {
     }
 }
 
+impl Loaded {
+    /// Reads a root.
+    pub(super) fn read(source: &Source<'_>, id: &BlobId, place: Option<ResolvedPlace>) -> Result<Self, VaultError> {
+        let blob = source.read(id, place.as_ref())?;
+        let root = History::decode(&blob.canonical)?;
+        let places = blob.places(root.pages.len());
+        Ok(Self { id: *id, place, root, places })
+    }
+
+    /// Objects of records that are folded and may still be listed.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Folded> {
+        self.root.waiting.iter().flat_map(|waiting| &waiting.records)
+    }
+}
+
 impl Histories {
-    /// Reads these roots.
-    pub(super) fn load(
-        source: &Source<'_>,
-        wanted: &[(BlobId, Option<ResolvedPlace>)],
-    ) -> Result<Self, VaultError> {
-        let mut roots = Vec::new();
-        for (id, place) in wanted {
-            let blob = source.read(id, place.as_ref())?;
-            let root = History::decode(&blob.canonical)?;
-            let places = blob.places(root.pages.len());
-            roots.push(Loaded { id: *id, place: *place, root, places });
-        }
-        Ok(Self { roots, pages: Mutex::default() })
+    /// Of these roots.
+    pub(super) fn new(roots: Vec<Loaded>) -> Self {
+        Self { roots, pages: Mutex::default() }
     }
 
     pub(super) fn roots(&self) -> &[Loaded] {
@@ -134,7 +140,7 @@ impl Histories {
 
     /// Objects of records that are folded and may still be listed.
     pub(super) fn waiting(&self) -> impl Iterator<Item = &Folded> {
-        self.roots.iter().flat_map(|loaded| &loaded.root.waiting).flat_map(|waiting| &waiting.records)
+        self.roots.iter().flat_map(Loaded::waiting)
     }
 
     /// Index segments that were superseded.
@@ -164,12 +170,7 @@ impl Histories {
     }
 
     /// The folded record with this id and Lamport time.
-    pub(super) fn find(
-        &self,
-        source: &Source<'_>,
-        lamport: u64,
-        id: &CommitId,
-    ) -> Result<Option<Entry>, VaultError> {
+    pub(super) fn find(&self, source: &Source<'_>, lamport: u64, id: &CommitId) -> Result<Option<Entry>, VaultError> {
         self.search(source, lamport..=lamport, |entry| entry.id == *id)
     }
 

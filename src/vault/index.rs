@@ -111,10 +111,7 @@ impl Index {
 }
 
 /// The directories of the bundles that were not read yet; empty for the others. Side by side: whoever writes needs all.
-fn fetch_directories(
-    objects: &Objects,
-    bundles: &[(ObjectRef, Option<Vec<u8>>)],
-) -> Result<Vec<Vec<u8>>, VaultError> {
+fn fetch_directories(objects: &Objects, bundles: &[(ObjectRef, Option<Vec<u8>>)]) -> Result<Vec<Vec<u8>>, VaultError> {
     let next = AtomicUsize::new(0);
     let work = || -> Result<Vec<(usize, Vec<u8>)>, VaultError> {
         let mut fetched = Vec::new();

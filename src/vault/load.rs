@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::error::VaultError;
-use super::history::{Facts, Histories, Past, Source};
+use super::history::{Facts, Histories, Loaded, Past, Source};
 use super::judge::Candidate;
 use super::listing::Listing;
 use super::log::{Commit, Reading, parents, seen_record};
@@ -17,7 +17,7 @@ use crate::format::hints::{Holder, ObjectRef, Place};
 use crate::format::name::{LOG_PREFIX, ObjectName};
 use crate::format::record::{Attribute, Record};
 use crate::format::summary::{Brief, Summary};
-use crate::history::source::{NodeBlob, ResolvedPlace};
+use crate::history::source::ResolvedPlace;
 use crate::id::{BlobId, CommitId, ObjectId};
 
 /// All that there is, before it is judged.
@@ -55,7 +55,7 @@ struct Told {
     by: CommitId,
     access_n: u32,
     summary: Summary,
-    places: Vec<Option<ResolvedPlace>>,
+    histories: Vec<Loaded>,
 }
 
 /// What one pass over the listing has found.
@@ -64,6 +64,14 @@ struct Pass {
     read: Vec<Read>,
     told: Vec<Told>,
     foreign: Vec<String>,
+}
+
+impl Pass {
+    /// Whether a history says that a log object is folded.
+    fn waits(&self, id: &ObjectId) -> bool {
+        let histories = self.told.iter().flat_map(|told| &told.histories);
+        histories.flat_map(Loaded::waiting).any(|folded| folded.object == *id)
+    }
 }
 
 type Seen = HashMap<ObjectName, SeenRecord>;
@@ -152,7 +160,8 @@ impl Reading<'_> {
         let mut covered: HashMap<ObjectId, bool> = HashMap::new();
         for (name, size) in listing.records.iter().rev() {
             let told = covered.get(&name.id()).copied();
-            if cover && told == Some(false) {
+            // What is folded need not be judged again, whatever has happened since.
+            if told == Some(false) && (cover || pass.waits(&name.id())) {
                 continue;
             }
             let read = match seen.get(name) {
@@ -179,6 +188,7 @@ impl Reading<'_> {
                 && let Some(told) = self.told(commit)?
             {
                 covered.extend(told.summary.live.iter().map(|brief| (brief.object.id, brief.apart)));
+                covered.extend(told.histories.iter().flat_map(Loaded::waiting).map(|folded| (folded.object, false)));
                 pass.told.push(told);
             }
             pass.read.push(read);
@@ -201,9 +211,10 @@ impl Reading<'_> {
         let apart = pass.read.iter().map(|read| &read.candidate.commit).filter(|commit| commit.record.is_apart());
         let mut apart = apart.map(|commit| commit.id);
         let tells_of = |told: &Told, id: &CommitId| told.summary.live.iter().any(|brief| brief.id == *id);
-        pass.told.iter().all(|told| {
-            self.access.keeps_writers_since(told.access_n) && given_up.iter().all(|id| !tells_of(told, id))
-        }) && apart.all(|id| pass.told.iter().all(|told| tells_of(told, &id)))
+        pass.told
+            .iter()
+            .all(|told| self.access.keeps_writers_since(told.access_n) && given_up.iter().all(|id| !tells_of(told, id)))
+            && apart.all(|id| pass.told.iter().all(|told| tells_of(told, &id)))
     }
 
     /// The summary that a record carries. A record whose summary can't be read counts like one that has none.
@@ -217,14 +228,20 @@ impl Reading<'_> {
             Err(error) => return Err(error),
         };
         let Ok(summary) = Summary::decode(&blob.canonical) else { return Ok(None) };
-        let places = NodeBlob::places(&blob, summary.histories.len());
-        Ok(Some(Told { by: commit.id, access_n: commit.record.access_n, summary, places }))
+        let places = blob.places(summary.histories.len());
+        let mut histories = Vec::new();
+        for (id, place) in summary.histories.iter().zip(places) {
+            histories.push(Loaded::read(&self.source(&summary.segments), id, place)?);
+        }
+        Ok(Some(Told { by: commit.id, access_n: commit.record.access_n, summary, histories }))
     }
 
     /// What summaries tell of.
     fn past(&self, listing: &Listing, told: &[Told], cover: bool) -> Result<Past, VaultError> {
         let segments: Vec<ObjectRef> = told.iter().flat_map(|told| told.summary.segments.iter().copied()).collect();
-        let histories = Histories::load(&self.source(&segments), &roots(told))?;
+        let roots: BTreeMap<BlobId, Loaded> =
+            told.iter().flat_map(|told| &told.histories).map(|loaded| (loaded.id, loaded.clone())).collect();
+        let histories = Histories::new(roots.into_values().collect());
         let mut past = Past { covered: HashMap::new(), segments, histories };
         if !cover {
             return Ok(past);
@@ -331,12 +348,6 @@ impl Reading<'_> {
         }
         Ok(known)
     }
-}
-
-/// The roots of the histories that summaries name.
-fn roots(told: &[Told]) -> Vec<(BlobId, Option<ResolvedPlace>)> {
-    let named = told.iter().flat_map(|told| told.summary.histories.iter().copied().zip(told.places.iter().copied()));
-    named.collect::<BTreeMap<_, _>>().into_iter().collect()
 }
 
 fn remembered_commit(seen: &SeenRecord) -> Result<Commit, VaultError> {

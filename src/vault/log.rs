@@ -139,7 +139,12 @@ impl View {
             gathered.news.into_iter().filter(|(id, _)| counting.contains(id)).map(|(_, seen)| seen).collect();
         reading.state.remember(&news)?;
         reading.state.forget_folded(&gathered.folded)?;
-        let mut view = Self { past: Arc::new(gathered.past), retired: judgement.retired, foreign: gathered.foreign, ..Self::default() };
+        let mut view = Self {
+            past: Arc::new(gathered.past),
+            retired: judgement.retired,
+            foreign: gathered.foreign,
+            ..Self::default()
+        };
         for (id, why) in judgement.quarantined {
             let candidate = gathered.candidates.remove(&id);
             view.quarantined.extend(candidate.map(|candidate| Quarantined { commit: candidate.commit, why }));

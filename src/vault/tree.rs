@@ -47,7 +47,13 @@ impl<'s> TreeWriter<'s> {
 
     fn new(session: &'s Session, target: Target) -> Self {
         let coder = RefCell::new(FrameCoder::default());
-        Self { session, coder, target: RefCell::new(target), overflowed: Cell::new(false), forsaken: RefCell::default() }
+        Self {
+            session,
+            coder,
+            target: RefCell::new(target),
+            overflowed: Cell::new(false),
+            forsaken: RefCell::default(),
+        }
     }
 
     /// Whether an error of the writer means only that a bundle can't hold all this.
@@ -106,11 +112,7 @@ impl<'s> TreeWriter<'s> {
     }
 
     /// Writes a blob of the log's history.
-    pub(super) fn write_history(
-        &self,
-        canonical: Vec<u8>,
-        references: Vec<Reference>,
-    ) -> Result<BlobId, VaultError> {
+    pub(super) fn write_history(&self, canonical: Vec<u8>, references: Vec<Reference>) -> Result<BlobId, VaultError> {
         self.write(NewNode { kind: BlobKind::History, canonical, references })
     }
 
