@@ -1,4 +1,4 @@
-//! docs/format.md, section 10.1: summaries of the log, and the history that folded records go to. Start at [`Summary`].
+//! docs/format.md, section 10.3: summaries of the log, and the history that folded records go to. Start at [`Summary`].
 //!
 //! Owns the canonical layouts of blobs of kind 4. Never decides what is in a summary, nor whether one is believed.
 

@@ -31,6 +31,7 @@ pub fn verify(ctx: &Ctx<'_>, remote: &RemoteProfile, read_data: bool) -> Result<
     let report = VerifyReport { foreign: strange, quarantined, ..VerifyReport::default() };
     let mut verifier = Verifier { ctx, vault, index: &index, present, report };
     verifier.genesis();
+    vault.audit_log(&mut |text| verifier.problem(Class::Integrity, text))?;
     verifier.packs()?;
     if let Some(root) = base {
         verifier.tree(&root)?;

@@ -41,10 +41,28 @@ impl Vault {
                 None => self.checkpoint()?,
             }
         }
-        for found in self.index()?.lookup(id)? {
+        let index = match self.index() {
+            // A segment that was merged into another and deleted since.
+            Err(error @ VaultError::Missing { .. }) => Err(error),
+            result => Ok(result?),
+        };
+        for found in index.as_ref().map_or(Ok(Vec::new()), |index| index.lookup(id))? {
             if let Some(blob) = self.try_place(kind, id, &found.object, &found.at, &mut failure)? {
                 return Ok((blob, found.object));
             }
+        }
+        // Folded and deleted while this run was reading: a newer view knows where it went.
+        if !matches!(failure, Some(VaultError::Damaged { .. }))
+            && let Some(later) = self.later_index()?
+        {
+            for found in later.lookup(id)? {
+                if let Some(blob) = self.try_place(kind, id, &found.object, &found.at, &mut failure)? {
+                    return Ok((blob, found.object));
+                }
+            }
+        }
+        if let Err(error) = index {
+            return Err(error);
         }
         let what = || format!("blob {} (in no object that the index knows)", id.short());
         Err(failure.unwrap_or_else(|| VaultError::Missing { what: what() }))

@@ -1,6 +1,6 @@
 //! Folded records: where they are found again. Start at [`Histories::find`].
 //!
-//! Owns reading what checkpoints have written (docs/format.md, section 10.1). What is read here rests on the word of
+//! Owns reading what checkpoints have written (docs/format.md, section 10.3). What is read here rests on the word of
 //! whoever signed the summary that names it; a record found by its id is the one that was signed, whoever kept it.
 
 use std::collections::{BTreeSet, HashMap};

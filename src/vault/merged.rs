@@ -1,4 +1,4 @@
-//! One tree of several heads (docs/format.md, section 10.1): every machine that sees these heads comes to the same one.
+//! One tree of several heads (docs/format.md, section 10.4): every machine that sees these heads comes to the same one.
 //!
 //! Nothing is written for it: what is new lies in the [`Overlay`](super::overlay::Overlay), until a commit records the merge
 //! and stores it. Start at [`Vault::root`].
@@ -53,15 +53,6 @@ impl Vault {
         }
         let mut known = self.merged.lock().expect("held over requests, which return errors");
         self.merged_root(view.heads(), &mut known, 0)
-    }
-
-    /// A commit that counts.
-    ///
-    /// # Errors
-    /// [`VaultError::Missing`] if it is not known.
-    pub fn record_of(&self, id: &CommitId) -> Result<Commit, VaultError> {
-        let found = self.view().commit(id).cloned();
-        found.ok_or_else(|| VaultError::Missing { what: format!("commit {}", id.short()) })
     }
 
     /// What these commits come to: from the highest rank down, each is merged into what those before it have come to. So

@@ -61,6 +61,8 @@ pub struct Vault {
     index: Mutex<Option<Arc<Index>>>,
     pub(super) overlay: Overlay,
     pub(super) merged: Mutex<merged::Known>,
+    /// The index of a view read later, for what is not where the view had it.
+    later: Mutex<Option<Arc<Index>>>,
 }
 
 impl Vault {
@@ -107,6 +109,7 @@ impl Vault {
             index: Mutex::default(),
             overlay: Overlay::default(),
             merged: Mutex::default(),
+            later: Mutex::default(),
         })
     }
 
@@ -131,13 +134,16 @@ impl Vault {
                 "the members of the vault have changed while this ran; run the command again".into(),
             ));
         }
-        let now = self.world.clock.now();
-        let (objects, state, access, demands) = (&self.objects, &self.state, &self.access, &self.demands);
-        let reading = Reading { objects, state, access, vault: &self.id, now, demands };
-        let view = View::load(&reading, listing, sent)?;
+        let view = self.load_view(listing, sent)?;
         let changed = self.view().heads() != view.heads();
         self.show(view, changed);
         Ok(changed)
+    }
+
+    fn load_view(&self, listing: Listing, sent: Option<(ObjectName, u64)>) -> Result<View, VaultError> {
+        let now = self.world.clock.now();
+        let (objects, state, access, demands) = (&self.objects, &self.state, &self.access, &self.demands);
+        View::load(&Reading { objects, state, access, vault: &self.id, now, demands }, listing, sent)
     }
 
     fn show(&self, view: View, changed: bool) {
@@ -231,6 +237,24 @@ impl Vault {
         let index = Arc::new(Index::load(&self.objects, &self.state, &view.segment_refs(), &view.bundles())?);
         *loaded = Some(Arc::clone(&index));
         Ok(index)
+    }
+
+    /// The index of a view that is read once more when something is not where this one has it; `None` if nothing is new.
+    /// The view itself stays: a run plans on what it has seen.
+    pub(super) fn later_index(&self) -> Result<Option<Arc<Index>>, VaultError> {
+        let mut later = self.later.lock().expect("held over requests, which return errors");
+        if let Some(index) = &*later {
+            return Ok(Some(Arc::clone(index)));
+        }
+        let listing = Listing::read(&self.objects.io)?;
+        let names: Vec<String> = listing.records.keys().map(ToString::to_string).collect();
+        if names == self.view().names() {
+            return Ok(None);
+        }
+        let view = self.load_view(listing, None)?;
+        let index = Arc::new(Index::load(&self.objects, &self.state, &view.segment_refs(), &view.bundles())?);
+        *later = Some(Arc::clone(&index));
+        Ok(Some(index))
     }
 
     /// All packs that the current view's index names.
