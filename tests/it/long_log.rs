@@ -1,13 +1,17 @@
 //! Logs of many commits: opening stays cheap, nothing that was folded is lost, and nothing gets away unnoticed.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
+use cryptsync::class::Class;
+use cryptsync::history::source::ResolvedPlace;
+use cryptsync::id::BlobKind;
 use cryptsync::ops::{self, Ctx, Place};
 use cryptsync::world::{Clock, Timestamp};
-use cryptsync_backends::services::Memory;
-use cryptsync_backends::testing::Recorder;
-use cryptsync_backends::{Op, Remote};
+use cryptsync_backends::services::{Fs, Memory};
+use cryptsync_backends::testing::{FaultPlan, Faulty, Recorder, When};
+use cryptsync_backends::{ErrorKind, Op, Remote};
 
 use futures::StreamExt;
 
@@ -67,7 +71,7 @@ fn read_all(env: &TestEnv, home: &str, name: &str) {
     let dest = env.path(name);
     let options = env.options(env.place("docs"), Place::Local(dest.clone()), true);
     ops::sync(&ctx, &options).unwrap();
-    let plain = |dir: &std::path::Path| -> Vec<String> {
+    let plain = |dir: &Path| -> Vec<String> {
         snapshot(dir).into_iter().filter(|line| line.contains(": file")).collect()
     };
     assert_eq!(plain(&dest), plain(&env.path("src")));
@@ -134,4 +138,118 @@ fn folding_forgets_nothing_and_keeps_the_log_short() {
     ops::status(&env.ctx_at("returning"), &env.remote()).unwrap();
     assert_eq!(requests(&recorder).len(), 1, "warm");
     env.assert_whole(true);
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    if to.exists() {
+        fs::remove_dir_all(to).unwrap();
+    }
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}
+
+/// A vault in a directory, with so many commits of `home`, a minute apart, the last of them late enough for sweeping.
+fn in_directory(count: usize) -> TestEnv {
+    let mut env = TestEnv::new();
+    env.yes = Some(true);
+    env.init().unwrap();
+    commits_at(&env, "home", 1_800_000_000, 0, count);
+    env
+}
+
+#[test]
+fn a_checkpoint_that_is_cut_short_loses_nothing() {
+    // The next commit folds for the second time, and sweeps what the first time has left.
+    let mut env = in_directory(129);
+    let before = ids(&env.ctx(), &env);
+    let (vault, home) = (env.path("vault"), env.path("home"));
+    copy_dir(&vault, &env.path("vault-before"));
+    copy_dir(&home, &env.path("home-before"));
+    let mut done = false;
+    for nth in (1..14).chain((14..200).step_by(23)) {
+        copy_dir(&env.path("vault-before"), &vault);
+        copy_dir(&env.path("home-before"), &home);
+        let plan = FaultPlan::seeded(nth).fail(When::any(nth).forever(), ErrorKind::PermissionDenied);
+        let faulty = Arc::new(Faulty::over(Arc::new(Fs::open(vault.clone())), plan));
+        env.custom = Some(Arc::clone(&faulty) as Arc<dyn Remote>);
+        fs::write(env.path("src").join("counter"), format!("cut {nth}")).unwrap();
+        let options = || env.options(Place::Local(env.path("src")), env.place("docs"), true);
+        let mut ctx = env.ctx();
+        ctx.world.clock = Arc::new(FixedClock(Timestamp { secs: 1_800_100_000, nanos: 0 }));
+        let cut = ops::sync(&ctx, &options());
+        drop(ctx);
+        env.custom = None;
+        if faulty.calls() < nth {
+            assert!(cut.is_ok());
+            done = true;
+            break;
+        }
+        env.up(&env.path("src"), "docs").unwrap();
+        let after = ids(&env.ctx(), &env);
+        assert_eq!(after.len(), before.len() + 1, "call {nth}");
+        assert_eq!(after[1..], before[..], "call {nth}");
+        let cold = format!("cold{nth}");
+        assert_eq!(ids(&env.ctx_at(&cold), &env), after, "call {nth}");
+        read_all(&env, &cold, &format!("down{nth}"));
+        env.assert_whole(false);
+    }
+    assert!(done, "every step had its turn");
+}
+
+#[test]
+fn a_rollback_into_what_is_folded_is_noticed() {
+    let env = in_directory(70);
+    let (vault, old) = (env.path("vault"), env.path("vault-old"));
+    copy_dir(&vault, &old);
+    copy_dir(&env.path("home"), &env.path("home-old"));
+    commits_at(&env, "home", 1_800_000_000, 70, 75);
+    let seen = ids(&env.ctx_at("witness"), &env);
+    commits_at(&env, "home", 1_800_100_000, 75, 215);
+    // The whole vault goes back to before all that anybody has seen.
+    let new = env.path("vault-new");
+    copy_dir(&vault, &new);
+    copy_dir(&old, &vault);
+    for home in ["home", "witness"] {
+        let error = ops::status(&env.ctx_at(home), &env.remote()).unwrap_err();
+        assert_eq!(error.class, Class::Rollback, "{home}: {error:?}");
+    }
+    // Another past grows in its place, and folds and deletes what it has of the old one: it is still not the past of those who
+    // saw the first.
+    copy_dir(&env.path("home-old"), &env.path("other"));
+    commits_at(&env, "other", 1_800_200_000, 300, 450);
+    let error = ops::status(&env.ctx_at("witness"), &env.remote()).unwrap_err();
+    assert!([Class::Rollback, Class::Equivocation].contains(&error.class), "{error:?}");
+    // The true one is accepted without a word.
+    copy_dir(&new, &vault);
+    let now = ids(&env.ctx_at("witness"), &env);
+    assert_eq!(now[140..], seen[..]);
+}
+
+#[test]
+fn a_reader_finds_what_was_folded_while_it_was_reading() {
+    let env = in_directory(60);
+    let opened = env.open();
+    let head = opened.vault.view().head().unwrap().unwrap().clone();
+    let place = head.record.root.place.unwrap();
+    let place = ResolvedPlace { object: head.object, location: place.location };
+    let mut cold = env.ctx();
+    commits_at(&env, "other", 1_800_100_000, 60, 210);
+    fs::remove_dir_all(&cold.cache_dir).unwrap();
+    cold.cache_dir = env.path("none");
+    assert!(!objects_named(&env, &head.object.id.to_string()), "its log object is gone");
+    let (_, object) = opened.vault.blob(BlobKind::Node, &head.record.root.id, Some(&place)).unwrap();
+    assert_ne!(object.id, head.object.id);
+}
+
+fn objects_named(env: &TestEnv, id: &str) -> bool {
+    let names = fs::read_dir(env.path("vault").join("log")).unwrap();
+    names.into_iter().any(|entry| entry.unwrap().file_name().to_string_lossy().contains(id))
 }
