@@ -44,7 +44,7 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
     Ok(StatusReport {
         conflicts: vault.root()?.map_or(0, |root| root.totals.conflicts),
         heads: heads.into_iter().map(log_entry).collect(),
-        writers: writers(vault, writer.as_deref()),
+        writers: writers(vault, writer.as_deref())?,
         quarantined: quarantined(vault),
         foreign: view.foreign().to_vec(),
         age: newest.as_ref().map(|commit| u64::try_from(now - commit.record.time.secs).unwrap_or(0)),
@@ -63,11 +63,9 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
 }
 
 /// All writers with the last of their records that counts, the one that wrote last first.
-fn writers(vault: &Vault, own: Option<&str>) -> Vec<WriterEntry> {
+fn writers(vault: &Vault, own: Option<&str>) -> Result<Vec<WriterEntry>, OpsError> {
     let view = vault.view();
-    let mut told = std::collections::HashSet::new();
-    let last = view.newest_first().into_iter().filter(|commit| told.insert(commit.writer));
-    last.map(|commit| {
+    let entry = |commit: &Commit| {
         let id = commit.writer.to_string();
         let state = match (view.retired().contains_key(&commit.writer), commit.record.closed) {
             (true, _) => "retired",
@@ -75,8 +73,8 @@ fn writers(vault: &Vault, own: Option<&str>) -> Vec<WriterEntry> {
             (false, false) => "live",
         };
         WriterEntry { own: own == Some(&*id), id, state, number: commit.record.seq, last: log_entry(commit) }
-    })
-    .collect()
+    };
+    Ok(vault.last_records()?.iter().map(entry).collect())
 }
 
 /// Commits of members that do not count, by Lamport time.

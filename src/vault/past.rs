@@ -53,6 +53,25 @@ impl Vault {
         Ok(view.past.histories.search(&source, 0..=u64::MAX, |entry| entry.id == *id)?.is_some())
     }
 
+    /// The last record of each writer, newest first; of writers whose log has ended and is folded, none.
+    ///
+    /// # Errors
+    /// As for [`Vault::newest`].
+    pub fn last_records(&self) -> Result<Vec<Commit>, VaultError> {
+        let view = self.view();
+        let mut last: BTreeMap<WriterId, Facts> = BTreeMap::new();
+        let folded = view.past.histories.writers().map(Facts::from);
+        for facts in view.live().iter().map(Facts::from).chain(folded) {
+            let known = last.entry(facts.writer).or_insert(facts);
+            if facts.seq > known.seq {
+                *known = facts;
+            }
+        }
+        let mut commits = last.into_values().map(|facts| self.record_of(&facts.id)).collect::<Result<Vec<_>, _>>()?;
+        commits.sort_unstable_by_key(|commit| std::cmp::Reverse((commit.record.lamport, commit.writer)));
+        Ok(commits)
+    }
+
     /// The commits of the log, newest first, at most `limit`: reads no more of them than that.
     ///
     /// # Errors

@@ -71,9 +71,8 @@ fn read_all(env: &TestEnv, home: &str, name: &str) {
     let dest = env.path(name);
     let options = env.options(env.place("docs"), Place::Local(dest.clone()), true);
     ops::sync(&ctx, &options).unwrap();
-    let plain = |dir: &Path| -> Vec<String> {
-        snapshot(dir).into_iter().filter(|line| line.contains(": file")).collect()
-    };
+    let plain =
+        |dir: &Path| -> Vec<String> { snapshot(dir).into_iter().filter(|line| line.contains(": file")).collect() };
     assert_eq!(plain(&dest), plain(&env.path("src")));
 }
 
@@ -237,7 +236,7 @@ fn a_rollback_into_what_is_folded_is_noticed() {
 fn a_reader_finds_what_was_folded_while_it_was_reading() {
     let env = in_directory(60);
     let opened = env.open();
-    let head = opened.vault.view().head().unwrap().unwrap().clone();
+    let head = opened.vault.record_of(&opened.vault.view().heads()[0]).unwrap();
     let place = head.record.root.place.unwrap();
     let place = ResolvedPlace { object: head.object, location: place.location };
     let mut cold = env.ctx();
