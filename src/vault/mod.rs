@@ -15,6 +15,7 @@ mod error;
 mod given_up;
 mod index;
 mod io;
+mod journal;
 mod judge;
 mod listing;
 mod log;
@@ -29,6 +30,7 @@ mod slots;
 mod state;
 mod tree;
 mod verify_record;
+mod writer;
 
 pub use access::{Access, Asker, kind_name, member_id, role_name};
 pub use audit::{verify_bytes, verify_pack};

@@ -10,15 +10,14 @@ use super::error::VaultError;
 use super::index::Index;
 use super::io::RemoteIo;
 use super::listing::Listing;
-use super::log::{Commit, Reading, View, parents, seen_record};
+use super::log::{Commit, Reading, View, seen_record};
 use super::objects::Objects;
 use super::pins::Pins;
 use super::state::State;
 use crate::chunk::{Cutter, Policy};
-use crate::crypto::{self, Class as SealClass, SealContext, VaultKeys};
+use crate::crypto::VaultKeys;
 use crate::format::genesis::{ChunkerPolicy, Genesis};
 use crate::format::name::ObjectName;
-use crate::format::record::{LogPlaintext, Record};
 use crate::id::{ObjectId, VaultId, WriterId};
 use crate::world::World;
 
@@ -108,7 +107,7 @@ impl Vault {
     }
 
     /// Reads the log again. `sent` is there even if the listing does not show it yet.
-    fn read_log(&self, sent: Option<(ObjectName, u64)>) -> Result<bool, VaultError> {
+    pub(super) fn read_log(&self, sent: Option<(ObjectName, u64)>) -> Result<bool, VaultError> {
         let listing = Listing::read(&self.objects.io)?;
         if listing.access.keys().next_back() > Some(&self.access.n) {
             return Err(VaultError::Untrusted(
@@ -139,36 +138,6 @@ impl Vault {
         let view = self.view().with(commit)?;
         self.show(view, true);
         Ok(())
-    }
-
-    /// Clears up what became of a commit whose PUT an earlier run did not see through: sends it again, unless it never
-    /// arrived and others have published since. Called under the lock of a mutating run.
-    ///
-    /// # Errors
-    /// The remote or the local state fails.
-    pub fn settle_pending(&self) -> Result<(), VaultError> {
-        let Some((name, bytes)) = self.state.pending()? else { return Ok(()) };
-        let name: ObjectName = name.parse().map_err(|_| VaultError::damaged("journal", "it names no commit"))?;
-        self.refresh()?;
-        let path = name.to_string();
-        let arrived = self.view().names().contains(&path) || self.objects.io.size(&path)?.is_some();
-        if !arrived && !self.follows_heads(&name, &bytes) {
-            // Sent now it would be a second head. What it stood for is still to be done, by the run that this one begins.
-            return self.state.abandon_pending();
-        }
-        let size = bytes.len() as u64;
-        self.send_pending(&name, bytes.into())?;
-        self.read_log(Some((name, size)))?;
-        self.state.clear_pending()
-    }
-
-    /// Whether a sealed commit of this installation follows all heads there are.
-    fn follows_heads(&self, name: &ObjectName, bytes: &[u8]) -> bool {
-        let logical = name.logical_name();
-        let context = SealContext { class: SealClass::Log, name: logical.as_bytes() };
-        let Ok(plain) = crypto::open(self.keys(), &context, bytes) else { return false };
-        let record = LogPlaintext::split(&plain).and_then(|parts| Record::decode(parts.record));
-        record.is_ok_and(|record| self.view().heads().iter().all(|head| parents(&record).any(|id| id == *head)))
     }
 
     /// The keys.

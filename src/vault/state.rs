@@ -50,15 +50,6 @@ pub struct SeenRecord {
     pub at: i64,
 }
 
-/// A pack that was stored but belongs to no commit yet.
-#[derive(Debug, Clone)]
-pub struct JournalPack {
-    /// The object.
-    pub object: ObjectRef,
-    /// Its class: the `u8` of index pack tables.
-    pub class: u8,
-}
-
 impl State {
     /// Opens or creates the state of `vault` below `base`.
     ///
@@ -100,22 +91,9 @@ impl State {
         self.dir.join("index")
     }
 
-    /// Takes the lock that a mutating run holds, waiting for another run of this installation to end.
-    ///
-    /// # Errors
-    /// The lock file can't be opened, or `give_up` says so while waiting.
-    pub fn lock(&self, mut waiting: impl FnMut() -> Result<(), VaultError>) -> Result<File, VaultError> {
-        let path = self.dir.join("lock");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        let file = file.map_err(VaultError::local(format!("cannot open {}", path.display())))?;
-        loop {
-            match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(file),
-                Err(rustix::io::Errno::WOULDBLOCK) => waiting()?,
-                Err(errno) => return Err(VaultError::local(format!("cannot lock {}", path.display()))(errno.into())),
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
+    /// Where everything of this vault is on this machine.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The seed of this device's key; `None` if this installation has none.
@@ -196,6 +174,14 @@ impl State {
             )
         })
         .map(|_| ())
+    }
+
+    /// From now on this installation is another writer.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub fn forget_writer(&self) -> Result<(), VaultError> {
+        self.run(|db| db.execute("DELETE FROM meta WHERE key = 'writer_salt'", [])).map(|_| ())
     }
 
     /// A small value.
@@ -281,70 +267,6 @@ impl State {
     /// The database fails.
     pub fn clear_pending(&self) -> Result<(), VaultError> {
         self.run(|db| db.execute("DELETE FROM pending", [])).map(|_| ())
-    }
-
-    /// Gives up a commit that never arrived. Should it arrive after all its number must not be another's: what comes next
-    /// is the first of another writer.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub fn abandon_pending(&self) -> Result<(), VaultError> {
-        self.run(|db| {
-            let transaction = db.unchecked_transaction()?;
-            transaction.execute("DELETE FROM meta WHERE key = 'writer_salt'", [])?;
-            transaction.execute("DELETE FROM pending", [])?;
-            transaction.commit()
-        })
-    }
-
-    /// Packs stored but not committed.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub fn journal(&self) -> Result<Vec<JournalPack>, VaultError> {
-        self.run(|db| {
-            let mut statement = db.prepare_cached("SELECT object, class FROM journal")?;
-            let rows = statement.query_map([], |row| {
-                Ok(JournalPack { object: object_from(&row.get::<_, Vec<u8>>(0)?)?, class: row.get(1)? })
-            })?;
-            rows.collect()
-        })
-    }
-
-    /// The encoded directory of one of them.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub fn journal_directory(&self, id: &ObjectId) -> Result<Vec<u8>, VaultError> {
-        self.run(|db| db.query_row("SELECT directory FROM journal WHERE id = ?1", [id.as_bytes()], |row| row.get(0)))
-    }
-
-    /// Notes a stored pack and its encoded directory.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub fn journal_add(&self, pack: &JournalPack, directory: &[u8]) -> Result<(), VaultError> {
-        self.run(|db| {
-            db.execute(
-                "INSERT OR REPLACE INTO journal VALUES (?1, ?2, ?3, ?4)",
-                params![pack.object.id.as_bytes(), object_bytes(&pack.object), pack.class, directory],
-            )
-        })
-        .map(|_| ())
-    }
-
-    /// Drops packs from the journal: they are committed, or gone.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub fn journal_remove(&self, ids: &[ObjectId]) -> Result<(), VaultError> {
-        self.run(|db| {
-            let transaction = db.unchecked_transaction()?;
-            for id in ids {
-                transaction.execute("DELETE FROM journal WHERE id = ?1", [id.as_bytes()])?;
-            }
-            transaction.commit()
-        })
     }
 
     pub(super) fn run<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, VaultError> {
@@ -454,13 +376,13 @@ fn libc_nofollow() -> i32 {
     rustix::fs::OFlags::NOFOLLOW.bits() as i32
 }
 
-fn object_bytes(object: &ObjectRef) -> Vec<u8> {
+pub(super) fn object_bytes(object: &ObjectRef) -> Vec<u8> {
     let mut out = Vec::new();
     object.encode(&mut out);
     out
 }
 
-fn object_from(bytes: &[u8]) -> rusqlite::Result<ObjectRef> {
+pub(super) fn object_from(bytes: &[u8]) -> rusqlite::Result<ObjectRef> {
     let mut reader = crate::format::wire::Reader::new(bytes, "object reference");
     ObjectRef::decode(&mut reader).map_err(|_| rusqlite::Error::InvalidQuery)
 }
@@ -476,9 +398,10 @@ CREATE TABLE IF NOT EXISTS records (
     record BLOB NOT NULL, directory BLOB NOT NULL, object BLOB NOT NULL, at INTEGER NOT NULL
 );
 CREATE TABLE IF NOT EXISTS given_up (id BLOB PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS journal (
-    id BLOB PRIMARY KEY, object BLOB NOT NULL, class INTEGER NOT NULL, directory BLOB NOT NULL
+CREATE TABLE IF NOT EXISTS stored (
+    id BLOB PRIMARY KEY, session TEXT NOT NULL, object BLOB NOT NULL, class INTEGER NOT NULL, directory BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS suspects (mark INTEGER PRIMARY KEY, stamp INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS pending (one INTEGER PRIMARY KEY CHECK (one = 1), name TEXT NOT NULL, bytes BLOB NOT NULL);
 PRAGMA user_version = 1;
 ";
