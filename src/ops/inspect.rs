@@ -47,7 +47,7 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
         access_version: access.n,
         epoch: access.epoch,
         members: members.collect(),
-        writer: if vault.state.is_persistent() { Some(vault.writer()?.to_string()) } else { None },
+        writer: vault.known_writer()?.map(|writer| writer.to_string()),
         head: newest.as_ref().map(log_entry),
         commits: view.newest_first().len() as u64,
         checkpoint: checkpoint(&vault.id.to_string(), head.as_deref()),

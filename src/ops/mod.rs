@@ -70,6 +70,8 @@ pub struct Ctx<'a> {
     pub cancel: Cancel,
     /// Where this installation keeps its state: one directory for each vault below it. 0700.
     pub state_dir: PathBuf,
+    /// Keep nothing in it: what is there is read, and this run is a writer of its own.
+    pub ephemeral: bool,
     /// Where re-downloadable copies of sealed metadata are kept.
     pub cache_dir: PathBuf,
     /// Settings of the engine.

@@ -6,10 +6,9 @@ use super::item::{Item, SideError, TransferError};
 use super::plan::Kept;
 use crate::filter::Filter;
 use crate::format::entry::EntryKind;
-use crate::format::hints::Holder;
 use crate::format::key::{TreeKey, UnsafePath, children_range, subtree_range};
 use crate::history::cursor::{Cursor, Found, get};
-use crate::history::source::{ResolvedPlace, Root};
+use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::vault::{Vault, VaultError};
 
@@ -97,17 +96,7 @@ impl VaultSide<'_> {
 /// # Errors
 /// There are several heads.
 pub fn base_root(vault: &Vault) -> Result<Option<Root>, VaultError> {
-    Ok(vault.view().head()?.map(|commit| {
-        let stored = commit.record.root;
-        let place = stored.place.map(|place| {
-            let object = match place.holder {
-                Holder::SameObject => commit.object,
-                Holder::Object(object) => object,
-            };
-            ResolvedPlace { object, location: place.location }
-        });
-        Root { id: stored.id, place, totals: stored.totals }
-    }))
+    vault.root()
 }
 
 /// The entry at a path; `None` if there is none, and for the root, which is a directory always.

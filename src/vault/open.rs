@@ -27,6 +27,8 @@ pub struct OpenOptions<'a> {
     pub world: World,
     /// Where installations keep their state.
     pub state_dir: &'a Path,
+    /// Whether to keep nothing there.
+    pub ephemeral: bool,
     /// Where sealed metadata is cached.
     pub cache_dir: &'a Path,
     /// The vault that must be there.
@@ -71,10 +73,14 @@ impl Vault {
         if listing.access.is_empty() {
             return Err(nothing_there(&io, vault)?);
         }
-        let state = State::open(options.state_dir, &vault)?;
+        let state = if options.ephemeral {
+            State::ephemeral(options.state_dir, &vault)?
+        } else {
+            State::open(options.state_dir, &vault)?
+        };
         let cache = Cache::open(options.cache_dir, &vault);
         let (access, genesis) = access::unlock(&io, &cache, &state, &listing, &vault, options.asker)?;
-        if options.vault_id.is_none() && pinned.is_none() {
+        if options.vault_id.is_none() && pinned.is_none() && !options.ephemeral {
             pins.add(&location, &vault)?;
         }
         let objects = Objects::new(io, Arc::clone(&access.keys), cache, options.memory);
@@ -165,6 +171,15 @@ impl Vault {
     /// The local state fails.
     pub fn writer(&self) -> Result<WriterId, VaultError> {
         Ok(self.access.member.public().writer_id(&self.state.writer_salt(&*self.world.entropy)?))
+    }
+
+    /// The same, if this installation has written already.
+    ///
+    /// # Errors
+    /// The local state fails.
+    pub fn known_writer(&self) -> Result<Option<WriterId>, VaultError> {
+        let salt = self.state.known_writer_salt()?;
+        Ok(salt.map(|salt| self.access.member.public().writer_id(&salt)))
     }
 
     /// The index of the current view. Fetches segments that are not on this machine.

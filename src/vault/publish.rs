@@ -16,7 +16,7 @@ use crate::crypto::{Class as SealClass, SealBuffer};
 use crate::format::hints::{Holder, ObjectRef, Place};
 use crate::format::record::{RecordKind, Root as StoredRoot};
 use crate::history::merge::{Side, merge};
-use crate::history::source::{ResolvedPlace, Root};
+use crate::history::source::{ResolvedPlace, Root, same_tree};
 use crate::id::CommitId;
 
 /// What a commit says besides the tree.
@@ -77,6 +77,12 @@ impl Session {
             let lock = vault.publish_lock()?;
             vault.settle_pending(&lock)?;
             vault.refresh()?;
+            if !vault.is_joined()? {
+                // A copy of this machine was found at work, or the writer has been retired: go on as another.
+                drop(lock);
+                vault.ensure_joined()?;
+                continue;
+            }
             if taken_in.is_some_and(|view| view.heads() == vault.view().heads()) {
                 return self.put(&lock, staged, info).map(Published::Commit);
             }
@@ -219,7 +225,7 @@ impl Session {
         };
         let draft = Draft {
             kind: RecordKind::Commit,
-            root: StoredRoot { id: root.id, place, entries: root.entries, bytes: root.bytes, conflicts: root.conflicts },
+            root: StoredRoot { id: root.id, place, totals: root.totals },
             parents: vault.view().heads().to_vec(),
             segments_added,
             body,
@@ -233,12 +239,23 @@ impl Session {
     }
 }
 
-/// Whether two trees are the same; none is the empty one.
-fn same_tree(a: Option<&Root>, b: Option<&Root>) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => a.id == b.id,
-        (None, None) => true,
-        (Some(one), None) | (None, Some(one)) => one.entries == 0,
+impl super::open::Vault {
+    /// The root of the tree as the last look at the log shows it; none in a vault without commits.
+    ///
+    /// # Errors
+    /// There are several heads.
+    pub fn root(&self) -> Result<Option<Root>, VaultError> {
+        Ok(self.view().head()?.map(|commit| {
+            let stored = commit.record.root;
+            let place = stored.place.map(|place| {
+                let object = match place.holder {
+                    Holder::SameObject => commit.object,
+                    Holder::Object(object) => object,
+                };
+                ResolvedPlace { object, location: place.location }
+            });
+            Root { id: stored.id, place, totals: stored.totals }
+        }))
     }
 }
 

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::error::VaultError;
 use crate::format::hints::ObjectRef;
 use crate::format::name::LOG_PREFIX;
-use crate::id::{CommitId, ObjectId, VaultId, WriterId};
+use crate::id::{CommitId, VaultId, WriterId};
 use crate::world::Entropy;
 
 /// The state of one vault on this installation.
@@ -59,26 +59,29 @@ impl State {
     pub fn open(base: &Path, vault: &VaultId) -> Result<Self, VaultError> {
         let dir = base.join(vault.to_string());
         match open_persistent(&dir) {
-            Ok(db) => {
-                return Ok(Self { home: dir.clone(), dir, persistent: true, db: Mutex::new(db), _scratch: None });
-            }
+            Ok(db) => Ok(Self { home: dir.clone(), dir, persistent: true, db: Mutex::new(db), _scratch: None }),
             // What is there but damaged or locked must not pass for nothing seen and nothing begun.
-            Err(Fault::Database(source)) if !is_unwritable(&source) => return Err(state_error(&dir, source)),
-            Err(_) => {}
+            Err(Fault::Database(source)) if !is_unwritable(&source) => Err(state_error(&dir, source)),
+            Err(_) => Self::ephemeral(base, vault),
         }
+    }
+
+    /// A state for this run only, which begins with what is remembered below `base`.
+    ///
+    /// # Errors
+    /// There is no place for scratch files.
+    pub fn ephemeral(base: &Path, vault: &VaultId) -> Result<Self, VaultError> {
+        let home = base.join(vault.to_string());
         let scratch = tempfile::tempdir().map_err(VaultError::local("cannot create a scratch directory"))?;
         fs::create_dir(scratch.path().join("index")).map_err(VaultError::local("cannot create a scratch directory"))?;
-        let db = Connection::open_in_memory().and_then(prepare).map_err(|source| state_error(&dir, source))?;
-        if let Ok(known) = read_only_copy(&dir, &db) {
-            debug_assert!(known, "copied what a read-only state holds");
+        let db = Connection::open_in_memory().and_then(prepare).map_err(|source| state_error(&home, source))?;
+        match copy_memory(&home, &db) {
+            // What may not be read is not remembered, and whoever calls says so. What is damaged is no empty memory.
+            Err(source) if !is_unwritable(&source) => return Err(state_error(&home, source)),
+            _ => {}
         }
-        Ok(Self {
-            home: dir,
-            dir: scratch.path().to_owned(),
-            persistent: false,
-            db: Mutex::new(db),
-            _scratch: Some(scratch),
-        })
+        let dir = scratch.path().to_owned();
+        Ok(Self { home, dir, persistent: false, db: Mutex::new(db), _scratch: Some(scratch) })
     }
 
     /// Whether what is remembered outlives this run.
@@ -174,14 +177,6 @@ impl State {
             )
         })
         .map(|_| ())
-    }
-
-    /// From now on this installation is another writer.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub fn forget_writer(&self) -> Result<(), VaultError> {
-        self.run(|db| db.execute("DELETE FROM meta WHERE key = 'writer_salt'", [])).map(|_| ())
     }
 
     /// A small value.
@@ -320,16 +315,20 @@ fn prepare(db: Connection) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-/// Fills an in-memory database from a state directory that can be read but not written.
-fn read_only_copy(dir: &Path, db: &Connection) -> rusqlite::Result<bool> {
+/// Fills an in-memory database with what a state directory remembers, which is not changed.
+fn copy_memory(dir: &Path, db: &Connection) -> rusqlite::Result<()> {
     let path = dir.join("state.sqlite");
     if !path.exists() {
-        return Ok(true);
+        return Ok(());
     }
-    let source = Connection::open_with_flags(
-        format!("file:{}?immutable=1", path.display()),
-        rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_URI,
-    )?;
+    // Where nothing can be written SQLite can't keep apart from writers either, and there can't be any.
+    let open = |how: &str| {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_URI;
+        let name = path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+        let db = Connection::open_with_flags(format!("file:{name}?{how}"), flags)?;
+        db.query_row("SELECT count(*) FROM meta", [], |row| row.get::<_, i64>(0)).map(|_| db)
+    };
+    let source = open("mode=ro").or_else(|_| open("immutable=1"))?;
     for (table, columns) in [("meta", 2), ("records", 8), ("given_up", 1)] {
         let marks = vec!["?"; columns].join(", ");
         let mut rows = source.prepare(&format!("SELECT * FROM {table}"))?;
@@ -342,7 +341,7 @@ fn read_only_copy(dir: &Path, db: &Connection) -> rusqlite::Result<bool> {
     }
     // Whoever can't remember what he has written is a new writer each time.
     db.execute("DELETE FROM meta WHERE key = 'writer_salt'", [])?;
-    Ok(true)
+    Ok(())
 }
 
 /// Machine id and the identity of the directory: a clone of either is another writer.

@@ -16,7 +16,7 @@ use crate::format::access::Role;
 use crate::format::hints::{Holder, ObjectRef, Place, encode_hints};
 use crate::format::limits::{OPERATION_MAX, PARENTS_MAX};
 use crate::format::name::{ObjectName, record_logical_name};
-use crate::format::node::{NodeWriter, join_blob};
+use crate::format::node::{NodeWriter, Totals, join_blob};
 use crate::format::pack::{BlobEntry, FrameCoder, encode_frame};
 use crate::format::record::{LogPlaintext, Record, RecordKind, Root as StoredRoot};
 use crate::id::{BlobKind, CommitId, WriterId};
@@ -57,8 +57,7 @@ impl Vault {
     /// The key at hand may not write; the remote or the local state fails.
     pub fn ensure_joined(&self) -> Result<bool, VaultError> {
         self.may_write()?;
-        let is_member = |view: &View| Ok(self.own_last(view)?.is_some_and(|last| !last.record.closed));
-        if is_member(&self.view())? {
+        if self.is_joined()? {
             return Ok(false);
         }
         let lock = self.publish_lock()?;
@@ -66,12 +65,12 @@ impl Vault {
         // Another run of this installation may have joined meanwhile. The salt is its own, so its memory knows.
         if self.own_is_remembered()? {
             self.refresh()?;
-            if is_member(&self.view())? {
+            if self.is_joined()? {
                 return Ok(true);
             }
         }
         if self.own_last(&self.view())?.is_some() {
-            self.state.forget_writer()?; // closed
+            self.state.renew_writer()?; // closed
         }
         let view = self.view();
         let parent = view.newest_first().into_iter().find(|commit| view.heads().contains(&commit.id));
@@ -166,6 +165,11 @@ impl Vault {
         Ok(salt.and_then(|salt| view.last_of(&self.access().member.public().writer_id(&salt))))
     }
 
+    /// Whether this installation has a writer whose log is open.
+    pub(super) fn is_joined(&self) -> Result<bool, VaultError> {
+        Ok(self.own_last(&self.view())?.is_some_and(|last| !last.record.closed))
+    }
+
     fn may_write(&self) -> Result<(), VaultError> {
         if self.access().me.role < Role::Writer {
             return Err(VaultError::Untrusted("the key at hand may read this vault, but not write to it".into()));
@@ -254,7 +258,7 @@ impl Vault {
         let mut container = Container::default();
         let placed = container.append(encode_frame(&blob, None, &mut FrameCoder::default()), vec![entry]);
         let place = placed.first().map(|(_, location)| Place { holder: Holder::SameObject, location: *location });
-        (StoredRoot { id, place, entries: 0, bytes: 0, conflicts: 0 }, container.into_body())
+        (StoredRoot { id, place, totals: Totals::default() }, container.into_body())
     }
 }
 
