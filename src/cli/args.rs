@@ -61,6 +61,7 @@ pub(super) enum Verb {
     Verify(commands::verify::VerifyArgs),
     Log(commands::log::LogArgs),
     Status(commands::status::StatusArgs),
+    Writer(commands::writer::WriterArgs),
     Config(commands::config::ConfigArgs),
     Listremotes(commands::listremotes::ListremotesArgs),
     Version(commands::version::VersionArgs),

@@ -1,9 +1,14 @@
 //! `log` and `status`: what is known of a vault.
 
+use std::collections::HashMap;
+
 use super::init::checkpoint;
 use super::open::open;
 use super::{Ctx, LogEntry, OpsError, RemoteProfile, StatusReport};
+use crate::format::record::RecordKind;
+use crate::id::CommitId;
 use crate::vault::{Commit, kind_name, role_name};
+use crate::world::Timestamp;
 
 /// The newest commits first, at most `limit`.
 ///
@@ -11,7 +16,10 @@ use crate::vault::{Commit, kind_name, role_name};
 /// The vault can't be read.
 pub fn log(ctx: &Ctx<'_>, remote: &RemoteProfile, limit: usize) -> Result<Vec<LogEntry>, OpsError> {
     let opened = open(ctx, remote)?;
-    Ok(opened.vault.view().newest_first().into_iter().take(limit).map(log_entry).collect())
+    let view = opened.vault.view();
+    let times = view.effective_times(ctx.world.clock.now());
+    let commits = view.newest_first().into_iter().filter(|commit| commit.record.kind == RecordKind::Commit);
+    Ok(commits.take(limit).map(|commit| log_entry(commit, &times)).collect())
 }
 
 /// What is known of a vault and of this installation's part in it.
@@ -39,7 +47,10 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
         let kind = kind_name(member.kind).to_owned();
         [kind, role_name(member.role).to_owned(), member.label.clone(), crate::vault::member_id(member).to_string()]
     });
-    let newest = view.newest_first().first().copied().cloned();
+    let all = view.newest_first();
+    let times = view.effective_times(ctx.world.clock.now());
+    let newest = all.first();
+    let mut commits = all.iter().copied().filter(|commit| commit.record.kind == RecordKind::Commit);
     let head = newest.as_ref().map(|commit| commit.id.to_string());
     Ok(StatusReport {
         location: vault.objects.io.describe(),
@@ -48,18 +59,18 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
         epoch: access.epoch,
         members: members.collect(),
         writer: vault.known_writer()?.map(|writer| writer.to_string()),
-        head: newest.as_ref().map(log_entry),
-        commits: view.newest_first().len() as u64,
+        head: commits.next().map(|commit| log_entry(commit, &times)),
+        commits: all.iter().filter(|commit| commit.record.kind == RecordKind::Commit).count() as u64,
         checkpoint: checkpoint(&vault.id.to_string(), head.as_deref()),
         unfinished: (journal.len() as u64, journal.iter().map(|pack| pack.object.size).sum()),
         warnings,
     })
 }
 
-fn log_entry(commit: &Commit) -> LogEntry {
+fn log_entry(commit: &Commit, times: &HashMap<CommitId, Timestamp>) -> LogEntry {
     LogEntry {
         id: commit.id.to_string(),
-        time: commit.record.time,
+        time: times.get(&commit.id).copied().unwrap_or(commit.record.time),
         writer: commit.record.writer_label.clone(),
         operation: commit.record.operation.clone(),
         entries: commit.record.root.totals.entries,

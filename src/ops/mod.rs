@@ -19,6 +19,7 @@ mod sync;
 mod touch;
 mod tree;
 mod verify;
+mod writers;
 
 use std::io;
 use std::path::PathBuf;
@@ -47,6 +48,7 @@ pub use sync::sync;
 pub use touch::{TouchOptions, touch};
 pub use tree::{TreeRow, tree};
 pub use verify::verify;
+pub use writers::{WriterRow, WriterState, writers};
 
 /// Where secrets and consent come from: a terminal, the environment, a test.
 pub trait Person: Send + Sync {
@@ -299,7 +301,7 @@ pub struct VerifyReport {
 pub struct LogEntry {
     /// Commit id.
     pub id: String,
-    /// When, by the writer's claim.
+    /// When, by the writer's claim as far as that can be: not before what it follows, not in the future.
     pub time: Timestamp,
     /// Who.
     pub writer: String,

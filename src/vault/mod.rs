@@ -28,6 +28,7 @@ mod resume;
 mod session;
 mod slots;
 mod state;
+mod times;
 mod tree;
 mod verify_record;
 mod writer;

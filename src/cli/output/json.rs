@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::mime;
 use super::printer::Printer;
 use super::times::rfc3339;
-use crate::ops::{CheckReport, Listed, ListedKind, LogEntry, Stat, StatusReport, VerifyReport};
+use crate::ops::{CheckReport, Listed, ListedKind, LogEntry, Stat, StatusReport, VerifyReport, WriterRow};
 use crate::path::printable;
 
 /// An entry, as rclone's `lsjson` shows it.
@@ -184,6 +184,36 @@ impl<'a> JsonStatus<'a> {
             unfinished_objects: status.unfinished.0,
             unfinished_bytes: status.unfinished.1,
             warnings: &status.warnings,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct JsonWriter<'a> {
+    id: &'a str,
+    label: &'a str,
+    member: Option<&'a str>,
+    member_id: Option<&'a str>,
+    first: String,
+    last: String,
+    seq: u64,
+    state: &'a str,
+    own: bool,
+}
+
+impl<'a> JsonWriter<'a> {
+    pub(crate) fn new(writer: &'a WriterRow, zone: &TimeZone) -> Self {
+        let member = writer.member.as_ref();
+        Self {
+            id: &writer.id,
+            label: &writer.label,
+            member: member.map(|(label, _)| label.as_str()),
+            member_id: member.map(|(_, id)| id.as_str()),
+            first: rfc3339(writer.first, zone),
+            last: rfc3339(writer.last, zone),
+            seq: writer.seq,
+            state: writer.state.name(),
+            own: writer.own,
         }
     }
 }
