@@ -38,6 +38,9 @@ pub enum Published {
 /// A way to build a tree.
 type Build<'b> = &'b mut dyn FnMut(&TreeWriter<'_>) -> Result<Root, VaultError>;
 
+/// A tree and where its root lies.
+type Built = (Root, Option<Place>);
+
 /// A tree that is ready to be published.
 struct Staged {
     root: Root,
@@ -167,11 +170,7 @@ impl Session {
     }
 
     /// Builds into a bundle; without a tree if that is too small, and then the container is as it was.
-    fn in_bundle(
-        &self,
-        container: Container,
-        build: Build<'_>,
-    ) -> Result<(Option<(Root, Option<Place>)>, Container), VaultError> {
+    fn in_bundle(&self, container: Container, build: Build<'_>) -> Result<(Option<Built>, Container), VaultError> {
         let writer = TreeWriter::bundle(self, container);
         let built = build(&writer);
         let overflowed = writer.overflowed();
@@ -184,7 +183,7 @@ impl Session {
     }
 
     /// Builds into packs, and waits until they are stored.
-    fn in_packs(&mut self, build: Build<'_>) -> Result<(Root, Option<Place>), VaultError> {
+    fn in_packs(&mut self, build: Build<'_>) -> Result<Built, VaultError> {
         self.restart_uploads();
         let writer = TreeWriter::packs(self);
         let root = build(&writer)?;
