@@ -47,13 +47,13 @@ pub enum VaultError {
     #[error("{0}")]
     Equivocation(String),
     /// The past is not what it was.
-    #[error("{what}")]
+    #[error("{what}; {}", details.join("; "))]
     Alarm {
         /// Rollback, equivocation, or something missing.
         class: Class,
         /// What has happened.
         what: String,
-        /// More about it, a sentence each.
+        /// More about it, a clause each.
         details: Vec<String>,
         /// What to do.
         hint: String,

@@ -206,7 +206,13 @@ fn in_memory() -> (TestEnv, Arc<dyn Remote>) {
 }
 
 fn profile(remote: Arc<dyn Remote>) -> RemoteProfile {
-    RemoteProfile { name: "v".into(), service: Service::Custom(remote), vault_id: None, builtin: false }
+    RemoteProfile {
+        name: "v".into(),
+        service: Service::Custom(remote),
+        vault_id: None,
+        builtin: false,
+        demands: Default::default(),
+    }
 }
 
 /// Whatever a run sends: another run of the same machine publishes meanwhile, and the first takes that in.

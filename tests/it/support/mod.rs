@@ -106,6 +106,7 @@ impl TestEnv {
             },
             vault_id: None,
             builtin: false,
+            demands: Default::default(),
         }
     }
 
@@ -162,6 +163,7 @@ impl TestEnv {
             vault_id: None,
             memory: 16 << 20,
             asker: self,
+            demands: Default::default(),
         };
         Opened { vault: Vault::open(io, &options).unwrap(), _runtime: runtime }
     }
