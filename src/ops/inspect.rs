@@ -33,10 +33,6 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
     if !vault.state.is_persistent() {
         warnings.push("the local state can't be written: a rollback of the vault would not be noticed".to_owned());
     }
-    if view.heads().len() > 1 {
-        warnings
-            .push(format!("{} commits are heads at the same time: their trees are not merged yet", view.heads().len()));
-    }
     if !view.foreign().is_empty() {
         warnings.push(format!("{} objects in `log/` are not this vault's", view.foreign().len()));
     }
@@ -54,7 +50,7 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
     let heads: Vec<&Commit> = view.heads().iter().filter_map(|id| view.commit(id)).collect();
     let now = ctx.world.clock.now().secs;
     Ok(StatusReport {
-        conflicts: heads.iter().map(|head| head.record.root.totals.conflicts).max().unwrap_or(0),
+        conflicts: vault.root()?.map_or(0, |root| root.totals.conflicts),
         heads: heads.into_iter().map(log_entry).collect(),
         writers: writers(vault, writer.as_deref()),
         quarantined: quarantined(vault),

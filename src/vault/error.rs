@@ -78,9 +78,6 @@ pub enum VaultError {
     /// A stored path that must not reach a file system.
     #[error("unsafe path in the vault: {0}")]
     UnsafePath(String),
-    /// Another head than ours; this version can't merge them.
-    #[error("{0}")]
-    Heads(String),
     /// The remote failed.
     #[error("the remote failed")]
     Remote(#[from] RemoteError),
@@ -113,7 +110,7 @@ impl VaultError {
     pub fn class(&self) -> Class {
         match self {
             Self::NoVault { .. } => Class::NoVault,
-            Self::Exists { .. } | Self::State { .. } | Self::Heads(_) => Class::Fatal,
+            Self::Exists { .. } | Self::State { .. } => Class::Fatal,
             Self::OtherVault { .. } | Self::Untrusted(_) => Class::Untrusted,
             Self::NoKey(_) => Class::NoKey,
             Self::Version(_) => Class::Version,

@@ -232,21 +232,6 @@ impl View {
         &self.heads
     }
 
-    /// The one head; `None` in a vault without commits.
-    ///
-    /// # Errors
-    /// [`VaultError::Heads`] if there are several.
-    pub fn head(&self) -> Result<Option<&Commit>, VaultError> {
-        match self.heads[..] {
-            [] => Ok(None),
-            [head] => Ok(self.commits.get(&head)),
-            _ => Err(VaultError::Heads(format!(
-                "{} machines have written at the same moment, and this version can't merge their trees; nothing is lost",
-                self.heads.len()
-            ))),
-        }
-    }
-
     /// A commit by id.
     pub fn commit(&self, id: &CommitId) -> Option<&Commit> {
         self.commits.get(id)

@@ -12,7 +12,9 @@ use super::index::Index;
 use super::io::RemoteIo;
 use super::listing::Listing;
 use super::log::{Commit, Reading, View, seen_record};
+use super::merged;
 use super::objects::Objects;
+use super::overlay::Overlay;
 use super::pins::Pins;
 use super::state::State;
 use crate::chunk::{Cutter, Policy};
@@ -59,6 +61,8 @@ pub struct Vault {
     demands: Demands,
     view: RwLock<Arc<View>>,
     index: Mutex<Option<Arc<Index>>>,
+    pub(super) overlay: Overlay,
+    pub(super) merged: Mutex<merged::Known>,
 }
 
 impl Vault {
@@ -107,6 +111,8 @@ impl Vault {
             demands,
             view: RwLock::new(Arc::new(view)),
             index: Mutex::default(),
+            overlay: Overlay::default(),
+            merged: Mutex::default(),
         })
     }
 

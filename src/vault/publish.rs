@@ -172,7 +172,7 @@ impl Session {
     /// Builds into a bundle; without a tree if that is too small, and then the container is as it was.
     fn in_bundle(&self, container: Container, build: Build<'_>) -> Result<(Option<Built>, Container), VaultError> {
         let writer = TreeWriter::bundle(self, container);
-        let built = build(&writer);
+        let built = build(&writer).and_then(|root| writer.record(&root.id).map(|()| root));
         let overflowed = writer.overflowed();
         let place = match &built {
             Ok(root) => place_of_root(&writer, root)?,
@@ -187,6 +187,7 @@ impl Session {
         self.restart_uploads();
         let writer = TreeWriter::packs(self);
         let root = build(&writer)?;
+        writer.record(&root.id)?;
         writer.finish()?;
         self.wait_uploads()?;
         let place = place_of_root(&TreeWriter::packs(self), &root)?;
@@ -235,26 +236,6 @@ impl Session {
         self.shared.count_sent(size);
         vault.state.journal_remove(&self.shared.placed.objects())?;
         Ok(id)
-    }
-}
-
-impl super::open::Vault {
-    /// The root of the tree as the last look at the log shows it; none in a vault without commits.
-    ///
-    /// # Errors
-    /// There are several heads.
-    pub fn root(&self) -> Result<Option<Root>, VaultError> {
-        Ok(self.view().head()?.map(|commit| {
-            let stored = commit.record.root;
-            let place = stored.place.map(|place| {
-                let object = match place.holder {
-                    Holder::SameObject => commit.object,
-                    Holder::Object(object) => object,
-                };
-                ResolvedPlace { object, location: place.location }
-            });
-            Root { id: stored.id, place, totals: stored.totals }
-        }))
     }
 }
 

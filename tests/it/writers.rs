@@ -118,7 +118,6 @@ fn two_processes_sync_the_same_directory_at_once() {
 }
 
 #[test]
-#[ignore = "several heads are not read yet"]
 fn machines_and_containers_write_at_once() {
     let cli = Cli::with_vault();
     let home = cli.machine("home");
@@ -341,7 +340,6 @@ fn who_is_always_overtaken_publishes_all_the_same() {
 
 /// Stopped for a while at any moment: what others have published meanwhile stays.
 #[test]
-#[ignore = "several heads are not read yet"]
 fn a_suspended_run_wakes_up() {
     let cli = Cli::with_vault();
     let home = cli.machine("home");
@@ -606,7 +604,6 @@ fn killed_writers_harm_nobody() {
 
 /// A killed run's commit may come late: nothing is lost and nothing there twice.
 #[test]
-#[ignore = "several heads are not read yet"]
 fn a_late_commit_and_those_of_others() {
     let (mut env, remote) = in_memory();
     let src = env.path("src");

@@ -171,9 +171,7 @@ impl TestEnv {
     /// The id of the current tree, in words.
     pub fn root_id(&self) -> String {
         let opened = self.open();
-        let view = opened.vault.view();
-        let head = view.head().unwrap().expect("there is a commit");
-        format!("{:?}", head.record.root.id)
+        format!("{:?}", opened.vault.root().unwrap().expect("there is a commit").id)
     }
 
     /// `verify` finds nothing wrong.
