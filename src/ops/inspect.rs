@@ -4,7 +4,7 @@ use super::init::checkpoint;
 use super::open::open;
 use super::{Ctx, LogEntry, OpsError, QuarantinedEntry, RemoteProfile, StatusReport, WriterEntry};
 use crate::format::record::{Attribute, RecordKind};
-use crate::vault::{Commit, Quarantined, Vault, kind_name, role_name};
+use crate::vault::{Commit, Quarantined, Vault, effective_times, kind_name, role_name};
 
 /// The newest commits first, at most `limit`.
 ///
@@ -12,7 +12,10 @@ use crate::vault::{Commit, Quarantined, Vault, kind_name, role_name};
 /// The vault can't be read.
 pub fn log(ctx: &Ctx<'_>, remote: &RemoteProfile, limit: usize) -> Result<Vec<LogEntry>, OpsError> {
     let opened = open(ctx, remote)?;
-    Ok(opened.vault.newest(limit)?.iter().map(log_entry).collect())
+    let commits = opened.vault.newest(limit, |commit| commit.record.kind == RecordKind::Commit)?;
+    let times = effective_times(commits.iter(), ctx.world.clock.now());
+    let time = |commit: &Commit| times.get(&commit.id).copied().unwrap_or(commit.record.time);
+    Ok(commits.iter().map(|commit| LogEntry { time: time(commit), ..log_entry(commit) }).collect())
 }
 
 /// What is known of a vault and of this installation's part in it.
@@ -36,9 +39,12 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
         let kind = kind_name(member.kind).to_owned();
         [kind, role_name(member.role).to_owned(), member.label.clone(), crate::vault::member_id(member).to_string()]
     });
-    let newest = vault.newest(1)?.pop();
+    let times = view.effective_times(ctx.world.clock.now());
+    let time = |commit: &Commit| times.get(&commit.id).copied().unwrap_or(commit.record.time);
+    let newest = vault.newest(1, |_| true)?.pop();
+    let shown = vault.newest(1, |commit| commit.record.kind == RecordKind::Commit)?.pop();
     let head = newest.as_ref().map(|commit| commit.id.to_string());
-    let writer = if vault.state.is_persistent() { Some(vault.writer()?.to_string()) } else { None };
+    let writer = vault.known_writer()?.map(|writer| writer.to_string());
     let heads: Vec<&Commit> = view.heads().iter().filter_map(|id| view.commit(id)).collect();
     let now = ctx.world.clock.now().secs;
     Ok(StatusReport {
@@ -54,7 +60,7 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
         epoch: access.epoch,
         members: members.collect(),
         writer,
-        head: newest.as_ref().map(log_entry),
+        head: shown.map(|commit| LogEntry { time: time(&commit), ..log_entry(&commit) }),
         commits: view.count(),
         checkpoint: checkpoint(&vault.id.to_string(), head.as_deref()),
         unfinished: (journal.len() as u64, journal.iter().map(|pack| pack.object.size).sum()),

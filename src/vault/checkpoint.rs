@@ -272,7 +272,7 @@ impl Shared {
         if self.placed.find(id)?.is_some() {
             return Ok(true);
         }
-        for found in self.index.lookup(id)? {
+        for found in self.index().lookup(id)? {
             if found.class != IndexClass::Log && self.exists(&found)? {
                 return Ok(true);
             }

@@ -25,7 +25,8 @@ impl Session {
     pub(super) fn compact(&self, in_force: &[ObjectRef]) -> Result<Compacted, VaultError> {
         let sizes: BTreeMap<ObjectId, u64> = in_force.iter().map(|segment| (segment.id, segment.size)).collect();
         let mut levels: BTreeMap<u8, Vec<(u64, ObjectId)>> = BTreeMap::new();
-        for (id, reader) in self.shared.index.segments() {
+        let index = self.shared.index();
+        for (id, reader) in index.segments() {
             if let Some(size) = sizes.get(id) {
                 levels.entry(reader.level()).or_default().push((*size, *id));
             }
@@ -50,7 +51,8 @@ impl Session {
 
     fn merge(&self, chosen: &HashSet<ObjectId>, level: u8) -> Result<ObjectRef, VaultError> {
         let mut readers = Vec::new();
-        for (_, reader) in self.shared.index.segments().iter().filter(|(id, _)| chosen.contains(id)) {
+        let index = self.shared.index();
+        for (_, reader) in index.segments().iter().filter(|(id, _)| chosen.contains(id)) {
             readers.push(SegmentReader::open(reader.source(), Preload::None)?);
         }
         let mut sink = SegmentWriter::new(Vec::new());

@@ -32,6 +32,8 @@ pub struct Facts {
     pub lamport: u64,
     /// The access version it was written under.
     pub access_n: u32,
+    /// Whether the writer's log ends with it, if that is known.
+    pub closed: bool,
 }
 
 /// Where blobs of kind 4 come from: the hinted place, or the index segments.
@@ -264,28 +266,29 @@ impl Entry {
 
     pub(super) fn facts(&self) -> Facts {
         let (record, writer) = (&self.record, self.writer());
-        Facts { id: self.id, writer, seq: record.seq, lamport: record.lamport, access_n: record.access_n }
+        let Record { seq, lamport, access_n, closed, .. } = *record;
+        Facts { id: self.id, writer, seq, lamport, access_n, closed }
     }
 }
 
 impl From<&Brief> for Facts {
     fn from(brief: &Brief) -> Self {
-        let Brief { id, writer, seq, lamport, access_n, .. } = *brief;
-        Self { id, writer, seq, lamport, access_n }
+        let Brief { id, writer, seq, lamport, access_n, closed, .. } = *brief;
+        Self { id, writer, seq, lamport, access_n, closed }
     }
 }
 
 impl From<&Folded> for Facts {
     fn from(folded: &Folded) -> Self {
         let Folded { id, writer, seq, lamport, access_n, .. } = *folded;
-        Self { id, writer, seq, lamport, access_n }
+        Self { id, writer, seq, lamport, access_n, closed: false }
     }
 }
 
 impl From<&Last> for Facts {
     fn from(last: &Last) -> Self {
         let Last { writer, id, seq, lamport, access_n } = *last;
-        Self { id, writer, seq, lamport, access_n }
+        Self { id, writer, seq, lamport, access_n, closed: false }
     }
 }
 

@@ -72,11 +72,11 @@ impl Vault {
         Ok(commits)
     }
 
-    /// The commits of the log, newest first, at most `limit`: reads no more of them than that.
+    /// The commits of the log that are `wanted`, newest first, at most `limit`: reads no further than that.
     ///
     /// # Errors
     /// The remote's, or a record is not what it should be.
-    pub fn newest(&self, limit: usize) -> Result<Vec<Commit>, VaultError> {
+    pub fn newest(&self, limit: usize, wanted: impl Fn(&Commit) -> bool) -> Result<Vec<Commit>, VaultError> {
         let view = self.view();
         let segments = view.segment_refs();
         let source = self.history_source(&segments);
@@ -96,10 +96,11 @@ impl Vault {
             }
             let Some(((_, _, id), entry)) = queue.pop_last() else { break };
             if given.insert(id) {
-                newest.push(match entry {
+                let commit = match entry {
                     Some(entry) => entry.commit(),
                     None => self.record_of(&id)?,
-                });
+                };
+                newest.extend(Some(commit).filter(&wanted));
             }
         }
         Ok(newest)
