@@ -38,6 +38,7 @@ pub(super) enum Verb {
     Init(commands::init::InitArgs),
     Copy(commands::copy::CopyArgs),
     Sync(commands::sync::SyncArgs),
+    Move(commands::move_::MoveArgs),
     Mv(commands::mv::MvArgs),
     Cp(commands::cp::CpArgs),
     Mkdir(commands::mkdir::MkdirArgs),

@@ -42,8 +42,7 @@ impl Change<'_> {
         &self,
         plan: &mut dyn FnMut(&Tree<'_>, &mut EditList, &mut SyncReport) -> Result<(), OpsError>,
     ) -> Result<SyncReport, OpsError> {
-        let opened =
-            if self.dry_run { open(self.ctx, self.remote)? } else { open_for_writing(self.ctx, self.remote)? };
+        let opened = if self.dry_run { open(self.ctx, self.remote)? } else { open_for_writing(self.ctx, self.remote)? };
         loop {
             let (mut edits, mut report) = (EditList::default(), SyncReport::default());
             let tree = Tree { change: self, vault: &opened.vault, root: base_root(&opened.vault)? };

@@ -22,6 +22,7 @@ pub(super) mod lsf;
 pub(super) mod lsjson;
 pub(super) mod lsl;
 pub(super) mod mkdir;
+pub(super) mod move_;
 pub(super) mod mv;
 pub(super) mod purge;
 pub(super) mod rcat;
