@@ -12,7 +12,8 @@ use super::commands;
 use super::flag_env;
 use super::output::{CliError, EXIT_CODES};
 use super::password::PasswordFlags;
-use super::settings::parse_duration;
+use super::settings::{parse_age, parse_duration};
+use crate::ops::{Checkpoint, Newest};
 use crate::units::ByteSize;
 
 /// Encrypted, deduplicated, versioned sync over any storage
@@ -111,6 +112,15 @@ pub(super) struct GlobalFlags {
     /// The vault that must be at the remote, as `init` and `status` show it
     #[arg(long, value_name = "ID", global = true)]
     pub(super) vault_id: Option<String>,
+    /// A checkpoint that the vault must have reached, as `init` and `status` show it on any machine
+    #[arg(long, value_name = "CHECKPOINT", global = true)]
+    pub(super) checkpoint: Option<Checkpoint>,
+    /// Fail if nothing in the vault is newer than this; 0 demands nothing
+    #[arg(long, value_name = "AGE", global = true, value_parser = parse_age)]
+    pub(super) max_staleness: Option<Duration>,
+    /// Go on from this commit though more was seen here before; `empty` for an empty vault
+    #[arg(long, value_name = "COMMIT", global = true)]
+    pub(super) accept_rollback: Option<Newest>,
     /// Where this installation keeps its keys and state [default: ~/.local/state/cryptsync]
     #[arg(long, value_name = "DIR", global = true)]
     pub(super) state_dir: Option<PathBuf>,

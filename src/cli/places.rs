@@ -5,10 +5,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::output::CliError;
-use super::settings::Settings;
+use super::settings::{Settings, parse_age};
 use crate::class::Class;
 use crate::config::check_remote_name;
-use crate::ops::{Place, RemoteProfile, Service};
+use crate::ops::{BadCheckpoint, Place, RemoteProfile, Service};
 use crate::path::{TreePath, printable};
 
 impl Settings {
@@ -42,11 +42,23 @@ impl Settings {
         let pinned = self.vault_id.clone();
         if name == BUILTIN && !self.config.has(name) {
             let service = Service::Fs { root: self.dirs.local_vault()? };
-            return Ok(RemoteProfile { name: name.to_owned(), service, vault_id: pinned, builtin: true });
+            let (name, demands) = (name.to_owned(), self.demands.clone());
+            return Ok(RemoteProfile { name, service, vault_id: pinned, builtin: true, demands });
         }
         let remote = self.config.remote(name)?;
         let vault_id = pinned.or(remote.vault_id);
-        Ok(RemoteProfile { name: remote.name, service: Service::Fs { root: remote.root }, vault_id, builtin: false })
+        let mut demands = self.demands.clone();
+        let wrong = |option: &str, why: String| {
+            CliError::usage(format!("the option `{option}` of the remote `{name}` is wrong")).caused_by(why)
+        };
+        if let (None, Some(text)) = (demands.checkpoint, &remote.checkpoint) {
+            demands.checkpoint = Some(text.parse().map_err(|bad: BadCheckpoint| wrong("checkpoint", bad.to_string()))?);
+        }
+        if let (None, Some(text)) = (demands.max_staleness, &remote.max_staleness) {
+            demands.max_staleness = Some(parse_age(text).map_err(|why| wrong("max_staleness", why))?);
+        }
+        let service = Service::Fs { root: remote.root };
+        Ok(RemoteProfile { name: remote.name, service, vault_id, builtin: false, demands })
     }
 }
 

@@ -9,7 +9,7 @@ use super::env::Env;
 use super::output::{CliError, ProgressMode, Verbosity};
 use crate::config::{Config, Sources};
 use crate::id::VaultId;
-use crate::ops::EngineOptions;
+use crate::ops::{Demands, EngineOptions};
 
 /// Everything that is not about one verb.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub(super) struct Settings {
     pub(super) progress: ProgressMode,
     pub(super) vault_id: Option<String>,
     pub(super) ephemeral: bool,
+    pub(super) demands: Demands,
     pub(super) host_name: String,
     pub(super) time_zone: TimeZone,
     pub(super) stdin_is_terminal: bool,
@@ -51,6 +52,12 @@ impl Settings {
             progress: progress_mode(flags, env.stderr.is_terminal),
             vault_id: flags.vault_id.clone(),
             ephemeral: flags.ephemeral,
+            demands: Demands {
+                checkpoint: flags.checkpoint,
+                max_staleness: flags.max_staleness,
+                accept_rollback: flags.accept_rollback,
+                retiring: None,
+            },
             host_name: env.host_name.clone(),
             time_zone: env.time_zone.clone(),
             stdin_is_terminal: env.stdin.is_terminal,
@@ -137,6 +144,16 @@ impl Dirs {
 fn known(dir: &Option<PathBuf>, setting: &str) -> Result<PathBuf, CliError> {
     let error = || CliError::usage("the home directory is not known").hint(format!("set HOME or {setting}"));
     dir.clone().ok_or_else(error)
+}
+
+/// An age as people type it: `30d`, `2w`, or a duration.
+pub(super) fn parse_age(text: &str) -> Result<std::time::Duration, String> {
+    let whole = |unit: char, secs: u64| {
+        let number: u32 = text.strip_suffix(unit)?.parse().ok()?;
+        Some(std::time::Duration::from_secs(u64::from(number) * secs))
+    };
+    let bad = |_| format!("`{text}` is not an age; write for example `30d`, `2w` or `12h`, or `0` for none");
+    whole('d', 86_400).or_else(|| whole('w', 7 * 86_400)).map_or_else(|| parse_duration(text).map_err(bad), Ok)
 }
 
 /// A duration as people type it: `90s`, `1m30s`, `500ms`; a plain number is seconds.

@@ -58,6 +58,8 @@ fn set(draft: &mut Draft, option: &str, value: &OsStr) -> Result<(), String> {
     match option {
         "ROOT" => draft.root = Some(PathBuf::from(value)),
         "VAULT_ID" => draft.vault_id = Some(text()?.to_owned()),
+        "CHECKPOINT" => draft.checkpoint = Some(text()?.to_owned()),
+        "MAX_STALENESS" => draft.max_staleness = Some(text()?.to_owned()),
         "PLAIN" => match text()? {
             "true" | "1" => draft.plain = Some(true),
             "false" | "0" => draft.plain = Some(false),
@@ -73,4 +75,4 @@ fn set(draft: &mut Draft, option: &str, value: &OsStr) -> Result<(), String> {
 }
 
 const PREFIX: &str = "CRYPTSYNC_CONFIG_";
-const OPTIONS: [&str; 4] = ["TYPE", "ROOT", "PLAIN", "VAULT_ID"];
+const OPTIONS: [&str; 6] = ["TYPE", "ROOT", "PLAIN", "VAULT_ID", "CHECKPOINT", "MAX_STALENESS"];

@@ -27,6 +27,10 @@ pub struct Remote {
     pub root: PathBuf,
     /// The vault that must be there.
     pub vault_id: Option<String>,
+    /// The checkpoint that its vault must have reached.
+    pub checkpoint: Option<String>,
+    /// How long ago the newest commit may be.
+    pub max_staleness: Option<String>,
 }
 
 /// A remote as it is written; any part may come from elsewhere.
@@ -41,6 +45,10 @@ pub(super) struct Draft {
     pub(super) plain: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) vault_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) checkpoint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) max_staleness: Option<String>,
 }
 
 impl Draft {
@@ -60,6 +68,8 @@ impl Draft {
             root: over.root.clone().or(self.root),
             plain: over.plain.or(self.plain),
             vault_id: over.vault_id.clone().or(self.vault_id),
+            checkpoint: over.checkpoint.clone().or(self.checkpoint),
+            max_staleness: over.max_staleness.clone().or(self.max_staleness),
         }
     }
 
@@ -78,6 +88,7 @@ impl Draft {
         if !root.is_absolute() {
             return Err(error("has a root that can't be resolved", "write the root as an absolute path"));
         }
-        Ok(Remote { name: name.to_owned(), kind, root, vault_id: self.vault_id })
+        let Self { vault_id, checkpoint, max_staleness, .. } = self;
+        Ok(Remote { name: name.to_owned(), kind, root, vault_id, checkpoint, max_staleness })
     }
 }

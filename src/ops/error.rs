@@ -33,19 +33,12 @@ impl OpsError {
 
 impl From<VaultError> for OpsError {
     fn from(error: VaultError) -> Self {
-        let mut lines = chain(&error);
-        if let VaultError::Alarm { details, .. } = &error {
-            lines.extend(details.iter().cloned());
-        }
-        Self { class: error.class(), chain: lines, hint: error.hint() }
+        Self { class: error.class(), chain: chain(&error), hint: error.hint() }
     }
 }
 
 impl From<TransferError> for OpsError {
     fn from(error: TransferError) -> Self {
-        if let TransferError::Vault(alarm @ VaultError::Alarm { .. }) = error {
-            return alarm.into();
-        }
         let hint = match &error {
             TransferError::Vault(vault) => vault.hint(),
             TransferError::InTheWay { .. } => Some("move it away, or use `sync`, which replaces it".into()),

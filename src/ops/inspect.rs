@@ -1,14 +1,10 @@
 //! `log` and `status`: what is known of a vault.
 
-use std::collections::HashMap;
-
 use super::init::checkpoint;
 use super::open::open;
-use super::{Ctx, LogEntry, OpsError, RemoteProfile, StatusReport};
-use crate::format::record::RecordKind;
-use crate::id::CommitId;
-use crate::vault::{Commit, kind_name, role_name};
-use crate::world::Timestamp;
+use super::{Ctx, LogEntry, OpsError, QuarantinedEntry, RemoteProfile, StatusReport, WriterEntry};
+use crate::format::record::{Attribute, RecordKind};
+use crate::vault::{Commit, Quarantined, Vault, kind_name, role_name};
 
 /// The newest commits first, at most `limit`.
 ///
@@ -19,7 +15,8 @@ pub fn log(ctx: &Ctx<'_>, remote: &RemoteProfile, limit: usize) -> Result<Vec<Lo
     let view = opened.vault.view();
     let times = view.effective_times(ctx.world.clock.now());
     let commits = view.newest_first().into_iter().filter(|commit| commit.record.kind == RecordKind::Commit);
-    Ok(commits.take(limit).map(|commit| log_entry(commit, &times)).collect())
+    let time = |commit: &Commit| times.get(&commit.id).copied().unwrap_or(commit.record.time);
+    Ok(commits.take(limit).map(|commit| LogEntry { time: time(commit), ..log_entry(commit) }).collect())
 }
 
 /// What is known of a vault and of this installation's part in it.
@@ -36,10 +33,6 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
     if !vault.state.is_persistent() {
         warnings.push("the local state can't be written: a rollback of the vault would not be noticed".to_owned());
     }
-    if view.heads().len() > 1 {
-        warnings
-            .push(format!("{} commits are heads at the same time: their trees are not merged yet", view.heads().len()));
-    }
     if !view.foreign().is_empty() {
         warnings.push(format!("{} objects in `log/` are not this vault's", view.foreign().len()));
     }
@@ -49,17 +42,27 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
     });
     let all = view.newest_first();
     let times = view.effective_times(ctx.world.clock.now());
+    let time = |commit: &Commit| times.get(&commit.id).copied().unwrap_or(commit.record.time);
     let newest = all.first();
     let mut commits = all.iter().copied().filter(|commit| commit.record.kind == RecordKind::Commit);
     let head = newest.as_ref().map(|commit| commit.id.to_string());
+    let writer = vault.known_writer()?.map(|writer| writer.to_string());
+    let heads: Vec<&Commit> = view.heads().iter().filter_map(|id| view.commit(id)).collect();
+    let now = ctx.world.clock.now().secs;
     Ok(StatusReport {
+        conflicts: vault.root()?.map_or(0, |root| root.totals.conflicts),
+        heads: heads.into_iter().map(log_entry).collect(),
+        writers: writers(vault, writer.as_deref()),
+        quarantined: quarantined(vault),
+        foreign: view.foreign().to_vec(),
+        age: newest.as_ref().map(|commit| u64::try_from(now - commit.record.time.secs).unwrap_or(0)),
         location: vault.objects.io.describe(),
         vault_id: vault.id.to_string(),
         access_version: access.n,
         epoch: access.epoch,
         members: members.collect(),
-        writer: vault.known_writer()?.map(|writer| writer.to_string()),
-        head: commits.next().map(|commit| log_entry(commit, &times)),
+        writer,
+        head: commits.next().map(|commit| LogEntry { time: time(commit), ..log_entry(commit) }),
         commits: all.iter().filter(|commit| commit.record.kind == RecordKind::Commit).count() as u64,
         checkpoint: checkpoint(&vault.id.to_string(), head.as_deref()),
         unfinished: (journal.len() as u64, journal.iter().map(|pack| pack.object.size).sum()),
@@ -67,10 +70,51 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
     })
 }
 
-fn log_entry(commit: &Commit, times: &HashMap<CommitId, Timestamp>) -> LogEntry {
+/// All writers with the last of their records that counts, the one that wrote last first.
+fn writers(vault: &Vault, own: Option<&str>) -> Vec<WriterEntry> {
+    let view = vault.view();
+    let mut told = std::collections::HashSet::new();
+    let last = view.newest_first().into_iter().filter(|commit| told.insert(commit.writer));
+    last.map(|commit| {
+        let id = commit.writer.to_string();
+        let state = match (view.retired().contains_key(&commit.writer), commit.record.closed) {
+            (true, _) => "retired",
+            (false, true) => "closed",
+            (false, false) => "live",
+        };
+        WriterEntry { own: own == Some(&*id), id, state, number: commit.record.seq, last: log_entry(commit) }
+    })
+    .collect()
+}
+
+/// Commits of members that do not count, by Lamport time.
+pub(super) fn quarantined(vault: &Vault) -> Vec<QuarantinedEntry> {
+    let view = vault.view();
+    let entry = |quarantined: &Quarantined| QuarantinedEntry {
+        entry: log_entry(&quarantined.commit),
+        why: quarantined.why.to_string(),
+        adoptable: quarantined.why.adoptable(),
+    };
+    view.quarantined().iter().map(entry).collect()
+}
+
+pub(super) fn log_entry(commit: &Commit) -> LogEntry {
+    let told = commit.record.attribute(Attribute::ACCEPTED_ROLLBACK);
+    let rollback = told.and_then(|attribute| attribute.as_accepted_rollback().ok());
     LogEntry {
+        kind: match commit.record.kind {
+            RecordKind::Commit => "commit",
+            RecordKind::Join => "join",
+            RecordKind::Close => "close",
+            RecordKind::Epoch => "epoch",
+            RecordKind::Acknowledgement => "acknowledgement",
+            RecordKind::Completion => "completion",
+        },
+        writer_id: commit.writer.to_string(),
+        number: commit.record.seq,
+        given_up: rollback.map(|rollback| rollback.given_up.iter().map(ToString::to_string).collect()),
         id: commit.id.to_string(),
-        time: times.get(&commit.id).copied().unwrap_or(commit.record.time),
+        time: commit.record.time,
         writer: commit.record.writer_label.clone(),
         operation: commit.record.operation.clone(),
         entries: commit.record.root.totals.entries,

@@ -33,6 +33,7 @@ use crate::class::Class;
 use crate::event::Observer;
 use crate::filter::Filter;
 use crate::path::TreePath;
+pub use crate::vault::{BadCheckpoint, Checkpoint, Demands, Newest};
 use crate::world::{Timestamp, World};
 
 pub use crate::world::Cancel;
@@ -108,6 +109,8 @@ pub struct RemoteProfile {
     pub vault_id: Option<String>,
     /// Whether this is the built-in `local:`, which is created at first use after asking.
     pub builtin: bool,
+    /// What the state of the vault has to be.
+    pub demands: Demands,
 }
 
 /// The services there are.
@@ -300,6 +303,8 @@ pub struct VerifyReport {
     pub bytes_read: u64,
     /// Objects that belong to nothing.
     pub foreign: Vec<String>,
+    /// Commits of members that do not count.
+    pub quarantined: Vec<QuarantinedEntry>,
     /// What is wrong, a sentence each, with its class.
     pub problems: Vec<(Class, String)>,
 }
@@ -319,11 +324,57 @@ pub struct LogEntry {
     pub entries: u64,
     /// Bytes in the tree after it.
     pub bytes: u64,
+    /// What kind of record it is: `commit`, `join`, `close` and so on.
+    pub kind: &'static str,
+    /// The writer's id.
+    pub writer_id: String,
+    /// Its number among the writer's records.
+    pub number: u64,
+    /// Commits that its writer has given up on its machine before it, if it accepted a rollback.
+    pub given_up: Option<Vec<String>>,
+}
+
+/// A commit that does not count.
+#[derive(Debug, Clone)]
+pub struct QuarantinedEntry {
+    /// What it says.
+    pub entry: LogEntry,
+    /// Why it does not count.
+    pub why: String,
+    /// Whether an admin may adopt it.
+    pub adoptable: bool,
+}
+
+/// A writer and the last of its records.
+#[derive(Debug, Clone)]
+pub struct WriterEntry {
+    /// Its id.
+    pub id: String,
+    /// Whether it is this installation.
+    pub own: bool,
+    /// `live`, `closed` or `retired`.
+    pub state: &'static str,
+    /// The number of its last record that counts.
+    pub number: u64,
+    /// That record.
+    pub last: LogEntry,
 }
 
 /// What `status` knows.
 #[derive(Debug, Clone)]
 pub struct StatusReport {
+    /// Commits that no other commit follows.
+    pub heads: Vec<LogEntry>,
+    /// All writers, the one that wrote last first.
+    pub writers: Vec<WriterEntry>,
+    /// Commits of members that do not count.
+    pub quarantined: Vec<QuarantinedEntry>,
+    /// Objects below `log/` that are not this vault's.
+    pub foreign: Vec<String>,
+    /// Conflict copies in the newest tree that wait for somebody.
+    pub conflicts: u64,
+    /// Seconds since the newest commit was made, by its writer's claim.
+    pub age: Option<u64>,
     /// Where the vault is.
     pub location: String,
     /// Its id.

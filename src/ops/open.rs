@@ -9,6 +9,7 @@ use cryptsync_backends::{Op, Remote, RemotePath};
 
 use super::{Ctx, OpsError, Person, RemoteProfile, Service};
 use crate::class::Class;
+use crate::event::Event;
 use crate::id::VaultId;
 use crate::vault::{Asker, OpenOptions, RemoteIo, Vault, VaultError};
 
@@ -106,14 +107,43 @@ pub(super) fn open(ctx: &Ctx<'_>, profile: &RemoteProfile) -> Result<Opened, Ops
         vault_id,
         memory: (ctx.engine.memory / 6) as usize,
         asker: &AskPerson { person: ctx.person, name: &profile.name },
+        demands: profile.demands.clone(),
     };
+    if let (Some(id), Some(checkpoint)) = (vault_id, profile.demands.checkpoint)
+        && id != checkpoint.vault
+    {
+        let found = checkpoint.vault;
+        return Err(OpsError::new(
+            Class::Untrusted,
+            format!("the checkpoint is of vault {found}, but {id} is expected"),
+        ));
+    }
     let vault = Vault::open(connection.io.clone(), &options).map_err(|error| no_vault_hint(error, profile))?;
+    tell(ctx, &vault);
     if !vault.state.is_persistent() && !ctx.ephemeral {
-        ctx.observer.event(crate::event::Event::Notice(
+        ctx.observer.event(Event::Notice(
             "the state directory can't be written: what is seen in this run is not remembered, so a rollback of the vault will not be noticed later",
         ));
     }
     Ok(Opened { vault: Arc::new(vault), connection })
+}
+
+/// Says what a person should know of the log before anything that rests on it is shown.
+fn tell(ctx: &Ctx<'_>, vault: &Vault) {
+    let view = vault.view();
+    for notice in view.notices() {
+        ctx.observer.event(Event::Notice(notice));
+    }
+    if let Some(newest) = view.quarantined().last() {
+        let (commit, count) = (&newest.commit, view.quarantined().len());
+        ctx.observer.event(Event::Notice(&format!(
+            "{count} {} left out; the newest is {} of `{}`: {} (`status` lists all)",
+            if count == 1 { "commit is" } else { "commits are" },
+            commit.id.short(),
+            commit.record.writer_label,
+            newest.why,
+        )));
+    }
 }
 
 fn no_vault_hint(error: VaultError, profile: &RemoteProfile) -> OpsError {

@@ -27,7 +27,8 @@ pub fn verify(ctx: &Ctx<'_>, remote: &RemoteProfile, read_data: bool) -> Result<
     let base = base_root(vault)?;
     let index = vault.index()?;
     let (present, strange) = list_objects(vault)?;
-    let report = VerifyReport { foreign: strange, ..VerifyReport::default() };
+    let quarantined = super::inspect::quarantined(vault);
+    let report = VerifyReport { foreign: strange, quarantined, ..VerifyReport::default() };
     let mut verifier = Verifier { ctx, vault, index: &index, present, report };
     verifier.genesis();
     verifier.packs()?;

@@ -91,10 +91,10 @@ impl VaultSide<'_> {
     }
 }
 
-/// The root of the tree that a command starts from: that of the head, or none in a vault without commits.
+/// The root of the tree that a command starts from: what all heads come to, or none in a vault without commits.
 ///
 /// # Errors
-/// There are several heads.
+/// A tree can't be read.
 pub fn base_root(vault: &Vault) -> Result<Option<Root>, VaultError> {
     vault.root()
 }

@@ -9,8 +9,9 @@ use crate::format::record::Record;
 use crate::id::CommitId;
 use crate::world::Timestamp;
 
-/// Commits that were seen here are no longer there. `newest` is what is left.
-pub(super) fn rollback(io: &RemoteIo, lost: &[&SeenRecord], newest: Option<&Commit>) -> VaultError {
+/// Commits that were seen here are no longer there. `newest` is what is left to go on from, `later` the highest Lamport time
+/// of what is there at all.
+pub(super) fn rollback(io: &RemoteIo, lost: &[&SeenRecord], newest: Option<&Commit>, later: u64) -> VaultError {
     let Some(last) = lost.iter().max_by_key(|seen| (lamport(seen), seen.id)) else {
         return VaultError::Rollback(format!("the vault at {} has gone back", io.describe()));
     };
@@ -36,7 +37,7 @@ pub(super) fn rollback(io: &RemoteIo, lost: &[&SeenRecord], newest: Option<&Comm
         }
         None => "nothing is left".into(),
     };
-    let scope = if writers.len() == 1 && newest.is_some_and(|left| left.record.lamport >= lamport(last)) {
+    let scope = if writers.len() == 1 && later >= lamport(last) {
         "only this writer's commits are missing: somebody hides them, or the storage has lost them"
     } else {
         "the storage was set back, for example from a backup; or it lists late; or somebody hides what is newer"

@@ -131,6 +131,11 @@ impl NodeSource for Vault {
     type Error = VaultError;
 
     fn read(&self, kind: BlobKind, id: &BlobId, place: Option<&ResolvedPlace>) -> Result<Arc<NodeBlob>, VaultError> {
+        if place.is_none()
+            && let Some(node) = self.overlay.get(id)?
+        {
+            return Ok(Arc::new(node));
+        }
         let (blob, object) = self.blob(kind, id, place)?;
         let (canonical, hints) = split_blob(&blob)?;
         Ok(Arc::new(NodeBlob { canonical: canonical.to_vec(), hints: hints.to_vec(), origin: Some(object) }))

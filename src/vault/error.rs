@@ -47,13 +47,13 @@ pub enum VaultError {
     #[error("{0}")]
     Equivocation(String),
     /// The past is not what it was.
-    #[error("{what}")]
+    #[error("{what}; {}", details.join("; "))]
     Alarm {
         /// Rollback, equivocation, or something missing.
         class: Class,
         /// What has happened.
         what: String,
-        /// More about it, a sentence each.
+        /// More about it, a clause each.
         details: Vec<String>,
         /// What to do.
         hint: String,
@@ -78,9 +78,6 @@ pub enum VaultError {
     /// A stored path that must not reach a file system.
     #[error("unsafe path in the vault: {0}")]
     UnsafePath(String),
-    /// Another head than ours; this version can't merge them.
-    #[error("{0}")]
-    Heads(String),
     /// The remote failed.
     #[error("the remote failed")]
     Remote(#[from] RemoteError),
@@ -113,7 +110,7 @@ impl VaultError {
     pub fn class(&self) -> Class {
         match self {
             Self::NoVault { .. } => Class::NoVault,
-            Self::Exists { .. } | Self::State { .. } | Self::Heads(_) => Class::Fatal,
+            Self::Exists { .. } | Self::State { .. } => Class::Fatal,
             Self::OtherVault { .. } | Self::Untrusted(_) => Class::Untrusted,
             Self::NoKey(_) => Class::NoKey,
             Self::Version(_) => Class::Version,

@@ -294,7 +294,7 @@ impl Court<'_> {
     }
 
     /// These commits and all that they follow, as far as they are at hand.
-    fn ancestry(&self, ids: impl IntoIterator<Item = CommitId>) -> HashSet<CommitId> {
+    pub(super) fn ancestry(&self, ids: impl IntoIterator<Item = CommitId>) -> HashSet<CommitId> {
         let mut seen = HashSet::new();
         let mut open: Vec<CommitId> = ids.into_iter().collect();
         while let Some(id) = open.pop() {
@@ -321,3 +321,7 @@ enum Fault {
 pub(super) fn role_in(body: &Body, sign: &[u8; 32]) -> Option<Role> {
     body.members.iter().find(|member| member.sign_pk == *sign).map(|member| member.role)
 }
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

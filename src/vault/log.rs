@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::access::Access;
 use super::alarm;
+use super::demands::{Checkpoint, Demands, Newest, behind_checkpoint};
 use super::error::VaultError;
 use super::judge::{Candidate, Court, Ended, Judgement, Why};
 use super::listing::Listing;
@@ -52,6 +53,7 @@ pub struct View {
     heads: Vec<CommitId>,
     foreign: Vec<String>,
     names: Vec<String>,
+    notices: Vec<String>,
 }
 
 /// What the log is read with.
@@ -61,22 +63,23 @@ pub(super) struct Reading<'a> {
     pub(super) access: &'a Access,
     pub(super) vault: &'a VaultId,
     pub(super) now: Timestamp,
+    pub(super) demands: &'a Demands,
 }
 
 /// All that there is, before it is judged.
 #[derive(Default)]
-struct Gathered {
-    candidates: HashMap<CommitId, Candidate>,
+pub(super) struct Gathered {
+    pub(super) candidates: HashMap<CommitId, Candidate>,
     /// What was not seen before, as it will be remembered.
     news: Vec<(CommitId, SeenRecord)>,
     /// What was seen before and is not there.
-    lost: Vec<SeenRecord>,
+    pub(super) lost: Vec<SeenRecord>,
     foreign: Vec<String>,
 }
 
 impl Reading<'_> {
     /// Verifies what is new in `listing` and finds what was seen before.
-    fn gather(&self, listing: &Listing) -> Result<Gathered, VaultError> {
+    pub(super) fn gather(&self, listing: &Listing) -> Result<Gathered, VaultError> {
         let mut gathered = Gathered { foreign: listing.foreign.clone(), ..Gathered::default() };
         let mut known = HashSet::new();
         for seen in self.state.records()? {
@@ -133,14 +136,22 @@ impl View {
         sent: Option<(ObjectName, u64)>,
     ) -> Result<Self, VaultError> {
         listing.records.extend(sent);
-        match Self::attempt(reading, &listing) {
+        let mut result = Self::attempt(reading, &listing);
+        if result.as_ref().is_err_and(|error| matches!(error.class(), Class::Missing | Class::Rollback)) {
             // A storage may list late: what seems to be missing is looked for once more before anybody is alarmed.
-            Err(error) if matches!(error.class(), Class::Missing | Class::Rollback) => {
-                let mut again = Listing::read(&reading.objects.io)?;
-                again.records.extend(sent);
-                if again.records == listing.records { Err(error) } else { Self::attempt(reading, &again) }
+            let mut again = Listing::read(&reading.objects.io)?;
+            again.records.extend(sent);
+            if again.records != listing.records {
+                listing = again;
+                result = Self::attempt(reading, &listing);
             }
-            result => result,
+        }
+        match (result, reading.demands.accept_rollback) {
+            (Err(VaultError::Alarm { .. }), Some(newest)) => {
+                let notices = reading.accept_rollback(&listing, newest)?;
+                Ok(Self { notices, ..Self::attempt(reading, &listing)? })
+            }
+            (result, _) => result,
         }
     }
 
@@ -150,6 +161,12 @@ impl View {
         let court = Court { records: &gathered.candidates, versions: &reading.access.versions, given_up: &given_up };
         let judgement = court.judge();
         alarm(reading, &gathered, &judgement)?;
+        if let Some(Checkpoint { newest: Newest::Commit(id), .. }) = reading.demands.checkpoint
+            && (judgement.quarantined.contains_key(&id) || !gathered.candidates.contains_key(&id))
+        {
+            let quarantined = judgement.quarantined.contains_key(&id);
+            return Err(behind_checkpoint(&reading.objects.io.describe(), &id, quarantined));
+        }
         let counting: HashSet<CommitId> =
             gathered.candidates.keys().filter(|id| !judgement.quarantined.contains_key(id)).copied().collect();
         for id in &counting {
@@ -215,21 +232,6 @@ impl View {
         &self.heads
     }
 
-    /// The one head; `None` in a vault without commits.
-    ///
-    /// # Errors
-    /// [`VaultError::Heads`] if there are several.
-    pub fn head(&self) -> Result<Option<&Commit>, VaultError> {
-        match self.heads[..] {
-            [] => Ok(None),
-            [head] => Ok(self.commits.get(&head)),
-            _ => Err(VaultError::Heads(format!(
-                "{} machines have written at the same moment, and this version can't merge their trees; nothing is lost",
-                self.heads.len()
-            ))),
-        }
-    }
-
     /// A commit by id.
     pub fn commit(&self, id: &CommitId) -> Option<&Commit> {
         self.commits.get(id)
@@ -255,6 +257,11 @@ impl View {
     /// Writers that have ended.
     pub fn retired(&self) -> &BTreeMap<WriterId, Ended> {
         &self.retired
+    }
+
+    /// What a person should know of how the log was read.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
     }
 
     /// Objects below `log/` that are not this vault's.
@@ -308,7 +315,8 @@ pub(super) fn seen_record(name: &ObjectName, commit: &Commit, record: Vec<u8>, n
 /// What must stop everything: two records in one place, what was seen and is gone, what is needed and is not there.
 fn alarm(reading: &Reading<'_>, gathered: &Gathered, judgement: &Judgement) -> Result<(), VaultError> {
     let commit = |id: &CommitId| &gathered.candidates[id].commit;
-    if let Some((first, second)) = judgement.twins.first() {
+    let dealt_with = |id: &CommitId| reading.demands.tolerates(&commit(id).writer);
+    if let Some((first, second)) = judgement.twins.iter().find(|(first, _)| !dealt_with(first)) {
         return Err(alarm::twins(commit(first), commit(second)));
     }
     let replacing = gathered.lost.iter().find_map(|seen| {
@@ -326,7 +334,8 @@ fn alarm(reading: &Reading<'_>, gathered: &Gathered, judgement: &Judgement) -> R
     };
     if !gathered.lost.is_empty() {
         let lost: Vec<&SeenRecord> = gathered.lost.iter().collect();
-        return Err(alarm::rollback(&reading.objects.io, &lost, whole()));
+        let later = gathered.candidates.values().map(|one| one.commit.record.lamport).max().unwrap_or(0);
+        return Err(alarm::rollback(&reading.objects.io, &lost, whole(), later));
     }
     match judgement.incomplete.first() {
         Some((child, parent)) => Err(alarm::incomplete(commit(child), parent, whole())),

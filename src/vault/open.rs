@@ -6,18 +6,22 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use super::access::{self, Access, Asker};
 use super::cache::Cache;
+use super::demands::Demands;
 use super::error::VaultError;
 use super::index::Index;
 use super::io::RemoteIo;
 use super::listing::Listing;
 use super::log::{Commit, Reading, View, seen_record};
+use super::merged;
 use super::objects::Objects;
+use super::overlay::Overlay;
 use super::pins::Pins;
 use super::state::State;
 use crate::chunk::{Cutter, Policy};
 use crate::crypto::VaultKeys;
 use crate::format::genesis::{ChunkerPolicy, Genesis};
 use crate::format::name::ObjectName;
+use crate::format::record::Attribute;
 use crate::id::{ObjectId, VaultId, WriterId};
 use crate::world::World;
 
@@ -37,6 +41,8 @@ pub struct OpenOptions<'a> {
     pub memory: usize,
     /// Who is asked.
     pub asker: &'a dyn Asker,
+    /// What the state at the remote has to be.
+    pub demands: Demands,
 }
 
 /// An open vault.
@@ -52,8 +58,11 @@ pub struct Vault {
     /// What this installation remembers.
     pub state: State,
     pub(super) access: Access,
+    demands: Demands,
     view: RwLock<Arc<View>>,
     index: Mutex<Option<Arc<Index>>>,
+    pub(super) overlay: Overlay,
+    pub(super) merged: Mutex<merged::Known>,
 }
 
 impl Vault {
@@ -64,7 +73,8 @@ impl Vault {
     pub fn open(io: RemoteIo, options: &OpenOptions<'_>) -> Result<Self, VaultError> {
         let location = io.describe();
         let mut pins = Pins::load(options.state_dir);
-        let pinned = options.vault_id.or_else(|| pins.get(&location));
+        let told = options.vault_id.or(options.demands.checkpoint.map(|checkpoint| checkpoint.vault));
+        let pinned = told.or_else(|| pins.get(&location));
         let listing = Listing::read(&io)?;
         let vault = match pinned {
             Some(vault) => vault,
@@ -80,13 +90,17 @@ impl Vault {
         };
         let cache = Cache::open(options.cache_dir, &vault);
         let (access, genesis) = access::unlock(&io, &cache, &state, &listing, &vault, options.asker)?;
-        if options.vault_id.is_none() && pinned.is_none() && !options.ephemeral {
+        if told.is_none() && pinned.is_none() && !options.ephemeral {
             pins.add(&location, &vault)?;
         }
         let objects = Objects::new(io, Arc::clone(&access.keys), cache, options.memory);
         let now = options.world.clock.now();
-        let reading = Reading { objects: &objects, state: &state, access: &access, vault: &vault, now };
+        let demands = options.demands.clone();
+        let reading =
+            Reading { objects: &objects, state: &state, access: &access, vault: &vault, now, demands: &demands };
         let view = View::load(&reading, listing, None)?;
+        let claims = view.newest_first().into_iter().map(|commit| commit.record.time);
+        demands.check_age(&location, now, claims.chain([access.body().time]))?;
         Ok(Self {
             id: vault,
             world: options.world.clone(),
@@ -94,8 +108,11 @@ impl Vault {
             objects,
             state,
             access,
+            demands,
             view: RwLock::new(Arc::new(view)),
             index: Mutex::default(),
+            overlay: Overlay::default(),
+            merged: Mutex::default(),
         })
     }
 
@@ -121,8 +138,9 @@ impl Vault {
             ));
         }
         let now = self.world.clock.now();
-        let (objects, state, access) = (&self.objects, &self.state, &self.access);
-        let view = View::load(&Reading { objects, state, access, vault: &self.id, now }, listing, sent)?;
+        let (objects, state, access, demands) = (&self.objects, &self.state, &self.access, &self.demands);
+        let reading = Reading { objects, state, access, vault: &self.id, now, demands };
+        let view = View::load(&reading, listing, sent)?;
         let changed = self.view().heads() != view.heads();
         self.show(view, changed);
         Ok(changed)
@@ -140,6 +158,9 @@ impl Vault {
     pub(super) fn adopt(&self, name: &ObjectName, commit: Commit, record: Vec<u8>) -> Result<(), VaultError> {
         self.state.remember(&[seen_record(name, &commit, record, self.world.clock.now())])?;
         self.state.clear_pending()?;
+        if commit.record.attribute(Attribute::ACCEPTED_ROLLBACK).is_some() {
+            self.state.clear_rollback_note()?;
+        }
         self.objects.know_log(*name, commit.object.size);
         let view = self.view().with(commit)?;
         self.show(view, true);

@@ -38,6 +38,9 @@ pub enum Published {
 /// A way to build a tree.
 type Build<'b> = &'b mut dyn FnMut(&TreeWriter<'_>) -> Result<Root, VaultError>;
 
+/// A tree and where its root lies.
+type Built = (Root, Option<Place>);
+
 /// A tree that is ready to be published.
 struct Staged {
     root: Root,
@@ -167,13 +170,9 @@ impl Session {
     }
 
     /// Builds into a bundle; without a tree if that is too small, and then the container is as it was.
-    fn in_bundle(
-        &self,
-        container: Container,
-        build: Build<'_>,
-    ) -> Result<(Option<(Root, Option<Place>)>, Container), VaultError> {
+    fn in_bundle(&self, container: Container, build: Build<'_>) -> Result<(Option<Built>, Container), VaultError> {
         let writer = TreeWriter::bundle(self, container);
-        let built = build(&writer);
+        let built = build(&writer).and_then(|root| writer.record(&root.id).map(|()| root));
         let overflowed = writer.overflowed();
         let place = match &built {
             Ok(root) => place_of_root(&writer, root)?,
@@ -184,10 +183,11 @@ impl Session {
     }
 
     /// Builds into packs, and waits until they are stored.
-    fn in_packs(&mut self, build: Build<'_>) -> Result<(Root, Option<Place>), VaultError> {
+    fn in_packs(&mut self, build: Build<'_>) -> Result<Built, VaultError> {
         self.restart_uploads();
         let writer = TreeWriter::packs(self);
         let root = build(&writer)?;
+        writer.record(&root.id)?;
         writer.finish()?;
         self.wait_uploads()?;
         let place = place_of_root(&TreeWriter::packs(self), &root)?;
@@ -236,26 +236,6 @@ impl Session {
         self.shared.count_sent(size);
         vault.state.journal_remove(&self.shared.placed.objects())?;
         Ok(id)
-    }
-}
-
-impl super::open::Vault {
-    /// The root of the tree as the last look at the log shows it; none in a vault without commits.
-    ///
-    /// # Errors
-    /// There are several heads.
-    pub fn root(&self) -> Result<Option<Root>, VaultError> {
-        Ok(self.view().head()?.map(|commit| {
-            let stored = commit.record.root;
-            let place = stored.place.map(|place| {
-                let object = match place.holder {
-                    Holder::SameObject => commit.object,
-                    Holder::Object(object) => object,
-                };
-                ResolvedPlace { object, location: place.location }
-            });
-            Root { id: stored.id, place, totals: stored.totals }
-        }))
     }
 }
 

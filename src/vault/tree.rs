@@ -11,7 +11,7 @@ use super::session::Session;
 use crate::format::hints::{Holder, Location, Place, encode_hints};
 use crate::format::index::id16;
 use crate::format::limits::BUNDLE_MAX;
-use crate::format::node::{join_blob, split_blob};
+use crate::format::node::{Node, join_blob, split_blob};
 use crate::format::pack::{BlobEntry, FrameCoder, decode_frame, encode_frame};
 use crate::history::source::{NewNode, NodeBlob, NodeSink, NodeSource, Reference, ResolvedPlace};
 use crate::id::{BlobId, BlobKind};
@@ -68,6 +68,19 @@ impl<'s> TreeWriter<'s> {
             }
             Target::Packs { open: None } => Ok(None),
         }
+    }
+
+    /// Stores a node of a merge that no commit has recorded yet, and what is new below it. Does nothing for any other.
+    pub(super) fn record(&self, id: &BlobId) -> Result<(), VaultError> {
+        let vault = &self.session.shared.vault;
+        let Some(blob) = vault.overlay.get(id)? else { return Ok(()) };
+        if self.place_of(id)?.is_some() {
+            return Ok(());
+        }
+        let references: Vec<BlobId> = Node::decode(&blob.canonical)?.references().into_iter().flatten().collect();
+        let places = blob.places(references.len());
+        let references = references.into_iter().zip(places).map(|(id, place)| Reference { id, place }).collect();
+        self.write(NewNode { kind: BlobKind::Node, canonical: blob.canonical, references }).map(drop)
     }
 
     /// Where a blob lies, from the point of view of the object that is being filled.
@@ -153,6 +166,10 @@ impl NodeSink for TreeWriter<'_> {
     }
 
     fn write(&self, node: NewNode) -> Result<BlobId, VaultError> {
+        // What is only on this machine so far is stored before something that refers to it.
+        for reference in &node.references {
+            self.record(&reference.id)?;
+        }
         let shared = &self.session.shared;
         let id = shared.vault.keys().blob_id(node.kind, &node.canonical);
         let target = &mut *self.target.borrow_mut();

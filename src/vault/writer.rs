@@ -217,7 +217,7 @@ impl Vault {
             segments_superseded: Vec::new(),
             epochs_seen: Vec::new(),
             body_hash: crypto::hash(&body),
-            attributes: Vec::new(),
+            attributes: self.state.rollback_note()?.into_iter().collect(),
         };
         Ok((record, body))
     }

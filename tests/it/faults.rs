@@ -263,7 +263,6 @@ fn others_may_publish_while_this_run_works() {
 
 /// A commit that was never stored is sent by the next run, also after others have gone on.
 #[test]
-#[ignore = "several heads are not read yet"]
 fn a_commit_that_did_not_arrive_is_sent_later() {
     for large in [false, true] {
         let (mut env, remote) = env_in_memory();

@@ -82,7 +82,6 @@ fn unsend(env: &TestEnv) {
 }
 
 #[test]
-#[ignore = "several heads are not read yet"]
 fn a_commit_that_was_never_sent_is_sent() {
     let env = TestEnv { yes: Some(true), ..TestEnv::with_vault() };
     put(&env, "home", "a", b"1");

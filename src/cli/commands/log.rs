@@ -81,6 +81,10 @@ mod tests {
             operation: "sync /a -> b".to_owned(),
             entries,
             bytes,
+            kind: "commit",
+            writer_id: "w".to_owned(),
+            number: 1,
+            given_up: None,
         };
         assert_eq!(
             lines(&[commit(1200, 1 << 30), commit(3, 17)], &TimeZone::UTC),

@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use jiff::tz::TimeZone;
 
 use super::log;
-use crate::cli::output::{Align, CliError, JsonStatus, table, write_object};
+use crate::cli::output::{Align, CliError, JsonStatus, local_time, table, truncated, write_object};
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
-use crate::ops::{self, RemoteProfile, StatusReport};
+use crate::ops::{self, QuarantinedEntry, RemoteProfile, StatusReport, WriterEntry};
 use crate::path::printable;
 use crate::units::ByteSize;
 
@@ -53,6 +53,8 @@ fn lines(status: &StatusReport, zone: &TimeZone) -> Vec<String> {
         row("this writer:", status.writer.clone().unwrap_or("none yet".to_owned())),
         row("commits:", status.commits.to_string()),
         row("newest:", log::lines(status.head.as_slice(), zone).pop().unwrap_or("none".to_owned())),
+        row("age:", status.age.map_or("none".to_owned(), age)),
+        row("conflicts:", status.conflicts.to_string()),
         row("checkpoint:", status.checkpoint.clone()),
     ];
     if status.unfinished.0 > 0 {
@@ -64,7 +66,49 @@ fn lines(status: &StatusReport, zone: &TimeZone) -> Vec<String> {
     let members: Vec<[String; 4]> =
         status.members.iter().map(|m| m.each_ref().map(|s| printable(s.as_bytes()))).collect();
     lines.extend(table([Align::Left; 4], &members).iter().map(|line| format!("  {line}")));
+    if status.heads.len() > 1 {
+        lines.push("heads:".to_owned());
+        lines.extend(log::lines(&status.heads, zone).iter().map(|line| format!("  {line}")));
+    }
+    if !status.writers.is_empty() {
+        lines.push("writers:".to_owned());
+        lines.extend(writer_lines(&status.writers, zone).iter().map(|line| format!("  {line}")));
+    }
+    lines.extend(status.quarantined.iter().map(quarantined_line));
+    lines.extend(status.foreign.iter().map(|name| format!("foreign object: {}", printable(name.as_bytes()))));
     lines
+}
+
+/// A line for each writer: its id, which is what `writer retire` takes, and the last of its commits.
+pub(super) fn writer_lines(writers: &[WriterEntry], zone: &TimeZone) -> Vec<String> {
+    let row = |writer: &WriterEntry| {
+        [
+            writer.id.clone(),
+            if writer.own { "this machine".to_owned() } else { writer.state.to_owned() },
+            printable(writer.last.writer.as_bytes()),
+            format!("number {}", writer.number),
+            local_time(writer.last.time, zone),
+            truncated(&writer.last.id).to_owned(),
+        ]
+    };
+    let rows: Vec<_> = writers.iter().map(row).collect();
+    table([Align::Left, Align::Left, Align::Left, Align::Right, Align::Left, Align::Left], &rows)
+}
+
+/// A commit that does not count, and why.
+pub(super) fn quarantined_line(one: &QuarantinedEntry) -> String {
+    let (label, operation) = (printable(one.entry.writer.as_bytes()), printable(one.entry.operation.as_bytes()));
+    let adopt = if one.adoptable { "; `adopt` lets it count" } else { "" };
+    format!("quarantined commit: {} of `{label}` (`{operation}`): {}{adopt}", one.entry.id, one.why)
+}
+
+fn age(secs: u64) -> String {
+    match secs {
+        0..120 => format!("{secs} seconds"),
+        120..7_200 => format!("{} minutes", secs / 60),
+        7_200..172_800 => format!("{} hours", secs / 3_600),
+        _ => format!("{} days", secs / 86_400),
+    }
 }
 
 const EXAMPLES: &str = "\
@@ -87,13 +131,19 @@ mod tests {
             writer: None,
             head: None,
             commits: 0,
+            heads: Vec::new(),
+            writers: Vec::new(),
+            quarantined: Vec::new(),
+            foreign: Vec::new(),
+            conflicts: 0,
+            age: None,
             checkpoint: "cp".to_owned(),
             unfinished: (2, 2048),
             warnings: Vec::new(),
         };
         let lines = lines(&status, &TimeZone::UTC);
         assert_eq!(lines[0], "location:     /mnt/v");
-        assert_eq!(lines[7], "unfinished:   2 objects, 2.00 KiB");
-        assert_eq!(lines[9], "  password  admin  main  xyz");
+        assert_eq!(lines[9], "unfinished:   2 objects, 2.00 KiB");
+        assert_eq!(lines[11], "  password  admin  main  xyz");
     }
 }

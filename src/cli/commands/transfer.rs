@@ -80,14 +80,19 @@ pub(crate) fn finish(
     }
 }
 
-/// `--vault-id` names one vault, so it can't speak for two.
+/// `--vault-id`, `--checkpoint` and `--accept-rollback` speak of one vault, so they can't speak for two.
 pub(crate) fn one_pinned_vault(settings: &Settings, source: &Place, dest: &Place) -> Result<(), CliError> {
     let two = matches!((source, dest), (Place::Vault(a, _), Place::Vault(b, _)) if a.name != b.name);
-    if settings.vault_id.is_none() || !two {
-        return Ok(());
+    let given = [
+        ("--vault-id", settings.vault_id.is_some()),
+        ("--checkpoint", settings.demands.checkpoint.is_some()),
+        ("--accept-rollback", settings.demands.accept_rollback.is_some()),
+    ];
+    match given.iter().find(|(_, given)| *given && two) {
+        None => Ok(()),
+        Some((flag, _)) => Err(CliError::usage(format!("{flag} speaks of one vault, but two remotes are used"))
+            .hint("use `vault_id` and `checkpoint` of each remote in the configuration file; accept a rollback with `status` first")),
     }
-    Err(CliError::usage("--vault-id names one vault, but two remotes are used")
-        .hint("pin each by `vault_id` in the configuration file"))
 }
 
 /// The most memory this process had, where the system tells (Linux).

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use super::status::quarantined_line;
 use crate::class::Class;
 use crate::cli::output::{Align, CliError, JsonVerify, table, write_object};
 use crate::cli::settings::Settings;
@@ -58,6 +59,7 @@ fn lines(report: &VerifyReport, read_data: bool) -> Vec<String> {
     let mut lines = table([Align::Left, Align::Left], &rows);
     let problem = |(class, text): &(Class, String)| format!("problem {}: {}", class.code(), printable(text.as_bytes()));
     lines.extend(report.foreign.iter().map(|name| format!("foreign object: {}", printable(name.as_bytes()))));
+    lines.extend(report.quarantined.iter().map(quarantined_line));
     lines.extend(report.problems.iter().map(problem));
     lines
 }

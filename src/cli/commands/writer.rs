@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use jiff::tz::TimeZone;
 
-use crate::cli::output::{Align, CliError, JsonWriter, local_time, table, truncated, write_array};
+use crate::cli::output::{Align, CliError, JsonWriterRow, local_time, table, truncated, write_array};
 use crate::cli::shell::Shell;
 use crate::ops::{self, WriterRow};
 use crate::path::printable;
@@ -48,7 +48,7 @@ fn list(shell: &Shell, args: &ListArgs) -> Result<(), CliError> {
     let zone = &shell.settings.time_zone;
     if args.json {
         return write_array(&shell.printer, |add| {
-            Ok(writers.iter().try_for_each(|writer| add(&JsonWriter::new(writer, zone)))?)
+            Ok(writers.iter().try_for_each(|writer| add(&JsonWriterRow::new(writer, zone)))?)
         });
     }
     for line in lines(&writers, zone) {

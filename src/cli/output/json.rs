@@ -9,7 +9,10 @@ use serde::Serialize;
 use super::mime;
 use super::printer::Printer;
 use super::times::rfc3339;
-use crate::ops::{CheckReport, Listed, ListedKind, LogEntry, Stat, StatusReport, VerifyReport, WriterRow};
+use crate::ops::{
+    CheckReport, Listed, ListedKind, LogEntry, QuarantinedEntry, Stat, StatusReport, VerifyReport, WriterEntry,
+    WriterRow,
+};
 use crate::path::printable;
 
 /// An entry, as rclone's `lsjson` shows it.
@@ -135,12 +138,19 @@ pub(crate) struct JsonCommit<'a> {
     operation: &'a str,
     entries: u64,
     bytes: u64,
+    kind: &'a str,
+    writer_id: &'a str,
+    number: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    given_up: Option<&'a [String]>,
 }
 
 impl<'a> JsonCommit<'a> {
     pub(crate) fn new(commit: &'a LogEntry, zone: &TimeZone) -> Self {
-        let LogEntry { id, time, writer, operation, entries, bytes } = commit;
-        Self { id, time: rfc3339(*time, zone), writer, operation, entries: *entries, bytes: *bytes }
+        let LogEntry { id, time, writer, operation, entries, bytes, kind, writer_id, number, given_up } = commit;
+        let (time, given_up) = (rfc3339(*time, zone), given_up.as_deref());
+        let (entries, bytes, number) = (*entries, *bytes, *number);
+        Self { id, time, writer, operation, entries, bytes, kind, writer_id, number, given_up }
     }
 }
 
@@ -153,11 +163,49 @@ pub(crate) struct JsonStatus<'a> {
     members: Vec<JsonMember<'a>>,
     writer: Option<&'a str>,
     head: Option<JsonCommit<'a>>,
+    heads: Vec<JsonCommit<'a>>,
+    writers: Vec<JsonWriter<'a>>,
+    quarantined: Vec<JsonQuarantined<'a>>,
+    foreign: &'a [String],
+    conflicts: u64,
+    age_seconds: Option<u64>,
     commits: u64,
     checkpoint: &'a str,
     unfinished_objects: u64,
     unfinished_bytes: u64,
     warnings: &'a [String],
+}
+
+/// A writer and the last of its records.
+#[derive(Debug, Serialize)]
+pub(crate) struct JsonWriter<'a> {
+    id: &'a str,
+    own: bool,
+    state: &'a str,
+    number: u64,
+    last: JsonCommit<'a>,
+}
+
+impl<'a> JsonWriter<'a> {
+    pub(crate) fn new(writer: &'a WriterEntry, zone: &TimeZone) -> Self {
+        let WriterEntry { id, own, state, number, last } = writer;
+        Self { id, own: *own, state, number: *number, last: JsonCommit::new(last, zone) }
+    }
+}
+
+/// A commit that does not count.
+#[derive(Debug, Serialize)]
+pub(crate) struct JsonQuarantined<'a> {
+    #[serde(flatten)]
+    commit: JsonCommit<'a>,
+    why: &'a str,
+    adoptable: bool,
+}
+
+impl<'a> JsonQuarantined<'a> {
+    pub(crate) fn new(one: &'a QuarantinedEntry, zone: &TimeZone) -> Self {
+        Self { commit: JsonCommit::new(&one.entry, zone), why: &one.why, adoptable: one.adoptable }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -179,6 +227,12 @@ impl<'a> JsonStatus<'a> {
             members: members.collect(),
             writer: status.writer.as_deref(),
             head: status.head.as_ref().map(|head| JsonCommit::new(head, zone)),
+            heads: status.heads.iter().map(|head| JsonCommit::new(head, zone)).collect(),
+            writers: status.writers.iter().map(|writer| JsonWriter::new(writer, zone)).collect(),
+            quarantined: status.quarantined.iter().map(|one| JsonQuarantined::new(one, zone)).collect(),
+            foreign: &status.foreign,
+            conflicts: status.conflicts,
+            age_seconds: status.age,
             commits: status.commits,
             checkpoint: &status.checkpoint,
             unfinished_objects: status.unfinished.0,
@@ -189,7 +243,7 @@ impl<'a> JsonStatus<'a> {
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct JsonWriter<'a> {
+pub(crate) struct JsonWriterRow<'a> {
     id: &'a str,
     label: &'a str,
     member: Option<&'a str>,
@@ -201,7 +255,7 @@ pub(crate) struct JsonWriter<'a> {
     own: bool,
 }
 
-impl<'a> JsonWriter<'a> {
+impl<'a> JsonWriterRow<'a> {
     pub(crate) fn new(writer: &'a WriterRow, zone: &TimeZone) -> Self {
         let member = writer.member.as_ref();
         Self {
@@ -226,6 +280,7 @@ pub(crate) struct JsonVerify<'a> {
     objects: u64,
     bytes_read: u64,
     foreign: &'a [String],
+    quarantined: Vec<String>,
     problems: Vec<JsonProblem<'a>>,
 }
 
@@ -245,6 +300,7 @@ impl<'a> JsonVerify<'a> {
             objects: report.objects,
             bytes_read: report.bytes_read,
             foreign: &report.foreign,
+            quarantined: report.quarantined.iter().map(|one| one.entry.id.clone()).collect(),
             problems: problems.collect(),
         }
     }

@@ -14,7 +14,7 @@ mod units;
 
 pub(super) use error::{CliError, EXIT_CODES};
 pub(super) use json::{
-    JsonCheck, JsonCommit, JsonEntry, JsonStat, JsonStatus, JsonVerify, JsonWriter, write_array, write_object,
+    JsonCheck, JsonCommit, JsonEntry, JsonStat, JsonStatus, JsonVerify, JsonWriterRow, write_array, write_object,
 };
 pub(super) use messages::{JsonSummary, Message};
 pub(super) use printer::{Printer, Verbosity};

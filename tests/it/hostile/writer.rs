@@ -38,6 +38,7 @@ fn publish(machine: &Machine, entries: &[(Vec<u8>, Entry)]) {
         vault_id: None,
         memory: 16 << 20,
         asker: &Nobody,
+        demands: Default::default(),
     };
     let vault = Arc::new(Vault::open(io, &options).unwrap());
     let options = SessionOptions { pack_target: 1 << 20, packs: 4, uploads: 1, compression: None };

@@ -106,6 +106,7 @@ impl TestEnv {
             },
             vault_id: None,
             builtin: false,
+            demands: Default::default(),
         }
     }
 
@@ -163,6 +164,7 @@ impl TestEnv {
             vault_id: None,
             memory: 16 << 20,
             asker: self,
+            demands: Default::default(),
         };
         Opened { vault: Vault::open(io, &options).unwrap(), _runtime: runtime }
     }
@@ -170,9 +172,7 @@ impl TestEnv {
     /// The id of the current tree, in words.
     pub fn root_id(&self) -> String {
         let opened = self.open();
-        let view = opened.vault.view();
-        let head = view.head().unwrap().expect("there is a commit");
-        format!("{:?}", head.record.root.id)
+        format!("{:?}", opened.vault.root().unwrap().expect("there is a commit").id)
     }
 
     /// `verify` finds nothing wrong.
