@@ -20,6 +20,8 @@ use crate::path::TreePath;
 use crate::transfer::{Item, SideError, VaultSide, base_root, lookup};
 use crate::vault::{Part, Vault, VaultError};
 
+/// The pieces of a file: how long each is, and the id of those that are no holes.
+type Expected<'v> = Box<dyn Iterator<Item = Result<(u64, Option<BlobId>), VaultError>> + 'v>;
 type Items<'v> = Box<dyn Iterator<Item = Result<Item, SideError>> + 'v>;
 
 /// Compares two places, calling `row` for each file.
@@ -154,7 +156,7 @@ impl Pairs<'_> {
 
     /// Whether the content of the source, cut and hashed with the destination's keys, is the destination's.
     fn same_content(&mut self, a: &Item, b: &Item) -> Result<bool, OpsError> {
-        let mut expected: Box<dyn Iterator<Item = Result<(u64, Option<BlobId>), VaultError>>> = match &b.entry.content {
+        let mut expected: Expected<'_> = match &b.entry.content {
             Content::Chunk(id) => Box::new(std::iter::once(Ok((b.entry.size, Some(*id))))),
             Content::List(id) => {
                 let list = ListReader::open(self.dest, id, b.entry.size, b.place)?;

@@ -193,7 +193,7 @@ fn entries_that_fail_are_objects_with_their_path() {
     }
     let (_cli, machine) = tree();
     let file = machine.home.join("src/f");
-    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
     fs::write(machine.home.join("src/new"), "x").unwrap();
     let output = run(&machine, &["sync", "src", "v:other"]);
     assert_eq!(output.code, 1);
