@@ -197,6 +197,7 @@ impl Vault {
         let before = parents.iter().filter_map(|id| view.commit(id)).chain(prev);
         let lamport = before.map(|commit| commit.record.lamport).max().unwrap_or(0) + 1;
         let (body, _) = draft.body;
+        let note = if draft.kind == RecordKind::Commit { self.state.rollback_note()? } else { None };
         let record = Record {
             kind: draft.kind,
             vault: self.id,
@@ -217,7 +218,7 @@ impl Vault {
             segments_superseded: Vec::new(),
             epochs_seen: Vec::new(),
             body_hash: crypto::hash(&body),
-            attributes: self.state.rollback_note()?.into_iter().collect(),
+            attributes: note.into_iter().collect(),
         };
         Ok((record, body))
     }
