@@ -62,6 +62,7 @@ pub(super) enum Verb {
     Verify(commands::verify::VerifyArgs),
     Log(commands::log::LogArgs),
     Status(commands::status::StatusArgs),
+    Writer(commands::writer::WriterArgs),
     Config(commands::config::ConfigArgs),
     Listremotes(commands::listremotes::ListremotesArgs),
     Version(commands::version::VersionArgs),
@@ -122,6 +123,9 @@ pub(super) struct GlobalFlags {
     /// Where this installation keeps its keys and state [default: ~/.local/state/cryptsync]
     #[arg(long, value_name = "DIR", global = true)]
     pub(super) state_dir: Option<PathBuf>,
+    /// Keep no state: each run is a writer of its own, for containers and CI
+    #[arg(long, global = true)]
+    pub(super) ephemeral: bool,
     /// Where re-downloadable copies of metadata are kept [default: ~/.cache/cryptsync]
     #[arg(long, value_name = "DIR", global = true)]
     pub(super) cache_dir: Option<PathBuf>,

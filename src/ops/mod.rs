@@ -19,6 +19,7 @@ mod sync;
 mod touch;
 mod tree;
 mod verify;
+mod writers;
 
 use std::io;
 use std::path::PathBuf;
@@ -48,6 +49,7 @@ pub use sync::sync;
 pub use touch::{TouchOptions, touch};
 pub use tree::{TreeRow, tree};
 pub use verify::verify;
+pub use writers::{WriterRow, WriterState, writers};
 
 /// Where secrets and consent come from: a terminal, the environment, a test.
 pub trait Person: Send + Sync {
@@ -71,6 +73,8 @@ pub struct Ctx<'a> {
     pub cancel: Cancel,
     /// Where this installation keeps its state: one directory for each vault below it. 0700.
     pub state_dir: PathBuf,
+    /// Keep nothing in it: what is there is read, and this run is a writer of its own.
+    pub ephemeral: bool,
     /// Where re-downloadable copies of sealed metadata are kept.
     pub cache_dir: PathBuf,
     /// Settings of the engine.
@@ -302,7 +306,7 @@ pub struct VerifyReport {
 pub struct LogEntry {
     /// Commit id.
     pub id: String,
-    /// When, by the writer's claim.
+    /// When, by the writer's claim as far as that can be: not before what it follows, not in the future.
     pub time: Timestamp,
     /// Who.
     pub writer: String,

@@ -16,6 +16,7 @@ mod error;
 mod given_up;
 mod index;
 mod io;
+mod journal;
 mod judge;
 mod listing;
 mod log;
@@ -30,8 +31,10 @@ mod resume;
 mod session;
 mod slots;
 mod state;
+mod times;
 mod tree;
 mod verify_record;
+mod writer;
 
 pub use access::{Access, Asker, kind_name, member_id, role_name};
 pub use audit::{verify_bytes, verify_pack};

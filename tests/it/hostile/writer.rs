@@ -33,6 +33,7 @@ fn publish(machine: &Machine, entries: &[(Vec<u8>, Entry)]) {
     let options = OpenOptions {
         world: World::system(),
         state_dir: &machine.state_dir(),
+        ephemeral: false,
         cache_dir: &machine.cache_dir(),
         vault_id: None,
         memory: 16 << 20,
