@@ -90,7 +90,7 @@ impl Vault {
         let writer = one_of(prefix, all.iter().map(|commit| commit.writer), "writer")?;
         if let Some(end) = view.retired().get(&writer) {
             let by = end.by.short();
-            return Err(VaultError::Untrusted(format!("writer {} was retired already, by commit {by}", writer.short())));
+            return Err(VaultError::Named(format!("writer {} was retired already, by commit {by}", writer.short())));
         }
         let own: Vec<&Commit> = all.into_iter().filter(|commit| commit.writer == writer).collect();
         let followed: HashSet<CommitId> = own.iter().filter_map(|commit| commit.record.prev).collect();
@@ -110,7 +110,7 @@ impl Vault {
         let Ending { writer, kept } = ending;
         if self.known_writer()? == Some(*writer) {
             // Nobody ends the log that the statement stands in.
-            self.state.forget_writer()?;
+            self.state.renew_writer()?;
         }
         let kept = kept.iter().map(|commit| commit.id).collect();
         self.state_that(&[Attribute::retired(&[Retirement { writer: *writer, kept }])], operation)
@@ -175,9 +175,9 @@ fn one_of<T: ToString + Ord>(prefix: &str, ids: impl Iterator<Item = T>, what: &
     let count = found.len();
     match found.into_iter().next() {
         Some(id) if count == 1 && prefix.len() >= PREFIX_MIN => Ok(id),
-        Some(_) if count == 1 => {
-            Err(VaultError::Named(format!("`{prefix}` is too short for the id of a {what}: give {PREFIX_MIN} characters")))
-        }
+        Some(_) if count == 1 => Err(VaultError::Named(format!(
+            "`{prefix}` is too short for the id of a {what}: give {PREFIX_MIN} characters"
+        ))),
         Some(_) => Err(VaultError::Named(format!("the ids of {count} {what}s begin with `{prefix}`"))),
         None => Err(VaultError::Named(format!("there is no {what} whose id begins with `{prefix}`"))),
     }

@@ -234,7 +234,8 @@ fn a_retired_writer_goes_on_as_another_and_what_it_wrote_late_can_be_adopted() {
     copy_tree(&cli.path("vault"), &apart);
     put(&cli, &other.clone().at(&apart), "late");
     let late = fs::read_dir(apart.join("log")).unwrap().map(|entry| entry.unwrap().path());
-    let late: Vec<PathBuf> = late.filter(|path| !cli.path("vault/log").join(path.file_name().unwrap()).exists()).collect();
+    let late: Vec<PathBuf> =
+        late.filter(|path| !cli.path("vault/log").join(path.file_name().unwrap()).exists()).collect();
     fs::remove_file(cli.path("src/late")).unwrap();
     home.ok(["writer", "retire", "v:", &writer]).says(&["retired"]);
     for path in &late {
@@ -470,7 +471,7 @@ fn status_tells_all() {
     let writers = seen["writers"].as_array().unwrap();
     assert_eq!(writers.len(), 2);
     assert_eq!((&writers[0]["own"], &writers[1]["own"]), (&false.into(), &true.into()));
-    assert_eq!((&writers[1]["number"], &writers[1]["state"]), (&2.into(), &"live".into()));
+    assert_eq!((&writers[1]["number"], &writers[1]["state"]), (&3.into(), &"live".into()));
     assert_eq!(seen["heads"].as_array().unwrap().len(), 1);
     assert!(seen["age_seconds"].as_u64().unwrap() < 3_600);
     assert_eq!(seen["head"]["kind"], "commit");
