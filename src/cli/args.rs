@@ -63,6 +63,7 @@ pub(super) enum Verb {
     Verify(commands::verify::VerifyArgs),
     Log(commands::log::LogArgs),
     Status(commands::status::StatusArgs),
+    Adopt(commands::adopt::AdoptArgs),
     Writer(commands::writer::WriterArgs),
     Config(commands::config::ConfigArgs),
     Listremotes(commands::listremotes::ListremotesArgs),

@@ -117,6 +117,7 @@ fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::Verify(args) => commands::verify::run(shell, &args),
         Verb::Log(args) => commands::log::run(shell, &args),
         Verb::Status(args) => commands::status::run(shell, &args),
+        Verb::Adopt(args) => commands::adopt::run(shell, &args),
         Verb::Writer(args) => commands::writer::run(shell, &args),
         Verb::Config(args) => commands::config::run(shell, &args),
         Verb::Listremotes(args) => commands::listremotes::run(shell, &args),
