@@ -3,7 +3,7 @@
 //! A record is fetched and verified once and remembered; what was remembered and is gone is a rollback. What has to be
 //! read at all is decided in `load`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::access::Access;
@@ -236,6 +236,12 @@ impl View {
         let live = self.live().into_iter().filter(|brief| brief.writer == *writer).map(|brief| Facts::from(&brief));
         let folded = self.past.histories.writers().filter(|last| last.writer == *writer).map(Facts::from);
         live.chain(folded).max_by_key(|facts| facts.seq)
+    }
+
+    /// All writers, but for those whose log has ended and is folded.
+    pub fn writers(&self) -> BTreeSet<WriterId> {
+        let folded = self.past.histories.writers().map(|last| last.writer);
+        self.live().iter().map(|brief| brief.writer).chain(folded).collect()
     }
 
     /// The objects of all records that count and may be in the log, folded or not.

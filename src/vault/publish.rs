@@ -273,10 +273,10 @@ impl Session {
             parents: view.heads().to_vec(),
             segments_added,
             segments_superseded,
-            summary,
             body,
             operation: &info.operation,
             closed: !vault.state.is_persistent(),
+            attributes: summary.into_iter().collect(),
         };
         let Sent { id, size } = vault.send(&lock, draft)?;
         drop(lock);

@@ -29,12 +29,12 @@ pub(super) struct Draft<'a> {
     pub(super) parents: Vec<CommitId>,
     pub(super) segments_added: Vec<ObjectRef>,
     pub(super) segments_superseded: Vec<ObjectId>,
-    /// The summary of the log before it.
-    pub(super) summary: Option<Attribute>,
     /// The body and the directory in it.
     pub(super) body: (Vec<u8>, Vec<u8>),
     pub(super) operation: &'a str,
     pub(super) closed: bool,
+    /// What it states, ascending by tag.
+    pub(super) attributes: Vec<Attribute>,
 }
 
 /// A record that is there.
@@ -89,10 +89,10 @@ impl Vault {
             parents,
             segments_added: Vec::new(),
             segments_superseded: Vec::new(),
-            summary: None,
             body,
             operation: "join",
             closed: false,
+            attributes: Vec::new(),
         };
         self.send(&lock, join)?;
         drop(lock);
@@ -117,10 +117,10 @@ impl Vault {
             parents: Vec::new(),
             segments_added: Vec::new(),
             segments_superseded: Vec::new(),
-            summary: None,
             body: Default::default(),
             operation: "close",
             closed: true,
+            attributes: Vec::new(),
         };
         self.send(&self.publish_lock()?, close).map(|_| ())
     }
@@ -205,7 +205,11 @@ impl Vault {
         let before = parents.iter().filter_map(|id| view.facts(id)).chain(prev);
         let lamport = before.map(|facts| facts.lamport).max().unwrap_or(0) + 1;
         let (body, _) = draft.body;
-        let note = if draft.kind == RecordKind::Commit { self.state.rollback_note()? } else { None };
+        let mut attributes = draft.attributes;
+        if draft.kind == RecordKind::Commit {
+            attributes.extend(self.state.rollback_note()?);
+            attributes.sort_unstable_by_key(|attribute| attribute.tag);
+        }
         let record = Record {
             kind: draft.kind,
             vault: self.id,
@@ -226,7 +230,7 @@ impl Vault {
             segments_superseded: draft.segments_superseded,
             epochs_seen: Vec::new(),
             body_hash: crypto::hash(&body),
-            attributes: note.into_iter().chain(draft.summary).collect(), // by tag: 1, 2
+            attributes,
         };
         Ok((record, body))
     }
@@ -272,7 +276,7 @@ impl Vault {
 }
 
 /// The tree of a record, as a record that follows it states it.
-fn inherited(parent: &Commit) -> StoredRoot {
+pub(super) fn inherited(parent: &Commit) -> StoredRoot {
     let named = |place: Place| match place.holder {
         Holder::SameObject => Place { holder: Holder::Object(parent.object), ..place },
         Holder::Object(_) => place,

@@ -17,6 +17,7 @@ mod listings;
 mod long_log;
 mod many;
 mod model;
+mod moving;
 mod properties;
 mod races;
 mod requests;
