@@ -391,7 +391,7 @@ pub struct StatusReport {
     pub writer: Option<String>,
     /// Newest commit.
     pub head: Option<LogEntry>,
-    /// Commits in the log.
+    /// Records of the log: commits, and the joins and closes of writers.
     pub commits: u64,
     /// Checkpoint string for `--checkpoint` on another machine.
     pub checkpoint: String,
