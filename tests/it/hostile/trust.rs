@@ -46,9 +46,12 @@ fn advised(run: &Output) -> String {
     rest.split('`').next().unwrap().to_owned()
 }
 
+/// Makes a good record break a rule.
+type Spoil = fn(&mut Record, &Forge);
+
 #[test]
 fn a_record_that_breaks_one_rule_is_left_out() {
-    let rules: [(&str, fn(&mut Record, &Forge)); 6] = [
+    let rules: [(&str, Spoil); 6] = [
         ("place in time", |record, _| record.lamport += 1),
         ("previous commit", |record, forge| {
             let newest = forge.newest();
