@@ -269,6 +269,30 @@ fn a_retired_writer_goes_on_as_another_and_what_it_wrote_late_can_be_adopted() {
 }
 
 #[test]
+fn old_writers_can_be_retired_and_old_checkpoints_are_reached() {
+    let (cli, home) = two_commits();
+    let other = cli.fresh("other");
+    put(&cli, &other, "c");
+    let seen = status(&other);
+    let (writer, checkpoint) = (seen["writer"].as_str().unwrap(), seen["checkpoint"].as_str().unwrap());
+    // Much has happened since.
+    for i in 0..14 {
+        put(&cli, &home, &format!("more {i}"));
+    }
+    let late = cli.fresh("late");
+    late.ok(["lsf", "v:", "--checkpoint", checkpoint]);
+    late.ok(["writer", "retire", "v:", &writer[..10]]).says(&["is retired"]);
+    put(&cli, &other, "d");
+    for machine in [&home, &other, &late, &cli.fresh("fresh")] {
+        let seen = status(machine);
+        let of = |id: &str| seen["writers"].as_array().unwrap().iter().find(|one| one["id"] == id).unwrap().clone();
+        assert_eq!(of(writer)["state"], "retired");
+        assert_eq!(seen["quarantined"].as_array().unwrap().len(), 0);
+        assert_eq!(machine.ok(["lsf", "v:"]).text().lines().count(), 18);
+    }
+}
+
+#[test]
 fn what_is_faulty_cannot_be_adopted() {
     let (_cli, home) = two_commits();
     let forge = Forge::new(&home);
