@@ -12,8 +12,12 @@ use crate::vault::{Commit, Quarantined, Vault, effective_times, kind_name, role_
 /// The vault can't be read.
 pub fn log(ctx: &Ctx<'_>, remote: &RemoteProfile, limit: usize) -> Result<Vec<LogEntry>, OpsError> {
     let opened = open(ctx, remote)?;
-    let commits = opened.vault.newest(limit, |commit| commit.record.kind == RecordKind::Commit)?;
-    let times = effective_times(commits.iter(), ctx.world.clock.now());
+    let read = std::cell::RefCell::new(Vec::new());
+    let commits = opened.vault.newest(limit, |commit| {
+        read.borrow_mut().push(commit.clone());
+        commit.record.kind == RecordKind::Commit
+    })?;
+    let times = effective_times(read.borrow().iter(), ctx.world.clock.now());
     let time = |commit: &Commit| times.get(&commit.id).copied().unwrap_or(commit.record.time);
     Ok(commits.iter().map(|commit| LogEntry { time: time(commit), ..log_entry(commit) }).collect())
 }

@@ -61,9 +61,7 @@ impl Vault {
                 }
             }
         }
-        if let Err(error) = index {
-            return Err(error);
-        }
+        index?;
         let what = || format!("blob {} (in no object that the index knows)", id.short());
         Err(failure.unwrap_or_else(|| VaultError::Missing { what: what() }))
     }

@@ -288,7 +288,10 @@ impl View {
 
     /// The bundles in force, with their directories where those are at hand.
     pub(super) fn bundles(&self) -> Vec<(ObjectRef, Option<Vec<u8>>)> {
-        let directory = |id| self.commits.get(id).map(|commit| commit.directory.clone());
+        let directory = |id| {
+            let read = self.commits.get(id).filter(|commit| !commit.directory.is_empty());
+            read.map(|commit| commit.directory.clone())
+        };
         self.live().iter().filter(|brief| brief.bundle).map(|brief| (brief.object, directory(&brief.id))).collect()
     }
 }

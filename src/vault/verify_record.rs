@@ -60,7 +60,10 @@ impl Verifier<'_> {
         if epoch.is_some_and(|epoch| epoch != header.epoch) || crypto::hash(body) != record.body_hash {
             return Ok(Verdict::Foreign);
         }
-        let bundled = if record.kind == RecordKind::Commit { bundle_directory(body) } else { Ok(Vec::new()) };
+        let bundled = match record.kind {
+            RecordKind::Commit | RecordKind::Join | RecordKind::Close => bundle_directory(body),
+            RecordKind::Epoch | RecordKind::Acknowledgement | RecordKind::Completion => Ok(Vec::new()),
+        };
         let fault = fault.or(bundled.as_ref().err().map(|_| Why::Malformed));
         let directory = bundled.unwrap_or_default();
         let object = ObjectRef { id, size, epoch: header.epoch, salt: header.salt };

@@ -240,7 +240,8 @@ fn a_reader_finds_what_was_folded_while_it_was_reading() {
     let place = head.record.root.place.unwrap();
     let place = ResolvedPlace { object: head.object, location: place.location };
     let mut cold = env.ctx();
-    commits_at(&env, "other", 1_800_100_000, 60, 210);
+    commits_at(&env, "other", 1_800_100_000, 60, 135);
+    commits_at(&env, "other", 1_800_200_000, 135, 205);
     fs::remove_dir_all(&cold.cache_dir).unwrap();
     cold.cache_dir = env.path("none");
     assert!(!objects_named(&env, &head.object.id.to_string()), "its log object is gone");
