@@ -1,20 +1,24 @@
 //! The verbs: options in, report out. Nothing here prints, prompts or reads the environment; what a verb needs from a
 //! person comes through the traits of [`Ctx`].
 
+mod between;
 mod cat;
 mod check;
+mod check_vaults;
 mod edit_tree;
 mod error;
 mod init;
 mod inspect;
 mod list;
 mod make_dir;
+mod moving;
 mod open;
 mod overlap;
 mod rcat;
 mod remove;
 mod rename;
 mod stat;
+mod statements;
 mod sync;
 mod touch;
 mod tree;
@@ -41,10 +45,12 @@ pub use init::{init, vault_exists};
 pub use inspect::{log, status};
 pub use list::list;
 pub use make_dir::{mkdir, rmdir};
+pub use moving::Moving;
 pub use rcat::rcat;
 pub use remove::{RemoveOptions, delete, purge, rm};
 pub use rename::{RenameOptions, rename};
 pub use stat::{DuRow, Stat, Stored, du, stat};
+pub use statements::{AdoptReport, RetireReport, adopt, retire};
 pub use sync::sync;
 pub use touch::{TouchOptions, touch};
 pub use tree::{TreeRow, tree};
@@ -171,6 +177,8 @@ pub struct SyncOptions {
     pub force: bool,
     /// Compare content by reading the source, not by size and time.
     pub checksum: bool,
+    /// Remove the source afterwards: `move`.
+    pub moving: Option<Moving>,
     /// The operation as the commit will name it ("sync /home/a/Documents -> docs").
     pub operation: String,
 }
@@ -190,6 +198,8 @@ pub struct SyncReport {
     pub stored: u64,
     /// Entries deleted at the destination.
     pub deleted: u64,
+    /// Entries of the source removed by a move.
+    pub moved: u64,
     /// Entries whose metadata alone changed, directories made.
     pub updated: u64,
     /// Entries that could not be handled.

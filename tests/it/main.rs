@@ -16,6 +16,7 @@ mod json;
 mod listings;
 mod many;
 mod model;
+mod moving;
 mod properties;
 mod races;
 mod requests;

@@ -133,6 +133,7 @@ impl TestEnv {
             dry_run: false,
             force: false,
             checksum: false,
+            moving: None,
             operation: "test".into(),
         }
     }
