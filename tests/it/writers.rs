@@ -346,10 +346,10 @@ fn a_suspended_run_wakes_up() {
     let other = cli.fresh("other");
     let src = cli.path("src");
     fs::create_dir(&src).unwrap();
-    for round in 0..6u64 {
-        fs::write(src.join(format!("large{round}")), noise(round, 6_000_000)).unwrap();
+    for round in 0..4u64 {
+        fs::write(src.join(format!("large{round}")), noise(round, 4_000_000)).unwrap();
         let run = Running::start(&home, &["sync", text(&src), "v:src"]);
-        std::thread::sleep(Duration::from_millis(30 + 60 * round));
+        std::thread::sleep(Duration::from_millis(30 + 90 * round));
         run.signal(Signal::STOP);
         let mine = cli.path("note");
         fs::write(&mine, format!("note {round}")).unwrap();
