@@ -112,7 +112,7 @@ pub struct RemoteProfile {
     /// Whether this is the built-in `local:`, which is created at first use after asking.
     pub builtin: bool,
     /// What the state of the vault has to be.
-    pub demands: Demands,
+    pub demands: Box<Demands>,
 }
 
 /// The services there are.

@@ -46,9 +46,12 @@ fn advised(run: &Output) -> String {
     rest.split('`').next().unwrap().to_owned()
 }
 
+/// Makes a good record break a rule.
+type Spoil = fn(&mut Record, &Forge);
+
 #[test]
 fn a_record_that_breaks_one_rule_is_left_out() {
-    let rules: [(&str, fn(&mut Record, &Forge)); 6] = [
+    let rules: [(&str, Spoil); 6] = [
         ("place in time", |record, _| record.lamport += 1),
         ("previous commit", |record, forge| {
             let newest = forge.newest();
@@ -263,6 +266,30 @@ fn a_retired_writer_goes_on_as_another_and_what_it_wrote_late_can_be_adopted() {
     }
     home.run(["adopt", "v:", &id[..10]]).fails(2, &["no quarantined commit"]);
     home.run(["adopt", "v:", "ab"]).fails(2, &[]);
+}
+
+#[test]
+fn old_writers_can_be_retired_and_old_checkpoints_are_reached() {
+    let (cli, home) = two_commits();
+    let other = cli.fresh("other");
+    put(&cli, &other, "c");
+    let seen = status(&other);
+    let (writer, checkpoint) = (seen["writer"].as_str().unwrap(), seen["checkpoint"].as_str().unwrap());
+    // Much has happened since.
+    for i in 0..14 {
+        put(&cli, &home, &format!("more {i}"));
+    }
+    let late = cli.fresh("late");
+    late.ok(["lsf", "v:", "--checkpoint", checkpoint]);
+    late.ok(["writer", "retire", "v:", &writer[..10]]).says(&["is retired"]);
+    put(&cli, &other, "d");
+    for machine in [&home, &other, &late, &cli.fresh("fresh")] {
+        let seen = status(machine);
+        let of = |id: &str| seen["writers"].as_array().unwrap().iter().find(|one| one["id"] == id).unwrap().clone();
+        assert_eq!(of(writer)["state"], "retired");
+        assert_eq!(seen["quarantined"].as_array().unwrap().len(), 0);
+        assert_eq!(machine.ok(["lsf", "v:"]).text().lines().count(), 18);
+    }
 }
 
 #[test]
