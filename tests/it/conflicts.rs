@@ -196,43 +196,49 @@ fn both_versions_of_an_edited_file_stay_and_are_told_of() {
     assert_eq!(apart.machines[0].ok(["conflicts", "ls", "v:elsewhere"]).text(), "");
 }
 
+/// What becomes of the file that has the name, of the copy, and of the name that the copy may be given.
+type Left = fn(&str, &str) -> [Option<String>; 3];
+
 #[test]
 fn conflicts_are_settled_by_verbs() {
-    type Expected<'a> = &'a dyn Fn(&str, &str) -> BTreeMap<String, String>;
-    let big = "x".repeat(100_000);
-    let cases: [(&[&str], bool, Expected<'_>); 6] = [
-        (&["resolve", "--keep", "current"], true, &|current, _| contents(&[("d/a.txt", current)])),
-        (&["resolve", "--keep", "copy"], false, &|_, copy| contents(&[("d/a.txt", copy)])),
-        (&["resolve", "--keep", "both", "--as", "b.txt"], true, &|current, copy| {
-            contents(&[("d/a.txt", current), ("d/b.txt", copy)])
-        }),
-        (&["resolve", "--keep", "both"], false, &|current, copy| contents(&[("d/a.txt", current), ("COPY", copy)])),
-        (&["discard"], true, &|current, _| contents(&[("d/a.txt", current)])),
-        (&["discard", "--all"], false, &|current, _| contents(&[("d/a.txt", current)])),
+    let cases: [(&[&str], bool, Left); 6] = [
+        (&["resolve", "--keep", "current"], true, |current, _| [Some(current.into()), None, None]),
+        (&["resolve", "--keep", "copy"], false, |_, copy| [Some(copy.into()), None, None]),
+        (&["resolve", "--keep", "both", "--as", "b.txt"], true, |a, b| [Some(a.into()), None, Some(b.into())]),
+        (&["resolve", "--keep", "both"], false, |current, copy| [Some(current.into()), Some(copy.into()), None]),
+        (&["discard"], true, |current, _| [Some(current.into()), None, None]),
+        (&["discard", "--all"], false, |current, _| [Some(current.into()), None, None]),
     ];
-    for (args, by_copy, expected) in cases {
-        let (apart, copy) = with_conflict();
-        let before = apart.seen();
-        let mut expected = expected(&before["d/a.txt"], &before[&copy]);
-        if let Some(content) = expected.remove("COPY") {
-            expected.insert(copy.clone(), content);
+    let mut apart = Apart::new(&["home", "other"], |tree| {
+        (0..6).for_each(|n| write(tree.join(format!("d{n}/a.txt")), "base"));
+        write(tree.join("e"), "e");
+    });
+    let change =
+        |text: &'static str| move |tree: &Path| (0..6).for_each(|n| write(tree.join(format!("d{n}/a.txt")), text));
+    apart.at_once(&[&change("of home"), &change("of other")]);
+    let before = apart.seen();
+    let machine = &apart.machines[0];
+    for (n, (args, by_copy, left)) in cases.into_iter().enumerate() {
+        let copy = machine.ok(["conflicts", "ls", &format!("v:d{n}")]).text().trim_end().to_owned();
+        let file = format!("d{n}/a.txt");
+        let path = if by_copy { format!("v:{copy}") } else { format!("v:{file}") };
+        let path = if args.contains(&"--all") { format!("v:d{n}") } else { path };
+        let command = [&["conflicts", args[0], &path], &args[1..]].concat();
+        machine.ok([&command[..], &["-n"]].concat());
+        assert_eq!(machine.ok(["cat", &format!("v:{copy}")]).text(), before[&copy], "a dry run changes nothing");
+        machine.ok(&command);
+        let expected = left(&before[&file], &before[&copy]);
+        for (path, content) in [file, copy, format!("d{n}/b.txt")].iter().zip(expected) {
+            let output = machine.run(["cat", &format!("v:{path}")]);
+            assert_eq!((output.code == 0).then(|| output.text()), content, "{args:?} {path}");
         }
-        expected.insert("big".into(), big.clone());
-        let path = if by_copy { copy.as_str() } else { "d/a.txt" };
-        let path = if args.contains(&"--all") { "v:d".to_owned() } else { format!("v:{path}") };
-        let mut command = vec!["conflicts", args[0], &path];
-        command.extend(&args[1..]);
-        let dry: Vec<&str> = command.iter().copied().chain(["-n"]).collect();
-        apart.machines[1].ok(dry);
-        assert_eq!(apart.seen(), before, "a dry run changes nothing");
-        apart.machines[1].ok(&command);
-        assert_eq!(apart.seen(), expected, "{args:?}");
-        assert_eq!((apart.heads(), apart.down(0)), (1, 0), "{args:?}");
-        assert_eq!(apart.machines[0].ok(["conflicts", "ls", "v:"]).text(), "");
-        assert_eq!(apart.machines[0].run(["verify", "v:"]).code, 0);
-        let again = apart.machines[0].run(&command);
+        let again = machine.run(&command);
         assert_eq!(again.code, if args.contains(&"--all") { 0 } else { 4 }, "{}", again.stderr);
     }
+    assert_eq!(machine.ok(["conflicts", "ls", "v:"]).text(), "");
+    assert_eq!((apart.heads(), apart.down(1)), (1, 0));
+    assert_eq!(machine.run(["verify", "v:"]).code, 0);
+    apart.seen();
 }
 
 #[test]
