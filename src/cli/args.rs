@@ -65,6 +65,7 @@ pub(super) enum Verb {
     Status(commands::status::StatusArgs),
     Adopt(commands::adopt::AdoptArgs),
     Writer(commands::writer::WriterArgs),
+    Conflicts(commands::conflicts::ConflictsArgs),
     Config(commands::config::ConfigArgs),
     Listremotes(commands::listremotes::ListremotesArgs),
     Version(commands::version::VersionArgs),

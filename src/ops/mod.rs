@@ -5,6 +5,7 @@ mod between;
 mod cat;
 mod check;
 mod check_vaults;
+mod conflicts;
 mod edit_tree;
 mod error;
 mod init;
@@ -40,6 +41,7 @@ use crate::world::{Timestamp, World};
 pub use crate::world::Cancel;
 pub use cat::cat;
 pub use check::check;
+pub use conflicts::{Conflict, Keep, ResolveOptions, Version, list_conflicts, resolve_conflicts, show_conflict};
 pub use error::OpsError;
 pub use init::{init, vault_exists};
 pub use inspect::{log, status};
@@ -204,6 +206,8 @@ pub struct SyncReport {
     pub updated: u64,
     /// Entries that could not be handled.
     pub failed: u64,
+    /// Conflict copies that wait below the path of the vault.
+    pub conflicts: u64,
     /// Requests to the remote.
     pub requests: u64,
     /// The new commit, if there is one.
