@@ -107,7 +107,8 @@ impl Reading<'_> {
             if gathered.candidates.contains_key(&id) {
                 continue;
             }
-            if gathered.past.covered.contains_key(&id) {
+            // What says something about others has its say whoever tells of it.
+            if gathered.past.covered.contains_key(&id) && !candidate.commit.record.is_apart() {
                 gathered.remembered.push(candidate.commit);
                 continue;
             }
