@@ -14,7 +14,7 @@ impl Entropy for Fixed {
 }
 
 fn keys(epochs: &[u32]) -> VaultKeys {
-    let mut keys = VaultKeys::new(VaultId::new([1; 32]), &Secret32::new([2; 32]));
+    let keys = VaultKeys::new(VaultId::new([1; 32]), &Secret32::new([2; 32]));
     for epoch in epochs {
         keys.add_epoch(*epoch, &Secret32::new([*epoch as u8; 32]));
     }
@@ -73,7 +73,7 @@ fn nothing_passes_for_another_class_name_vault_or_epoch() {
     }
     assert!(open(&keys(&[1]), &SealContext { name: b"n", ..DATA }, &object).is_err());
     assert_eq!(open(&keys(&[2]), &DATA, &object), Err(OpenError::UnknownEpoch));
-    let mut other = VaultKeys::new(VaultId::new([9; 32]), &Secret32::new([2; 32]));
+    let other = VaultKeys::new(VaultId::new([9; 32]), &Secret32::new([2; 32]));
     other.add_epoch(1, &Secret32::new([1; 32]));
     assert_eq!(open(&other, &DATA, &object), Err(OpenError::Broken));
 }

@@ -32,6 +32,7 @@ use crate::path::TreePath;
 pub use crate::vault::{BadCheckpoint, Checkpoint, Demands, Newest};
 use crate::world::{Timestamp, World};
 
+pub use crate::format::access::Role;
 pub use crate::world::Cancel;
 pub use cat::cat;
 pub use check::check;
@@ -136,6 +137,8 @@ pub struct InitOptions {
     pub device_label: String,
     /// Argon2id: KiB, passes, lanes.
     pub kdf: (u32, u32, u32),
+    /// What the password may do.
+    pub password_role: Role,
     /// Where to write the recovery words (0600, must not exist); `None` returns them for showing.
     pub recovery_file: Option<PathBuf>,
 }

@@ -13,7 +13,6 @@ use super::open::Vault;
 use super::session::Session;
 use super::tree::TreeWriter;
 use crate::crypto::{self, Class as SealClass, Label, SealBuffer, SealContext, geometry};
-use crate::format::access::Role;
 use crate::format::hints::{Holder, ObjectRef, Place};
 use crate::format::name::{ObjectName, record_logical_name};
 use crate::format::record::{LogPlaintext, Record, RecordKind, Root as StoredRoot};
@@ -122,7 +121,13 @@ impl Session {
         if let Payload::Packs { .. } = payload {
             self.shared.vault.objects.io.barrier()?;
         }
-        if self.shared.vault.refresh()? {
+        let moved = self.shared.vault.refresh()?;
+        let packed = matches!(payload, Payload::Packs { .. });
+        if packed && self.shared.vault.epoch() != self.shared.epoch {
+            // Whoever was removed has the keys of the packs.
+            return Err(VaultError::KeysChanged);
+        }
+        if moved {
             if let Payload::Bundle { mut container, data_frames } = payload {
                 // The edits still speak of these chunks, and whoever builds on the new head may not be able to read them
                 // again: like those of larger runs they wait in a pack, and in the journal.
@@ -182,10 +187,9 @@ impl Vault {
     ) -> Result<Record, VaultError> {
         // Taken once: a reading run that finds a copy of this machine at work may end the writer at any time.
         let writer_salt = self.state.writer_salt(&*self.world.entropy)?;
-        if self.access.me.role < Role::Writer {
-            return Err(VaultError::Untrusted("the key at hand may read this vault, but not write to it".into()));
-        }
-        let public = self.access.member.public();
+        let access = self.access();
+        access.may_write()?;
+        let public = access.member.public();
         let prev = view.last_of(&public.writer_id(&writer_salt));
         let parents: Vec<CommitId> =
             view.heads().iter().copied().filter(|id| prev.is_none_or(|p| p.id != *id)).collect();
@@ -194,8 +198,8 @@ impl Vault {
         Ok(Record {
             kind: RecordKind::Commit,
             vault: self.id,
-            access_n: self.access.n,
-            access: self.access.id,
+            access_n: access.n,
+            access: access.id,
             writer_sign: public.sign,
             writer_salt,
             seq: prev.map_or(0, |prev| prev.record.seq) + 1,
@@ -204,7 +208,7 @@ impl Vault {
             lamport,
             time: self.world.clock.now(),
             operation: truncated(&info.operation, crate::format::limits::OPERATION_MAX),
-            writer_label: self.access.me.label.clone(),
+            writer_label: access.me.label.clone(),
             closed: false,
             root: StoredRoot { id: root.id, place, totals: root.totals },
             segments_added,
@@ -217,7 +221,7 @@ impl Vault {
 
     fn seal_record(&self, record: &Record, body: &[u8]) -> Result<SealedRecord, VaultError> {
         let bytes = record.encode()?;
-        let signature = self.access.member.sign(Label::Commit, &self.id, &bytes);
+        let signature = self.access().member.sign(Label::Commit, &self.id, &bytes);
         let content = LogPlaintext::join(&bytes, &signature, body, 0).len() as u64;
         let zeros = (geometry::padded_plain_len(content) - content) as usize;
         let plaintext = LogPlaintext::join(&bytes, &signature, body, zeros);

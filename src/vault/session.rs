@@ -62,6 +62,8 @@ pub struct Session {
 /// What the threads of a session share.
 pub(super) struct Shared {
     pub(super) vault: Arc<Vault>,
+    /// The epoch in which the session began.
+    pub(super) epoch: u32,
     pub(super) placed: Placed,
     buffers: Arc<Buffers>,
     index: Arc<Index>,
@@ -105,10 +107,13 @@ impl Session {
     /// # Errors
     /// The index can't be loaded.
     pub fn begin(vault: Arc<Vault>, options: SessionOptions) -> Result<Self, VaultError> {
+        let access = vault.access();
+        access.may_write()?;
         let index = vault.index()?;
         let placed = resume(&vault)?;
         let shared = Arc::new(Shared {
             vault,
+            epoch: access.epoch,
             placed,
             // Two are being filled; with fewer than three, nothing could be sent meanwhile.
             buffers: Buffers::new(options.packs.max(3)),

@@ -1,0 +1,1 @@
+//! Branches: which count, and who may merge them.
