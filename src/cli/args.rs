@@ -62,6 +62,8 @@ pub(super) enum Verb {
     Verify(commands::verify::VerifyArgs),
     Log(commands::log::LogArgs),
     Status(commands::status::StatusArgs),
+    Key(commands::key::KeyArgs),
+    Device(commands::device::DeviceArgs),
     Config(commands::config::ConfigArgs),
     Listremotes(commands::listremotes::ListremotesArgs),
     Version(commands::version::VersionArgs),

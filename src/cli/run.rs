@@ -116,6 +116,8 @@ fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::Verify(args) => commands::verify::run(shell, &args),
         Verb::Log(args) => commands::log::run(shell, &args),
         Verb::Status(args) => commands::status::run(shell, &args),
+        Verb::Key(args) => commands::key::run(shell, &args),
+        Verb::Device(args) => commands::device::run(shell, &args),
         Verb::Config(args) => commands::config::run(shell, &args),
         Verb::Listremotes(args) => commands::listremotes::run(shell, &args),
         Verb::Version(args) => commands::version::run(shell, &args),

@@ -113,3 +113,26 @@ proptest! {
         prop_assert_eq!(open(&keys(&[1]), &DATA, &object.bytes).unwrap(), plain);
     }
 }
+
+/// After a fork an epoch has two keys, and what either of them sealed is read.
+#[test]
+fn an_epoch_may_have_two_keys() {
+    let (ours, theirs) = (keys(&[1]), VaultKeys::new(VaultId::new([1; 32]), &Secret32::new([2; 32])));
+    theirs.add_epoch(1, &Secret32::new([99; 32]));
+    let plain = vec![7; 100_000];
+    let sealed = [&ours, &theirs].map(|keys| seal(keys, 1, &DATA, &WRITER, &Fixed, &[&plain]).unwrap());
+    assert_eq!(open(&ours, &DATA, &sealed[1].bytes), Err(OpenError::Broken));
+    ours.add_epoch(1, &Secret32::new([99; 32]));
+    ours.add_epoch(1, &Secret32::new([99; 32]));
+    for object in &sealed {
+        assert_eq!(open(&ours, &DATA, &object.bytes).unwrap(), plain);
+        let opener = Opener::from_salt(&ours, &DATA, 1, &object.salt).unwrap();
+        let mut out = vec![1];
+        let first = segment_offset(0) as usize..segment_offset(1) as usize;
+        opener.open_segment(0, false, &object.bytes[first], &mut out).unwrap();
+        assert_eq!(out[1..], plain[..65_536]);
+    }
+    // What was there first stays the key to seal with.
+    let again = seal(&ours, 1, &DATA, &WRITER, &Fixed, &[&plain]).unwrap();
+    assert_eq!(again.id, sealed[0].id);
+}

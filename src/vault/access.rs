@@ -99,7 +99,9 @@ impl Access {
             return Err(VaultError::Untrusted("the key at hand may read this vault, but not write to it".into()));
         }
         if !self.is_sound {
-            return Err(VaultError::Untrusted(format!("{UNSOUND}; nobody writes until an admin has run `cryptsync key rotate`")));
+            return Err(VaultError::Untrusted(format!(
+                "{UNSOUND}; nobody writes until an admin has run `cryptsync key rotate`"
+            )));
         }
         Ok(())
     }
@@ -136,9 +138,12 @@ impl Access {
 
     /// What a member is called, in the newest version that lists it.
     pub fn label_of(&self, id: &MemberId) -> String {
-        let bodies = self.versions.iter().rev().map(|(_, body)| body).chain(self.material.tips.iter().map(|tip| &tip.body));
+        let bodies =
+            self.versions.iter().rev().map(|(_, body)| body).chain(self.material.tips.iter().map(|tip| &tip.body));
         let mut members = bodies.flat_map(|body| &body.members);
-        members.find(|member| member_id(member) == *id).map_or_else(|| id.short(), |member| format!("`{}`", member.label))
+        members
+            .find(|member| member_id(member) == *id)
+            .map_or_else(|| id.short(), |member| format!("`{}`", member.label))
     }
 
     /// The strongest of the password settings in force.
@@ -187,4 +192,5 @@ pub fn role_name(role: Role) -> &'static str {
 }
 
 /// What is said of slots that are not those of the members.
-pub(super) const UNSOUND: &str = "the vault's keys are wrapped for somebody who is not on the list of members, or not for all who are";
+pub(super) const UNSOUND: &str =
+    "the vault's keys are wrapped for somebody who is not on the list of members, or not for all who are";

@@ -295,6 +295,24 @@ pub(super) fn geneses(io: &RemoteIo) -> Result<Vec<VaultId>, VaultError> {
     Ok(found)
 }
 
+/// Which vault is there, by what is pinned or by consent, without opening it.
+///
+/// # Errors
+/// There is none, or another one than is pinned.
+pub fn identify(io: &RemoteIo, options: &OpenOptions<'_>) -> Result<VaultId, VaultError> {
+    let location = io.describe();
+    let mut pins = Pins::load(options.state_dir);
+    match options.vault_id.or_else(|| pins.get(&location)) {
+        Some(vault) if geneses(io)?.contains(&vault) => Ok(vault),
+        Some(vault) => Err(nothing_there(io, vault)?),
+        None => {
+            let vault = first_contact(io, options)?;
+            pins.add(&location, &vault)?;
+            Ok(vault)
+        }
+    }
+}
+
 /// Nobody has pinned a vault here: find the only one, and have a person confirm it.
 fn first_contact(io: &RemoteIo, options: &OpenOptions<'_>) -> Result<VaultId, VaultError> {
     let location = io.describe();

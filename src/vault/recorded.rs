@@ -5,32 +5,42 @@ use super::access::Access;
 use super::chain::Versions;
 use super::error::VaultError;
 use super::state::State;
-use crate::id::AccessId;
+use crate::id::{AccessId, ObjectId};
 
 /// A version that was seen in force.
 pub(super) struct Recorded {
     pub(super) n: u32,
     pub(super) id: AccessId,
+    object: ObjectId,
 }
 
 /// The ends of branches seen last.
 pub(super) fn tips(state: &State) -> Result<Vec<Recorded>, VaultError> {
     let bytes = state.meta(TIPS)?.unwrap_or_default();
     let decode = |row: &[u8]| {
-        let (n, id) = row.split_first_chunk::<4>().expect("rows have 36 bytes");
-        Recorded { n: u32::from_le_bytes(*n), id: AccessId::new(id.try_into().expect("32 bytes are left")) }
+        let (n, ids) = row.split_first_chunk::<4>().expect("rows have 68 bytes");
+        let (id, object) = ids.split_first_chunk::<32>().expect("64 bytes are left");
+        let object = ObjectId::new(object.try_into().expect("32 bytes are left"));
+        Recorded { n: u32::from_le_bytes(*n), id: AccessId::new(*id), object }
     };
-    Ok(bytes.chunks_exact(36).map(decode).collect())
+    Ok(bytes.chunks_exact(68).map(decode).collect())
 }
 
-/// Holds what is there against what was seen: none of it may be gone.
+/// Holds what is there against what was seen: none of it may be gone. `is_shut` tells what is there, but not for this key.
 pub(super) fn check(
     known: &[Recorded],
     versions: &Versions,
+    is_shut: &dyn Fn(&ObjectId) -> bool,
     location: &str,
     problem: Option<VaultError>,
 ) -> Result<(), VaultError> {
     let Some(gone) = known.iter().find(|tip| versions.get(&tip.id).is_none()) else { return Ok(()) };
+    if is_shut(&gone.object) {
+        return Err(VaultError::NoKey(format!(
+            "access version {} does not let this key in: this password was changed or removed",
+            gone.n
+        )));
+    }
     if let Some(damaged @ VaultError::Damaged { .. }) = problem {
         return Err(damaged);
     }
@@ -50,7 +60,8 @@ pub(super) fn check(
 
 /// Remembers what is in force.
 pub(super) fn remember(state: &State, access: &Access) -> Result<(), VaultError> {
-    let row = |tip: &super::access::Tip| [&tip.body.n.to_le_bytes()[..], tip.id.as_bytes()].concat();
+    let row =
+        |tip: &super::access::Tip| [&tip.body.n.to_le_bytes()[..], tip.id.as_bytes(), tip.object.as_bytes()].concat();
     let tips = access.material.tips.iter().map(row).collect::<Vec<_>>().concat();
     if state.meta(TIPS)?.is_some_and(|known| known == tips) {
         return Ok(());

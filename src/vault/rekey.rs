@@ -6,10 +6,10 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use super::access::{Access, Material, member_id, public_of};
-use super::chain::common_members;
+use super::chain::{common_members, verify_chain};
 use super::error::VaultError;
 use super::open::Vault;
-use super::unlock::keyring_hash;
+use super::unlock::{genesis_error, keyring_hash};
 use crate::crypto::{
     self, Class as SealClass, KdfParams, Label, MemberKeys, MemberPublic, PasswordEntry, SealContext, Secret32,
     VaultKeys, geometry,
@@ -17,6 +17,7 @@ use crate::crypto::{
 use crate::format::access::{
     AccessObject, Body, Chain, Keyring, Member, MemberKind, Parent, PasswordEntryBytes, Public, Role, SignedBody,
 };
+use crate::format::genesis::Genesis;
 use crate::format::limits::{LOG_OBJECT_MAX, MEMBERS_MAX, PASSWORDS_MAX};
 use crate::format::name::{ACCESS_NUMBER_MAX, ObjectName, access_logical_name};
 use crate::id::{AccessId, CommitId, MemberId, VaultId, WriterId};
@@ -60,7 +61,14 @@ impl Draft {
     /// # Errors
     /// There are too many members, or this one is one already.
     pub fn add(&mut self, kind: MemberKind, label: &str, role: Role, public: MemberPublic) -> Result<(), VaultError> {
-        self.push(Member { kind, role, kem_pk: public.kem, sign_pk: public.sign, label: label.into(), entry_id: [0; 16] })
+        self.push(Member {
+            kind,
+            role,
+            kem_pk: public.kem,
+            sign_pk: public.sign,
+            label: label.into(),
+            entry_id: [0; 16],
+        })
     }
 
     /// Lets in whoever knows a password; `entry` seals the seed that has these public keys.
@@ -149,7 +157,7 @@ impl Vault {
         self.refresh()?;
         let access = self.access();
         if !access.is_forked() {
-            return Err(VaultError::Exists { location: "one access version: there is nothing to merge".into() });
+            return Err(VaultError::Refused("there is nothing to merge: one access version is in force".into()));
         }
         if access.me.role < Role::Admin {
             return Err(VaultError::Untrusted(
@@ -192,7 +200,9 @@ impl Vault {
         };
         let (id, bytes) = next.object(&self.world)?;
         if bytes.len() as u64 > LOG_OBJECT_MAX {
-            return Err(VaultError::Limit("the list of members and its history are larger than the format allows".into()));
+            return Err(VaultError::Limit(
+                "the list of members and its history are larger than the format allows".into(),
+            ));
         }
         let name = ObjectName::Access { n, id: crypto::object_id(&[&bytes]) };
         let size = bytes.len() as u64;
@@ -244,7 +254,8 @@ fn check_kept(members: &[Member]) -> Result<(), VaultError> {
         return Ok(());
     }
     Err(VaultError::Refused(
-        "this would leave nobody but the recovery words who can change access: make somebody else an admin first".into(),
+        "this would leave nobody but the recovery words who can change access: make somebody else an admin first"
+            .into(),
     ))
 }
 
@@ -291,6 +302,7 @@ pub(super) struct NextVersion<'a> {
 impl NextVersion<'_> {
     /// Its id, and the object that holds it.
     pub(super) fn object(self, world: &World) -> Result<(AccessId, Vec<u8>), VaultError> {
+        let genesis = Genesis::decode(self.genesis).map_err(genesis_error)?;
         let members: Vec<MemberPublic> = self.members.iter().map(public_of).collect();
         let slots = crypto::slot_list(&members, self.vault, self.n, self.epoch, self.secret)
             .map_err(|error| VaultError::Untrusted(error.to_string()))?;
@@ -320,7 +332,9 @@ impl NextVersion<'_> {
         let signature = self.signer.sign(Label::Access, self.vault, &body);
         let notice = self.signer.sign(Label::Notice, self.vault, &public_hash);
         let id = crypto::access_id(self.vault, &body);
-        let versions = self.chain.iter().cloned().chain([SignedBody { body, signature }]).collect();
+        let versions: Vec<SignedBody> = self.chain.iter().cloned().chain([SignedBody { body, signature }]).collect();
+        // What others would not take is not made.
+        verify_chain(self.vault, &genesis, &versions)?;
         let keys = VaultKeys::new(*self.vault, &Secret32::new(*keyring.s0));
         keys.add_epoch(self.epoch, self.secret);
         let chain = Chain { versions, keyring };
@@ -329,8 +343,8 @@ impl NextVersion<'_> {
         let logical = access_logical_name(self.n);
         let context = SealContext { class: SealClass::Access, name: logical.as_bytes() };
         let nobody = WriterId::new([0; 16]);
-        let sealed = crypto::seal(&keys, self.epoch, &context, &nobody, &*world.entropy, &[&padded])
-            .map_err(no_entropy())?;
+        let sealed =
+            crypto::seal(&keys, self.epoch, &context, &nobody, &*world.entropy, &[&padded]).map_err(no_entropy())?;
         Ok((id, AccessObject { public: &public, notice: &notice, sealed: &sealed.bytes }.join()))
     }
 }

@@ -238,7 +238,7 @@ impl<'a> Unlock<'a> {
         let plain = crypto::open(&candidate, &context, object.sealed).map_err(|error| bad(&error.to_string()))?;
         let plain = zeroize::Zeroizing::new(plain);
         let chain = Chain::decode(&plain).map_err(|_| bad("its chain is malformed"))?;
-        let versions = verify_chain(self.vault, genesis, &chain)?;
+        let versions = verify_chain(self.vault, genesis, &chain.versions)?;
         let Version { body, .. } = versions.last().ok_or_else(|| bad("its chain is empty"))?;
         let named = matches!(name, ObjectName::Access { n, .. } if *n == public.n);
         let (n, epoch, hash) = (public.n, public.epoch, crypto::hash(object.public));
@@ -275,7 +275,8 @@ impl<'a> Unlock<'a> {
             return Err(problem.unwrap_or_else(gone));
         }
         let known = recorded::tips(self.state)?;
-        recorded::check(&known, &versions, &self.io.describe(), problem)?;
+        let is_shut = |object: &ObjectId| shut.iter().any(|shut| shut.object == *object);
+        recorded::check(&known, &versions, &is_shut, &self.io.describe(), problem)?;
         let counting = versions.tips(&known.iter().map(|tip| tip.id).collect::<Vec<_>>());
         tips.retain(|tip| counting.contains(&tip.id));
         // What was recorded comes first: of a fork, it is the branch that this installation is on.
@@ -362,7 +363,9 @@ impl<'a> Unlock<'a> {
             return Ok(true);
         }
         let tip = &access.material.tips[0];
-        let Some((_, public)) = self.names().iter().find(|name| name.id() == tip.object).map(|name| self.candidate(name)).transpose()? else {
+        let Some((_, public)) =
+            self.names().iter().find(|name| name.id() == tip.object).map(|name| self.candidate(name)).transpose()?
+        else {
             return Ok(false);
         };
         let members: Vec<MemberPublic> = tip.body.members.iter().map(public_of).collect();
@@ -383,6 +386,7 @@ impl<'a> Unlock<'a> {
         let public = public.map_err(|_| VaultError::damaged(name, "its public part is malformed"))?;
         let found = crypto::vault_id(&public.genesis);
         if found == *self.vault {
+            Genesis::decode(&public.genesis).map_err(genesis_error)?;
             return Ok((bytes, public));
         }
         let (location, pinned) = (self.io.describe(), self.vault.to_string());

@@ -19,5 +19,5 @@ pub(super) use printer::{Printer, Verbosity};
 pub(super) use progress::{Progress, ProgressMode};
 pub(super) use summary::{brief, summary, truncated};
 pub(super) use table::{Align, table};
-pub(super) use times::{exact_time, local_time};
+pub(super) use times::{exact_time, local_time, rfc3339};
 pub(super) use units::{rclone_count, rclone_size};

@@ -1,0 +1,354 @@
+//! Who can open a vault, through the real program: members come, change and go, on several machines.
+
+use std::fs;
+use std::path::PathBuf;
+
+use cryptsync::format::card::{Card, Request};
+use cryptsync::world::Timestamp;
+
+use crate::support::cli::{Cli, Machine, Output, PASSWORD, copy_tree, replace_tree, walk};
+
+/// A vault made by `home`, with one file in it.
+fn with_file() -> (Cli, Machine) {
+    let cli = Cli::with_vault();
+    let home = cli.machine("home").without("CRYPTSYNC_PASSWORD");
+    put(&cli, &home, "first");
+    (cli, home)
+}
+
+fn put(cli: &Cli, machine: &Machine, name: &str) {
+    try_put(cli, machine, name).ok();
+}
+
+fn try_put(cli: &Cli, machine: &Machine, name: &str) -> Ran {
+    let file = cli.path(name);
+    fs::write(&file, name).unwrap();
+    Ran(machine.run(["copy", file.to_str().unwrap(), "v:"]))
+}
+
+struct Ran(Output);
+
+impl Ran {
+    #[track_caller]
+    fn ok(self) {
+        assert_eq!(self.0.code, 0, "{}", self.0.stderr);
+    }
+}
+
+#[track_caller]
+fn lists(machine: &Machine, names: &[&str]) {
+    let mut found: Vec<String> = machine.ok(["lsf", "v:"]).text().lines().map(str::to_owned).collect();
+    found.sort();
+    assert_eq!(found, names);
+}
+
+/// A machine with a device key of its own, and without the password.
+fn enrolled(cli: &Cli, name: &str, role: &str) -> Machine {
+    let machine = cli.fresh(name);
+    machine.ok(["device", "add", "v:", "--device-name", name, "--role", role]);
+    machine.without("CRYPTSYNC_PASSWORD")
+}
+
+fn secret_file(cli: &Cli, name: &str, text: &str) -> String {
+    let path = cli.path(name);
+    fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn words(home: &Machine) -> String {
+    fs::read_to_string(home.home.join("words.txt")).unwrap().trim().to_owned()
+}
+
+fn access_objects(root: &std::path::Path) -> Vec<PathBuf> {
+    let is_access = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_str().unwrap().starts_with('k'));
+    walk(&root.join("log")).into_iter().filter(is_access).collect()
+}
+
+#[test]
+fn a_second_machine_is_let_in_by_the_password() {
+    let (cli, home) = with_file();
+    let laptop = enrolled(&cli, "laptop", "writer");
+    lists(&laptop, &["first"]);
+    assert_eq!(laptop.ok(["log", "v:"]).text().lines().count(), home.ok(["log", "v:"]).text().lines().count());
+    put(&cli, &laptop, "second");
+    lists(&home, &["first", "second"]);
+    let rows = home.ok(["key", "list", "v:"]).text();
+    assert!(rows.contains("laptop") && rows.contains("writer") && rows.contains("(this one)"), "{rows}");
+    assert!(home.ok(["device", "list", "v:"]).text().lines().count() == 2);
+    laptop.clone().var("CRYPTSYNC_PASSWORD", PASSWORD).run(["device", "add", "v:"]).fails(7, &["a member already"]);
+    let shown = home.ok(["key", "show", "v:", "laptop"]).text();
+    assert!(shown.contains("access version 2"), "{shown}");
+    home.ok(["verify", "v:"]);
+}
+
+#[test]
+fn a_second_machine_is_let_in_by_the_words() {
+    let (cli, home) = with_file();
+    let laptop = cli.fresh("laptop").var("CRYPTSYNC_PASSWORD", &words(&home));
+    laptop.ok(["device", "add", "v:", "--role", "admin"]);
+    lists(&laptop.without("CRYPTSYNC_PASSWORD"), &["first"]);
+    cli.fresh("wrong").var("CRYPTSYNC_PASSWORD", "no").run(["device", "add", "v:"]).fails(28, &["password is wrong"]);
+    let art = format!("{}art", "abandon ".repeat(23));
+    cli.fresh("other").var("CRYPTSYNC_PASSWORD", &art).run(["device", "add", "v:"]).fails(28, &["not of this vault"]);
+}
+
+#[test]
+fn a_request_is_approved_on_another_machine() {
+    let (cli, home) = with_file();
+    let laptop = cli.fresh("laptop").without("CRYPTSYNC_PASSWORD");
+    let request = laptop.ok(["device", "request", "v:", "--device-name", "laptop"]);
+    let text = request.text().trim().to_owned();
+    let fingerprint = Card::decode(&text).unwrap().public.id().to_string();
+    request.says(&[&fingerprint, "device approve v:"]);
+    laptop.run(["lsf", "v:"]).fails(2, &["password"]);
+    home.run(["device", "approve", "v:", &text]).fails(2, &["nobody to compare", &fingerprint]);
+    let wrong = fingerprint.replace(|c: char| c.is_ascii_lowercase(), "q");
+    home.run(["device", "approve", "v:", &text, "--fingerprint", &wrong]).fails(23, &["other keys"]);
+    home.ok(["device", "approve", "v:", &text, "--fingerprint", &fingerprint]);
+    lists(&laptop, &["first"]);
+    put(&cli, &laptop, "second");
+    lists(&home, &["first", "second"]);
+    home.run(["device", "approve", "v:", &text, "--fingerprint", &fingerprint]).fails(7, &["approved before"]);
+    home.ok(["device", "remove", "v:", "laptop"]);
+    home.run(["device", "approve", "v:", &text, "--fingerprint", &fingerprint]).fails(7, &["removed after that"]);
+    // The same machine comes back with a new key.
+    let again = laptop.ok(["device", "request", "v:", "--device-name", "laptop", "--new-key"]).text();
+    let fingerprint = Card::decode(&again).unwrap().public.id().to_string();
+    home.ok(["device", "approve", "v:", again.trim(), "--fingerprint", &fingerprint]);
+    lists(&laptop, &["first", "second"]);
+}
+
+#[test]
+fn d11_bad_requests() {
+    let (cli, home) = with_file();
+    let laptop = cli.fresh("laptop").without("CRYPTSYNC_PASSWORD");
+    let text = laptop.ok(["device", "request", "v:"]).text().trim().to_owned();
+    let approve = |text: &str| {
+        let fingerprint = Card::decode(text).map_or("x".into(), |card| card.public.id().to_string());
+        home.run(["device", "approve", "v:", text, "--fingerprint", &fingerprint])
+    };
+    approve("hello").fails(2, &["no request of a device"]);
+    approve(&text[..text.len() - 9]).fails(2, &["missing or mistyped"]);
+    let typo = text.replacen("aa", "ab", 1);
+    assert!(typo == text || approve(&typo).code == 2);
+    let card = Card::decode(&text).unwrap();
+    let request = card.request.unwrap();
+    let person = Card { request: None, ..card.clone() };
+    approve(&person.encode()).fails(2, &["person's card"]);
+    let late = Request { expires: Timestamp { secs: 1_000_000_000, nanos: 0 }, ..request };
+    approve(&Card { request: Some(late), ..card.clone() }.encode()).fails(7, &["too old", "device request"]);
+    let mut other = *request.vault.as_bytes();
+    other[0] ^= 1;
+    let other = Request { vault: cryptsync::id::VaultId::new(other), ..request };
+    approve(&Card { request: Some(other), ..card }.encode()).fails(23, &["is for the vault"]);
+    assert_eq!(home.ok(["device", "list", "v:"]).text().lines().count(), 1);
+    home.run(["key", "add", "person", "v:", &text]).fails(2, &["request of a device"]);
+}
+
+/// What the removed had copied before opens nothing that is written afterwards, whatever the storage hides.
+#[test]
+fn d03_a_removed_device_reads_nothing_new() {
+    let (cli, home) = with_file();
+    let laptop = enrolled(&cli, "laptop", "admin");
+    lists(&laptop, &["first"]);
+    copy_tree(&laptop.home, &cli.path("stolen"));
+    let stolen = cli.machine("stolen").without("CRYPTSYNC_PASSWORD").var("CRYPTSYNC_VAULT_ID", &cli.vault_id);
+    let before: Vec<PathBuf> = walk(&cli.path("vault"));
+    home.ok(["device", "remove", "v:", "laptop"]).says(&["epoch 2", "can still be read"]);
+    put(&cli, &home, "second");
+    put(&cli, &home, "third");
+    for machine in [&laptop, &stolen] {
+        machine.run(["lsf", "v:"]).fails(28, &["this device was removed", "version 3"]);
+        assert_eq!(try_put(&cli, machine, "fourth").0.code, 28);
+    }
+    // A storage that hides the removal shows the removed what it was shown before, and no more.
+    let shown = cli.path("shown");
+    copy_tree(&cli.path("vault"), &shown);
+    for access in access_objects(&shown).into_iter().skip(2) {
+        fs::remove_file(access).unwrap();
+    }
+    let fooled = stolen.clone().at(&shown);
+    lists(&fooled, &["first"]);
+    fooled.run(["cat", "v:second"]).fails(4, &[]);
+    let new: Vec<PathBuf> = walk(&cli.path("vault")).into_iter().filter(|path| !before.contains(path)).collect();
+    let status = fooled.ok(["status", "v:"]).stderr;
+    assert!(new.len() >= 3 && status.contains("are not this vault's"), "{new:?} {status}");
+    // What it writes where its removal is hidden does not count for those who know of it.
+    let late = cli.path("late");
+    fs::write(&late, "late").unwrap();
+    fooled.ok(["copy", late.to_str().unwrap(), "v:"]);
+    for object in walk(&shown) {
+        let to = cli.path("vault").join(object.strip_prefix(&shown).unwrap());
+        if object.is_file() && !to.exists() {
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(&object, &to).unwrap();
+        }
+    }
+    lists(&home, &["first", "second", "third"]);
+    home.ok(["status", "v:"]);
+}
+
+#[test]
+fn c04_an_old_password_opens_nothing_new() {
+    let (cli, home) = with_file();
+    let desk = cli.fresh("desk");
+    desk.ok(["lsf", "v:"]);
+    let old = cli.path("old");
+    copy_tree(&cli.path("vault"), &old);
+    let new = secret_file(&cli, "new", "another fine password\n");
+    home.run(["key", "passwd", "v:"]).fails(2, &["--new-password-file"]);
+    home.ok(["key", "passwd", "v:", "--new-password-file", &new]).says(&["epoch 2"]);
+    put(&cli, &home, "second");
+    cli.fresh("stranger").run(["lsf", "v:"]).fails(28, &["password was changed or removed", "version 2"]);
+    desk.run(["lsf", "v:"]).fails(28, &["password was changed"]);
+    let friend = cli.fresh("friend").var("CRYPTSYNC_PASSWORD", "another fine password");
+    lists(&friend, &["first", "second"]);
+    lists(&home, &["first", "second"]);
+    // A storage that is set back: whoever has seen the change notices.
+    friend.clone().var("CRYPTSYNC_PASSWORD", PASSWORD).at(&cli.path("vault")).run(["lsf", "v:"]).fails(28, &[]);
+    replace_tree(&old, &cli.path("vault"));
+    friend.var("CRYPTSYNC_PASSWORD", PASSWORD).run(["lsf", "v:"]).fails(21, &["access version 1"]);
+    home.run(["lsf", "v:"]).fails(21, &["gone back"]);
+}
+
+#[test]
+fn several_passwords_of_several_roles() {
+    let (cli, home) = with_file();
+    let guest = secret_file(&cli, "guest", "guest password");
+    home.ok(["key", "add", "password", "v:", "--name", "guest", "--role", "reader", "--new-password-file", &guest]);
+    let reader = cli.fresh("reader").var("CRYPTSYNC_PASSWORD", "guest password");
+    lists(&reader, &["first"]);
+    assert_eq!(try_put(&cli, &reader, "second").0.code, 23);
+    reader.run(["key", "remove", "v:", "home"]).fails(23, &["admin"]);
+    reader.run(["device", "add", "v:"]).fails(23, &["device request"]);
+    home.run(["key", "passwd", "v:", "--new-password-file", &guest]).fails(2, &["several passwords"]);
+    home.ok(["key", "role", "v:", "guest", "writer"]);
+    put(&cli, &reader, "second");
+    lists(&home, &["first", "second"]);
+    home.ok(["key", "remove", "v:", "guest"]);
+    reader.run(["lsf", "v:"]).fails(28, &["password was changed or removed"]);
+    lists(&cli.fresh("other"), &["first", "second"]);
+    for n in 0..7 {
+        let name = format!("p{n}");
+        home.ok(["key", "add", "password", "v:", "--name", &name, "--new-password-file", &guest]);
+    }
+    home.run(["key", "add", "password", "v:", "--name", "p9", "--new-password-file", &guest]).fails(26, &["at most 8"]);
+}
+
+#[test]
+fn c02_a_new_password_is_no_cheaper_to_guess() {
+    let (cli, home) = with_file();
+    let new = secret_file(&cli, "new", "another fine password");
+    home.run(["key", "passwd", "v:", "--new-password-file", &new, "--kdf", "8M,3,1"]).fails(2, &["weaker"]);
+    home.ok(["key", "passwd", "v:", "--new-password-file", &new, "--kdf", "65M,3,1"]);
+    home.run(["key", "passwd", "v:", "--new-password-file", &new, "--kdf", "64M,3,1"]).fails(25, &["cheaper"]);
+    home.ok(["key", "passwd", "v:", "--new-password-file", &new]);
+    let friend = cli.fresh("friend").var("CRYPTSYNC_PASSWORD", "another fine password");
+    lists(&friend, &["first"]);
+}
+
+#[test]
+fn people_by_their_cards() {
+    let (cli, home) = with_file();
+    let bob = cli.fresh("bob").without("CRYPTSYNC_PASSWORD");
+    let shown = bob.ok(["key", "card", "--name", "Bob"]);
+    let card = shown.text().trim().to_owned();
+    assert_eq!(bob.ok(["key", "card", "--name", "Bob"]).text().trim(), card, "a person has one key");
+    let fingerprint = Card::decode(&card).unwrap().public.id().to_string();
+    shown.says(&[&fingerprint]);
+    home.run(["key", "add", "person", "v:", "cscard1-aaaa"]).fails(2, &["no card of a person"]);
+    home.run(["device", "approve", "v:", &card]).fails(2, &["person's card"]);
+    home.ok(["key", "add", "person", "v:", &card, "--fingerprint", &fingerprint]);
+    lists(&bob, &["first"]);
+    assert_eq!(try_put(&cli, &bob, "second").0.code, 23);
+    home.run(["key", "add", "person", "v:", &card, "--fingerprint", &fingerprint]).fails(23, &["a member already"]);
+    home.ok(["key", "role", "v:", "Bob", "writer"]);
+    put(&cli, &bob, "second");
+    home.ok(["key", "remove", "v:", "Bob"]);
+    bob.run(["lsf", "v:"]).fails(28, &["was removed"]);
+    lists(&home, &["first", "second"]);
+}
+
+#[test]
+fn somebody_always_stays_who_can_change_access() {
+    let (cli, home) = with_file();
+    home.run(["key", "remove", "v:", "recovery words"]).fails(7, &["can't be removed"]);
+    home.run(["key", "role", "v:", "recovery words", "reader"]).fails(7, &["can't be removed"]);
+    home.run(["key", "remove", "v:", "nobody"]).fails(2, &["no member is called `nobody`"]);
+    home.run(["device", "remove", "v:", "password"]).fails(2, &["is no device"]);
+    home.ok(["key", "role", "v:", "password", "reader"]);
+    let me = home.ok(["device", "list", "v:"]).text().split_whitespace().next().unwrap().to_owned();
+    home.run(["key", "remove", "v:", &me]).fails(7, &["nobody but the recovery words"]);
+    home.run(["key", "role", "v:", &me[..6], "writer"]).fails(7, &["nobody but the recovery words"]);
+    // The words can still do it all: they let another machine in.
+    let laptop = cli.fresh("laptop").var("CRYPTSYNC_PASSWORD", &words(&home));
+    laptop.ok(["device", "add", "v:", "--role", "admin"]);
+    laptop.without("CRYPTSYNC_PASSWORD").ok(["key", "remove", "v:", &me]);
+    home.run(["lsf", "v:"]).fails(28, &["removed"]);
+}
+
+/// A device that only writes changes access with the password, which is asked for then and not before.
+#[test]
+fn a_writing_device_asks_for_the_password_to_change_access() {
+    let (cli, home) = with_file();
+    let laptop = enrolled(&cli, "laptop", "writer");
+    laptop.run(["key", "role", "v:", "laptop", "admin"]).fails(2, &["password"]);
+    laptop.clone().var("CRYPTSYNC_PASSWORD", PASSWORD).ok(["key", "role", "v:", "laptop", "admin"]);
+    laptop.ok(["key", "rotate", "v:"]).says(&["epoch 2"]);
+    put(&cli, &laptop, "second");
+    lists(&home, &["first", "second"]);
+}
+
+#[test]
+fn the_history_of_access_tells_who_did_what() {
+    let (cli, home) = with_file();
+    let laptop = enrolled(&cli, "laptop", "admin");
+    laptop.ok(["key", "role", "v:", "password", "writer"]);
+    laptop.ok(["key", "rotate", "v:"]);
+    let text = home.ok(["key", "history", "v:"]).text();
+    for line in [
+        "version 1  epoch 1",
+        "+ device `laptop` (admin)",
+        "password: add the device `laptop`",
+        "laptop: make `password` writer",
+        "* `password` from admin to writer",
+        "new keys: epoch 2",
+    ] {
+        assert!(text.contains(line), "`{line}` is not in\n{text}");
+    }
+    let json = home.ok(["key", "history", "v:", "--json"]).text();
+    assert!(json.contains("\"version\":4") && json.contains("\"changes\""), "{json}");
+    assert!(home.ok(["key", "list", "v:", "--json"]).text().contains("\"this\":true"));
+    // A password that only writes lets no device in.
+    cli.fresh("other").run(["device", "add", "v:"]).fails(23, &["role admin"]);
+}
+
+#[test]
+fn the_recovery_words_are_tested() {
+    let (cli, home) = with_file();
+    let with = |secret: &str| home.clone().var("CRYPTSYNC_PASSWORD", secret);
+    let tested = with(&words(&home)).ok(["key", "test-recovery", "v:"]).text();
+    assert!(tested.contains("these words alone open the vault") && tested.contains(&cli.vault_id), "{tested}");
+    with(PASSWORD).run(["key", "test-recovery", "v:"]).fails(28, &["not the recovery words"]);
+    let art = format!("{}art", "abandon ".repeat(23));
+    with(&art).run(["key", "test-recovery", "v:"]).fails(28, &["not of this vault"]);
+}
+
+#[test]
+fn a_careful_password_changes_nothing() {
+    let cli = Cli::new();
+    let home = cli.machine("home");
+    let words = home.home.join("words.txt");
+    let words = words.to_str().unwrap();
+    home.ok(["init", "v:", "--kdf", "64M,3,1", "--recovery-file", words, "--password-role", "writer"]);
+    let list = home.ok(["key", "list", "v:"]).text();
+    let password = list.lines().find(|line| line.contains("  password  ")).unwrap();
+    assert!(password.contains("writer"), "{list}");
+}
+
+#[test]
+fn a_state_that_cannot_be_written_keeps_no_key() {
+    let (cli, _) = with_file();
+    let laptop = cli.fresh("laptop").var("CRYPTSYNC_STATE_DIR", "/proc/none");
+    laptop.run(["device", "add", "v:"]).fails(7, &["can't keep a key"]);
+}
