@@ -1,10 +1,13 @@
 //! What this installation remembers of access versions: the ends of the branches it has seen count, the strongest password
 //! settings, and which version's slots were found to be those of its members.
 
+use std::collections::HashSet;
+
 use super::access::Access;
 use super::chain::Versions;
 use super::error::VaultError;
 use super::state::State;
+use crate::format::access::Body;
 use crate::id::{AccessId, ObjectId};
 
 /// A version that was seen in force.
@@ -72,6 +75,23 @@ pub(super) fn remember(state: &State, access: &Access) -> Result<(), VaultError>
         state.set_meta(KDF, &[m_kib, t].map(u32::to_le_bytes).concat())?;
     }
     state.set_meta(TIPS, &tips)
+}
+
+/// What was changed since this installation looked last: nobody is let in unnoticed.
+pub(super) fn news(known: &[Recorded], versions: &Versions, access: &Access) -> Vec<String> {
+    if known.is_empty() {
+        return Vec::new();
+    }
+    let seen: HashSet<AccessId> = known.iter().flat_map(|tip| versions.line(&tip.id)).collect();
+    let new = access.versions.iter().filter(|(id, _)| !seen.contains(id));
+    let tell = |(_, body): &(AccessId, Body)| {
+        let by = access.label_of(&body.signer);
+        format!(
+            "who has access was changed by {by}: {} (access version {}; `cryptsync key history`)",
+            body.note, body.n
+        )
+    };
+    new.map(tell).collect()
 }
 
 /// The memory (KiB) and passes that every password has to cost, by what was seen.

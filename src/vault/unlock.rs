@@ -5,7 +5,7 @@
 //! what this installation remembers has to be among what is left.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::access::{Access, Asker, Material, Tip, UNSOUND, member_id, public_of};
@@ -21,7 +21,7 @@ use crate::crypto::{
     self, Class as SealClass, KdfError, Label, MemberKeys, MemberPublic, PasswordEntry, SealContext, Secret32,
     VaultKeys, words,
 };
-use crate::format::access::{AccessObject, Body, Chain, Keyring, MemberKind, Public, Role};
+use crate::format::access::{AccessObject, Body, Chain, Keyring, MemberKind, Public, Role, SignedBody};
 use crate::format::genesis::{BadGenesis, Genesis};
 use crate::format::limits::LOG_OBJECT_MAX;
 use crate::format::name::ObjectName;
@@ -286,6 +286,7 @@ impl<'a> Unlock<'a> {
         let genesis = Genesis::decode(&material.tips[0].genesis).map_err(genesis_error)?;
         let mut access = Self::in_force(&versions, material, member, keys)?;
         self.check_shut(&shut, &mut access)?;
+        access.warnings.extend(recorded::news(&known, &versions, &access));
         access.is_sound = self.is_sound(&access)?;
         if !access.is_sound {
             access.warnings.push(UNSOUND.to_owned());
@@ -464,8 +465,8 @@ fn merged(keyrings: &[Keyring], tips: &[Tip], keys: &VaultKeys) -> Result<Keyrin
     Ok(Keyring { s0: first.s0.clone(), epochs })
 }
 
-fn chain(versions: &Versions, tips: &[Tip]) -> Vec<crate::format::access::SignedBody> {
-    let all: std::collections::HashSet<AccessId> = tips.iter().flat_map(|tip| versions.line(&tip.id)).collect();
+fn chain(versions: &Versions, tips: &[Tip]) -> Vec<SignedBody> {
+    let all: HashSet<AccessId> = tips.iter().flat_map(|tip| versions.line(&tip.id)).collect();
     versions.ordered(&all).into_iter().map(|version| version.signed.clone()).collect()
 }
 

@@ -2,11 +2,19 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use cryptsync::format::card::{Card, Request};
-use cryptsync::world::Timestamp;
+use cryptsync::format::pack::FrameCoder;
+use cryptsync::history::builder::TreeBuilder;
+use cryptsync::id::VaultId;
+use cryptsync::vault::{
+    Asker, CommitInfo, OpenOptions, Published, RemoteIo, Session, SessionOptions, Vault, VaultError,
+};
+use cryptsync::world::{Cancel, Timestamp, World};
+use cryptsync_backends::services::Fs;
 
-use crate::support::cli::{Cli, Machine, Output, PASSWORD, copy_tree, replace_tree, walk};
+use crate::support::cli::{Cli, Machine, Output, PASSWORD, copy_tree, noise, replace_tree, walk};
 
 /// A vault made by `home`, with one file in it.
 fn with_file() -> (Cli, Machine) {
@@ -71,6 +79,10 @@ fn a_second_machine_is_let_in_by_the_password() {
     lists(&laptop, &["first"]);
     assert_eq!(laptop.ok(["log", "v:"]).text().lines().count(), home.ok(["log", "v:"]).text().lines().count());
     put(&cli, &laptop, "second");
+    // Nobody is let in unnoticed: every machine says so once.
+    let told = "who has access was changed by `password`: add the device `laptop`";
+    home.ok(["lsf", "v:"]).says(&[told]);
+    assert!(!home.ok(["lsf", "v:"]).stderr.contains(told));
     lists(&home, &["first", "second"]);
     let rows = home.ok(["key", "list", "v:"]).text();
     assert!(rows.contains("laptop") && rows.contains("writer") && rows.contains("(this one)"), "{rows}");
@@ -139,7 +151,7 @@ fn d11_bad_requests() {
     approve(&Card { request: Some(late), ..card.clone() }.encode()).fails(7, &["too old", "device request"]);
     let mut other = *request.vault.as_bytes();
     other[0] ^= 1;
-    let other = Request { vault: cryptsync::id::VaultId::new(other), ..request };
+    let other = Request { vault: VaultId::new(other), ..request };
     approve(&Card { request: Some(other), ..card }.encode()).fails(23, &["is for the vault"]);
     assert_eq!(home.ok(["device", "list", "v:"]).text().lines().count(), 1);
     home.run(["key", "add", "person", "v:", &text]).fails(2, &["request of a device"]);
@@ -351,4 +363,109 @@ fn a_state_that_cannot_be_written_keeps_no_key() {
     let (cli, _) = with_file();
     let laptop = cli.fresh("laptop").var("CRYPTSYNC_STATE_DIR", "/proc/none");
     laptop.run(["device", "add", "v:"]).fails(7, &["can't keep a key"]);
+}
+
+/// Opens the vault as a library would, with the device's key.
+fn library(cli: &Cli, machine: &Machine) -> (Arc<Vault>, tokio::runtime::Runtime) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let io = RemoteIo::new(Arc::new(Fs::open(machine.root.clone())), runtime.handle().clone(), Cancel::default());
+    let options = OpenOptions {
+        world: World::system(),
+        state_dir: &machine.state_dir(),
+        cache_dir: &machine.cache_dir(),
+        vault_id: Some(cli.vault_id.parse().unwrap()),
+        memory: 16 << 20,
+        asker: &Nobody,
+        demands: Default::default(),
+    };
+    (Arc::new(Vault::open(io, &options).unwrap()), runtime)
+}
+
+struct Nobody;
+
+impl Asker for Nobody {
+    fn password(&self, _: &str) -> std::io::Result<zeroize::Zeroizing<String>> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+    fn confirm_vault(&self, _: &str, _: &VaultId) -> Option<bool> {
+        None
+    }
+}
+
+fn session(vault: &Arc<Vault>) -> Session {
+    let options = SessionOptions { pack_target: 1 << 20, packs: 4, uploads: 1, compression: None };
+    Session::begin(Arc::clone(vault), options).unwrap()
+}
+
+fn commit(session: &mut Session) -> Result<Published, VaultError> {
+    let info = CommitInfo { operation: "while the keys change".into() };
+    session.commit(None, &info, &mut |writer| TreeBuilder::new(writer).finish())
+}
+
+/// A run that began before the keys changed: a small one goes out under the new ones, a large one says that it has to be repeated.
+#[test]
+fn a_run_at_work_while_the_keys_change() {
+    let (cli, home) = with_file();
+    let laptop = enrolled(&cli, "laptop", "admin");
+    let (vault, _runtime) = library(&cli, &home);
+    let mut small = session(&vault);
+    small.store_chunk(b"a chunk that travels in the commit", &mut FrameCoder::default()).unwrap();
+    laptop.ok(["key", "passwd", "v:", "--new-password-file", &secret_file(&cli, "new", "another password")]);
+    assert!(matches!(commit(&mut small), Ok(Published::Commit(_))));
+    drop(small);
+    let newest = vault.view().newest_first()[0].clone();
+    assert_eq!((newest.record.access_n, newest.object.epoch), (3, 2));
+    assert_eq!(vault.access().n, 3);
+
+    let mut large = session(&vault);
+    for seed in 0..3 {
+        large.store_chunk(&noise(seed, 1 << 20), &mut FrameCoder::default()).unwrap();
+    }
+    laptop.ok(["key", "rotate", "v:"]);
+    let refused = commit(&mut large).unwrap_err();
+    assert!(matches!(refused, VaultError::KeysChanged), "{refused}");
+    assert_eq!(refused.class().code(), 5);
+    drop(large);
+    drop(vault);
+    // The next run stores again what lies under the old keys.
+    let file = cli.path("noise");
+    fs::write(&file, [noise(0, 1 << 20), noise(1, 1 << 20)].concat()).unwrap();
+    home.ok(["copy", file.to_str().unwrap(), "v:"]);
+    let (vault, _runtime) = library(&cli, &laptop);
+    let old = vault.committed_objects().unwrap();
+    let sealed = |id: &cryptsync::id::ObjectId| {
+        let text = id.to_string();
+        let path = ["data", "meta", "index"].map(|class| cli.path("vault").join(class).join(&text[..1]).join(&text));
+        path.into_iter().find(|path| path.exists()).map(|path| fs::read(path).unwrap()[8])
+    };
+    assert!(old.iter().filter_map(sealed).all(|epoch| epoch == 3), "nothing new under the old keys is relied on");
+    home.ok(["verify", "v:", "--read-data"]);
+}
+
+#[test]
+fn keys_change_under_a_writer_again_and_again() {
+    let (cli, home) = with_file();
+    let laptop = enrolled(&cli, "laptop", "admin");
+    let stored = std::thread::scope(|scope| {
+        let rotating = scope.spawn(|| (0..4).for_each(|_| drop(laptop.ok(["key", "rotate", "v:"]))));
+        let mut stored = Vec::new();
+        for n in 0.. {
+            let name = format!("n{n:02}");
+            let ran = try_put(&cli, &home, &name).0;
+            assert!([0, 5].contains(&ran.code), "{}", ran.stderr);
+            if ran.code == 0 {
+                stored.push(name);
+            }
+            if rotating.is_finished() {
+                break;
+            }
+        }
+        stored
+    });
+    let all: Vec<&str> = ["first"].into_iter().chain(stored.iter().map(String::as_str)).collect();
+    for machine in [&home, &laptop] {
+        lists(machine, &all);
+    }
+    assert!(home.ok(["status", "v:"]).text().contains("version 6, epoch 5"));
+    home.ok(["verify", "v:", "--read-data"]);
 }
