@@ -64,6 +64,7 @@ pub(super) enum Verb {
     Status(commands::status::StatusArgs),
     Key(commands::key::KeyArgs),
     Device(commands::device::DeviceArgs),
+    Writer(commands::writer::WriterArgs),
     Config(commands::config::ConfigArgs),
     Listremotes(commands::listremotes::ListremotesArgs),
     Version(commands::version::VersionArgs),
@@ -124,6 +125,9 @@ pub(super) struct GlobalFlags {
     /// Where this installation keeps its keys and state [default: ~/.local/state/cryptsync]
     #[arg(long, value_name = "DIR", global = true)]
     pub(super) state_dir: Option<PathBuf>,
+    /// Keep no state: each run is a writer of its own, for containers and CI
+    #[arg(long, global = true)]
+    pub(super) ephemeral: bool,
     /// Where re-downloadable copies of metadata are kept [default: ~/.cache/cryptsync]
     #[arg(long, value_name = "DIR", global = true)]
     pub(super) cache_dir: Option<PathBuf>,

@@ -118,6 +118,7 @@ fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::Status(args) => commands::status::run(shell, &args),
         Verb::Key(args) => commands::key::run(shell, &args),
         Verb::Device(args) => commands::device::run(shell, &args),
+        Verb::Writer(args) => commands::writer::run(shell, &args),
         Verb::Config(args) => commands::config::run(shell, &args),
         Verb::Listremotes(args) => commands::listremotes::run(shell, &args),
         Verb::Version(args) => commands::version::run(shell, &args),

@@ -21,6 +21,7 @@ pub(super) struct Settings {
     pub(super) engine: EngineOptions,
     pub(super) progress: ProgressMode,
     pub(super) vault_id: Option<String>,
+    pub(super) ephemeral: bool,
     pub(super) demands: Demands,
     pub(super) host_name: String,
     pub(super) time_zone: TimeZone,
@@ -50,6 +51,7 @@ impl Settings {
             },
             progress: progress_mode(flags, env.stderr.is_terminal),
             vault_id: flags.vault_id.clone(),
+            ephemeral: flags.ephemeral,
             demands: Demands {
                 checkpoint: flags.checkpoint,
                 max_staleness: flags.max_staleness,

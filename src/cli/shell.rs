@@ -48,6 +48,7 @@ impl Shell {
             person: &self.answers,
             cancel: self.signals.cancel.clone(),
             state_dir: self.settings.dirs.state()?,
+            ephemeral: self.settings.ephemeral,
             cache_dir: self.settings.dirs.cache()?,
             engine: self.settings.engine.clone(),
         };

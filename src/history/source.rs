@@ -102,6 +102,15 @@ pub struct Root {
     pub totals: Totals,
 }
 
+/// Whether two trees are the same. None is the empty one.
+pub fn same_tree(a: Option<&Root>, b: Option<&Root>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.id == b.id,
+        (None, None) => true,
+        (Some(one), None) | (None, Some(one)) => one.totals.entries == 0,
+    }
+}
+
 /// A tree or list that is not well-formed, or a caller that would make one. Behind valid seals the former is damage or
 /// malice: the reader stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::open::open;
-use super::sync::{REPLANS, missing_dirs, not_there, open_for_writing, session_options};
+use super::sync::{missing_dirs, not_there, open_for_writing, session_options};
 use super::{Ctx, OpsError, Place, RemoteProfile, SyncReport};
 use crate::class::Class;
 use crate::event::{Action, Event};
@@ -12,7 +12,7 @@ use crate::filter::Filter;
 use crate::format::entry::{Entry, EntryKind};
 use crate::format::key::subtree_range;
 use crate::format::node::Totals;
-use crate::history::source::Root;
+use crate::history::source::{Root, same_tree};
 use crate::history::totals::totals;
 use crate::path::TreePath;
 use crate::transfer::{EditList, Item, Kept, SideError, VaultSide, base_root, commit_edits, lookup};
@@ -37,24 +37,21 @@ pub(super) struct Tree<'a> {
 
 impl Change<'_> {
     /// Publishes the edits that `plan` lists; nothing if there are none. `plan` counts what it does in the report, and is
-    /// called again if somebody else has published meanwhile.
+    /// called again if somebody else has published before this installation became a writer.
     pub(super) fn make(
         &self,
         plan: &mut dyn FnMut(&Tree<'_>, &mut EditList, &mut SyncReport) -> Result<(), OpsError>,
     ) -> Result<SyncReport, OpsError> {
-        let (opened, _lock) = if self.dry_run {
-            (open(self.ctx, self.remote)?, None)
-        } else {
-            let (opened, lock) = open_for_writing(self.ctx, self.remote)?;
-            (opened, Some(lock))
-        };
-        for _ in 0..REPLANS {
+        let opened = if self.dry_run { open(self.ctx, self.remote)? } else { open_for_writing(self.ctx, self.remote)? };
+        loop {
             let (mut edits, mut report) = (EditList::default(), SyncReport::default());
             let tree = Tree { change: self, vault: &opened.vault, root: base_root(&opened.vault)? };
             plan(&tree, &mut edits, &mut report)?;
             if !self.dry_run && !edits.is_empty() {
+                if opened.vault.ensure_joined()? && !same_tree(tree.root.as_ref(), base_root(&opened.vault)?.as_ref()) {
+                    continue;
+                }
                 match self.publish(&tree, edits, &mut report)? {
-                    Published::HeadsMoved => continue,
                     Published::Commit(id) => report.commit = Some(id.to_string()),
                     Published::Unchanged => {}
                 }
@@ -62,7 +59,6 @@ impl Change<'_> {
             report.requests = opened.requests();
             return Ok(report);
         }
-        Err(OpsError::new(Class::Temporary, "others keep writing to the vault: run the command again"))
     }
 
     fn publish(&self, tree: &Tree<'_>, edits: EditList, report: &mut SyncReport) -> Result<Published, OpsError> {

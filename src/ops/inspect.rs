@@ -12,7 +12,11 @@ use crate::vault::{Commit, Quarantined, Vault, kind_name, role_name};
 /// The vault can't be read.
 pub fn log(ctx: &Ctx<'_>, remote: &RemoteProfile, limit: usize) -> Result<Vec<LogEntry>, OpsError> {
     let opened = open(ctx, remote)?;
-    Ok(opened.vault.view().newest_first().into_iter().take(limit).map(log_entry).collect())
+    let view = opened.vault.view();
+    let times = view.effective_times(ctx.world.clock.now());
+    let commits = view.newest_first().into_iter().filter(|commit| commit.record.kind == RecordKind::Commit);
+    let time = |commit: &Commit| times.get(&commit.id).copied().unwrap_or(commit.record.time);
+    Ok(commits.take(limit).map(|commit| LogEntry { time: time(commit), ..log_entry(commit) }).collect())
 }
 
 /// What is known of a vault and of this installation's part in it.
@@ -39,9 +43,13 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
         let kind = kind_name(member.kind).to_owned();
         [kind, role_name(member.role).to_owned(), member.label.clone(), crate::vault::member_id(member).to_string()]
     });
-    let newest = view.newest_first().first().copied().cloned();
+    let all = view.newest_first();
+    let times = view.effective_times(ctx.world.clock.now());
+    let time = |commit: &Commit| times.get(&commit.id).copied().unwrap_or(commit.record.time);
+    let newest = all.first();
+    let mut commits = all.iter().copied().filter(|commit| commit.record.kind == RecordKind::Commit);
     let head = newest.as_ref().map(|commit| commit.id.to_string());
-    let writer = if vault.state.is_persistent() { Some(vault.writer()?.to_string()) } else { None };
+    let writer = vault.known_writer()?.map(|writer| writer.to_string());
     let heads: Vec<&Commit> = view.heads().iter().filter_map(|id| view.commit(id)).collect();
     let now = ctx.world.clock.now().secs;
     Ok(StatusReport {
@@ -57,8 +65,8 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
         epoch: access.epoch,
         members: members.collect(),
         writer,
-        head: newest.as_ref().map(log_entry),
-        commits: view.newest_first().len() as u64,
+        head: commits.next().map(|commit| LogEntry { time: time(commit), ..log_entry(commit) }),
+        commits: all.iter().filter(|commit| commit.record.kind == RecordKind::Commit).count() as u64,
         checkpoint: checkpoint(&vault.id.to_string(), head.as_deref()),
         unfinished: (journal.len() as u64, journal.iter().map(|pack| pack.object.size).sum()),
         warnings,

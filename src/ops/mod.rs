@@ -21,6 +21,7 @@ mod sync;
 mod touch;
 mod tree;
 mod verify;
+mod writers;
 
 use std::io;
 use std::path::PathBuf;
@@ -59,6 +60,7 @@ pub use sync::sync;
 pub use touch::{TouchOptions, touch};
 pub use tree::{TreeRow, tree};
 pub use verify::verify;
+pub use writers::{WriterRow, WriterState, writers};
 
 /// Where secrets and consent come from: a terminal, the environment, a test.
 pub trait Person: Send + Sync {
@@ -90,6 +92,8 @@ pub struct Ctx<'a> {
     pub cancel: Cancel,
     /// Where this installation keeps its state: one directory for each vault below it. 0700.
     pub state_dir: PathBuf,
+    /// Keep nothing in it: what is there is read, and this run is a writer of its own.
+    pub ephemeral: bool,
     /// Where re-downloadable copies of sealed metadata are kept.
     pub cache_dir: PathBuf,
     /// Settings of the engine.
@@ -323,7 +327,7 @@ pub struct VerifyReport {
 pub struct LogEntry {
     /// Commit id.
     pub id: String,
-    /// When, by the writer's claim.
+    /// When, by the writer's claim as far as that can be: not before what it follows, not in the future.
     pub time: Timestamp,
     /// Who.
     pub writer: String,

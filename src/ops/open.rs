@@ -50,6 +50,13 @@ impl Opened {
     }
 }
 
+impl Drop for Opened {
+    /// A writer that exists for this run only takes its leave. Should that fail it is taken for gone some days later.
+    fn drop(&mut self) {
+        self.vault.leave().unwrap_or_default();
+    }
+}
+
 impl Connection {
     /// Requests made so far.
     pub(super) fn requests(&self) -> u64 {
@@ -102,7 +109,7 @@ pub(super) fn open_as(ctx: &Ctx<'_>, profile: &RemoteProfile, anyway: bool) -> R
     let asker = AskPerson { person: ctx.person, name: &profile.name, secret: Secret::Password, anyway };
     let options = options(ctx, profile, &asker)?;
     let vault = Vault::open(connection.io.clone(), &options).map_err(|error| no_vault_hint(error, profile))?;
-    if !vault.state.is_persistent() {
+    if !vault.state.is_persistent() && !ctx.ephemeral {
         ctx.observer.event(Event::Notice(
             "the state directory can't be written: what is seen in this run is not remembered, so a rollback of the vault will not be noticed later",
         ));
@@ -136,6 +143,7 @@ pub(super) fn options<'a>(
     Ok(OpenOptions {
         world: ctx.world.clone(),
         state_dir: &ctx.state_dir,
+        ephemeral: ctx.ephemeral,
         cache_dir: &ctx.cache_dir,
         vault_id,
         memory: (ctx.engine.memory / 6) as usize,

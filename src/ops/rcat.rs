@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::sync::{REPLANS, missing_dirs, open_for_writing, session_options, threads};
+use super::sync::{missing_dirs, open_for_writing, session_options, threads};
 use super::{Ctx, OpsError, Place, SyncReport};
 use crate::class::Class;
 use crate::event::Event;
@@ -25,8 +25,9 @@ pub fn rcat(ctx: &Ctx<'_>, place: &Place, input: &mut (dyn Read + Send)) -> Resu
     let Some(parent) = path.parent() else {
         return Err(OpsError::new(Class::Usage, "`rcat` needs the name of a file, not only a remote"));
     };
-    let (opened, _lock) = open_for_writing(ctx, remote)?;
+    let opened = open_for_writing(ctx, remote)?;
     let vault = &opened.vault;
+    vault.ensure_joined()?;
     let base = base_root(vault)?;
     let extra = room_for(vault, base.as_ref(), path, &parent)?;
     let entry = Entry {
@@ -51,24 +52,10 @@ pub fn rcat(ctx: &Ctx<'_>, place: &Place, input: &mut (dyn Read + Send)) -> Resu
     };
     let mut uploaded = stream.run(input)?;
     let info = CommitInfo { operation: format!("rcat -> {path}") };
-    // Input can't be read twice: if somebody else has published meanwhile, the tree alone is built again on top of that.
-    let mut published = commit_edits(&mut session, base.as_ref(), &extra, &mut uploaded, true, &info)?;
-    for _ in 0..REPLANS {
-        if published != Published::HeadsMoved {
-            break;
-        }
-        let base = base_root(vault)?;
-        let extra = room_for(vault, base.as_ref(), path, &parent)?;
-        drop(session);
-        session = Session::begin(Arc::clone(vault), session_options(ctx))?;
-        published = commit_edits(&mut session, base.as_ref(), &extra, &mut uploaded, true, &info)?;
-    }
+    let published = commit_edits(&mut session, base.as_ref(), &extra, &mut uploaded, true, &info)?;
     let commit = match published {
         Published::Commit(id) => Some(id.to_string()),
         Published::Unchanged => None,
-        Published::HeadsMoved => {
-            return Err(OpsError::new(Class::Temporary, "others keep writing to the vault: run the command again"));
-        }
     };
     ctx.observer.event(Event::Done { path, action: crate::event::Action::Copy, size: uploaded.bytes });
     let stats = session.stats();

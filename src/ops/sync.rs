@@ -1,6 +1,6 @@
 //! `copy` and `sync`: plan, ask where it is dangerous, carry out.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,13 +11,14 @@ use super::{Ctx, OpsError, Place, RemoteProfile, SyncOptions, SyncReport};
 use crate::class::Class;
 use crate::event::{Action, Event};
 use crate::format::entry::{Content, Entry, EntryKind};
-use crate::history::source::Root;
+use crate::history::source::{Root, same_tree};
 use crate::path::TreePath;
 use crate::transfer::{
     Download, Item, Kept, Plan, PlanOptions, SideError, Step, TransferError, Upload, VaultSide, Walk, base_root,
     commit_edits, lookup, stat_item,
 };
 use crate::vault::{CommitInfo, Published, Session, SessionOptions, Vault, VaultError};
+use crate::world::Timestamp;
 
 /// Makes the destination contain (`copy`) or equal (`sync`) the source.
 ///
@@ -39,22 +40,11 @@ pub fn sync(ctx: &Ctx<'_>, options: &SyncOptions) -> Result<SyncReport, OpsError
     }
 }
 
-/// Opens a vault for writing: one mutating run of this installation at a time, and no commit left in the air.
-pub(super) fn open_for_writing(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<(Opened, std::fs::File), OpsError> {
+/// Opens a vault for writing: no commit of an earlier run is left in the air.
+pub(super) fn open_for_writing(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<Opened, OpsError> {
     let opened = open(ctx, remote)?;
-    let mut told = false;
-    let lock = opened.vault.state.lock(|| {
-        if !std::mem::replace(&mut told, true) {
-            ctx.observer
-                .event(Event::Notice("another run on this machine is writing to the vault; waiting for it to end"));
-        }
-        opened.vault.checkpoint()
-    })?;
-    if told {
-        opened.vault.refresh()?;
-    }
-    opened.vault.settle_pending()?;
-    Ok((opened, lock))
+    opened.vault.settle()?;
+    Ok(opened)
 }
 
 fn upward(
@@ -70,15 +60,33 @@ fn upward(
         let opened = open(ctx, remote)?;
         return Up { ctx, options, source: &source, dest, opened: &opened }.dry_run();
     }
-    let (opened, _lock) = open_for_writing(ctx, remote)?;
+    let opened = open_for_writing(ctx, remote)?;
     let up = Up { ctx, options, source: &source, dest, opened: &opened };
-    for _ in 0..REPLANS {
-        if let Some(report) = up.attempt()? {
-            return Ok(report);
-        }
-        ctx.observer.event(Event::Info("somebody else has written to the vault meanwhile: planning again"));
+    let mut ready = up.prepare()?;
+    if ready.is_work(up.source)
+        && opened.vault.ensure_joined()?
+        && !same_tree(ready.base.as_ref(), base_root(&opened.vault)?.as_ref())
+    {
+        ready = up.prepare()?;
     }
-    Err(OpsError::new(Class::Temporary, "others keep writing to the vault: run the command again"))
+    up.carry_out(ready)
+}
+
+/// What an upload is about to do.
+struct Ready {
+    base: Option<Root>,
+    /// Directories that have to be there first.
+    extra: Vec<(TreePath, Entry)>,
+    suspects: HashMap<u64, i64>,
+    marks: HashSet<u64>,
+    scan_start: Timestamp,
+    plan: Plan,
+}
+
+impl Ready {
+    fn is_work(&self, source: &LocalSource) -> bool {
+        !self.plan.is_empty() || !(self.extra.is_empty() || source.single.is_some())
+    }
 }
 
 /// A local file or directory to read from.
@@ -129,20 +137,26 @@ impl Up<'_> {
         Ok(SyncReport { requests: self.opened.requests(), ..would_do(&plan) })
     }
 
-    /// One round of planning and carrying out; `None` if somebody else has published meanwhile.
-    fn attempt(&self) -> Result<Option<SyncReport>, OpsError> {
-        let (ctx, vault) = (self.ctx, self.vault());
+    fn prepare(&self) -> Result<Ready, OpsError> {
+        let vault = self.vault();
         let base = base_root(vault)?;
         let extra = missing_dirs(vault, base.as_ref(), self.dest)?;
-        let suspects = load_suspects(vault)?;
-        let scan_start = ctx.world.clock.now();
-        let mut plan = self.plan(base.as_ref(), &suspects)?;
-        let mut report = planned(&plan);
-        if plan.is_empty() && (extra.is_empty() || self.source.single.is_some()) {
+        let suspects = vault.state.suspects()?;
+        let marks = suspects.keys().copied().collect();
+        let scan_start = self.ctx.world.clock.now();
+        let plan = self.plan(base.as_ref(), &marks)?;
+        brake(self.ctx, self.options, &plan)?;
+        Ok(Ready { base, extra, suspects, marks, scan_start, plan })
+    }
+
+    fn carry_out(&self, ready: Ready) -> Result<SyncReport, OpsError> {
+        let (ctx, vault) = (self.ctx, self.vault());
+        let mut report = planned(&ready.plan);
+        if !ready.is_work(self.source) {
             report.requests = self.opened.requests();
-            return Ok(Some(report));
+            return Ok(report);
         }
-        brake(ctx, self.options, &plan)?;
+        let Ready { base, extra, suspects, marks, scan_start, mut plan } = ready;
         self.opened.sweep()?;
         let observer = ctx.observer;
         let mut session = Session::begin(Arc::clone(vault), session_options(ctx))?;
@@ -155,12 +169,11 @@ impl Up<'_> {
             budget: ctx.engine.memory / 6,
             threads: threads(ctx),
             scan_start,
-            suspects: &suspects,
+            suspects: &marks,
         };
         let mut uploaded = upload.run(&mut plan)?;
         // Before the commit: should the run end right after it, the fresh files must still be read again.
-        let fresh: HashSet<u64> = suspects.iter().chain(&uploaded.suspects).copied().collect();
-        store_suspects(vault, &suspects, &fresh)?;
+        vault.state.suspect(&uploaded.suspects, &*ctx.world.entropy)?;
         let failed = uploaded.failed + plan.totals.skipped;
         let delete = failed == 0;
         if !delete && plan.totals.deletes > 0 {
@@ -173,19 +186,16 @@ impl Up<'_> {
         report.stored = stats.stored.load(Ordering::Relaxed);
         observer.event(Event::Sent(report.stored));
         report.commit = match published {
-            Published::HeadsMoved => return Ok(None),
             Published::Commit(id) => Some(id.to_string()),
             Published::Unchanged => None,
         };
-        let mut left: HashSet<u64> = &suspects - &uploaded.settled.into_iter().collect();
-        left.extend(uploaded.suspects);
-        store_suspects(vault, &fresh, &left)?;
+        vault.state.settle_suspects(&suspects, &uploaded.settled)?;
         report.files = uploaded.files;
         report.bytes = uploaded.bytes;
         report.failed = failed;
         report.deleted = if delete { plan.totals.deletes } else { 0 };
         report.requests = self.opened.requests();
-        Ok(Some(report))
+        Ok(report)
     }
 
     fn plan(&self, base: Option<&Root>, suspects: &HashSet<u64>) -> Result<Plan, OpsError> {
@@ -439,20 +449,3 @@ pub(super) fn threads(ctx: &Ctx<'_>) -> (usize, usize) {
     let most = cores.min((ctx.engine.memory >> 25) as usize).max(1);
     (ctx.engine.checkers.clamp(1, most), most)
 }
-
-fn load_suspects(vault: &Vault) -> Result<HashSet<u64>, OpsError> {
-    let bytes = vault.state.meta(SUSPECTS)?.unwrap_or_default();
-    Ok(bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect())
-}
-
-fn store_suspects(vault: &Vault, before: &HashSet<u64>, after: &HashSet<u64>) -> Result<(), OpsError> {
-    if after == before {
-        return Ok(());
-    }
-    let bytes: Vec<u8> = after.iter().flat_map(|mark| mark.to_le_bytes()).collect();
-    Ok(vault.state.set_meta(SUSPECTS, &bytes)?)
-}
-
-const SUSPECTS: &str = "suspects";
-/// How often a run plans again because somebody else has published first.
-pub(super) const REPLANS: usize = 5;

@@ -3,19 +3,17 @@
 //! Holds ciphertext only, and is believed no more than the remote: whoever reads from it verifies, and drops what does not.
 //! Any file here may vanish at any time. Writing is best effort: a full disk makes the cache smaller, nothing else.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::Write;
 use std::ops::Range;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::id::{ObjectId, VaultId};
 
 /// The cache of one vault.
 pub(super) struct Cache {
     dir: PathBuf,
-    serial: AtomicU64,
 }
 
 impl Cache {
@@ -25,7 +23,7 @@ impl Cache {
         if fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).is_ok() {
             trim(&dir);
         }
-        Self { dir, serial: AtomicU64::new(0) }
+        Self { dir }
     }
 
     /// A whole object.
@@ -66,18 +64,14 @@ impl Cache {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) {
-        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        let temp = self.dir.join(format!(".tmp-{}-{serial}", std::process::id()));
-        let written = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temp)
-            .and_then(|mut file| file.write_all(bytes))
-            .and_then(|()| fs::rename(&temp, self.dir.join(name)));
-        if written.is_err() {
-            fs::remove_file(&temp).unwrap_or_default();
-        }
+        // A random name: containers that share a cache share process ids too.
+        let write = || {
+            let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(&self.dir)?;
+            file.write_all(bytes)?;
+            file.persist(self.dir.join(name)).map_err(|error| error.error)
+        };
+        // It is removed where it can't be completed, and nothing rests on it.
+        drop(write());
     }
 }
 

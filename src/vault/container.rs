@@ -82,6 +82,12 @@ impl Container {
         self.directory.blobs()
     }
 
+    /// A frame as it will be stored.
+    pub(super) fn frame(&self, at: &Location) -> Vec<u8> {
+        let start = u64::from(at.frame_offset);
+        self.bytes.pieces(start..start + u64::from(at.frame_len)).collect::<Vec<_>>().concat()
+    }
+
     /// Number of blobs.
     pub(super) fn blob_count(&self) -> usize {
         self.blobs

@@ -103,6 +103,9 @@ pub enum VaultError {
         /// Its answer.
         source: rusqlite::Error,
     },
+    /// Another run of this installation is in the way.
+    #[error("{0}")]
+    Busy(String),
     /// Stopped by a signal.
     #[error("stopped")]
     Cancelled,
@@ -126,6 +129,7 @@ impl VaultError {
             Self::Limit(_) => Class::Limit,
             Self::UnsafePath(_) => Class::UnsafePath,
             Self::Local { source, .. } => class_of_io(source),
+            Self::Busy(_) => Class::Temporary,
             Self::Cancelled => Class::Interrupted,
             Self::Remote(error) => match error.kind() {
                 ErrorKind::Cancelled => Class::Interrupted,

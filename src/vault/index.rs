@@ -4,9 +4,8 @@
 //! when they do not fit: a false "already there" would lose data.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::error::VaultError;
@@ -146,12 +145,12 @@ fn fetch_segment(objects: &Objects, state: &State, segment: &ObjectRef, path: &P
 
 fn write_segment(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), VaultError> {
     // Another run may be fetching the same segment.
-    let temp = path.with_extension(format!("{}.tmp", std::process::id()));
     let write = || {
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temp)?;
-        fill(&mut file)?;
-        file.sync_data()?;
-        fs::rename(&temp, path)
+        let dir = path.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(dir)?;
+        fill(file.as_file_mut())?;
+        file.as_file().sync_data()?;
+        file.persist(path).map(|_| ()).map_err(|error| error.error)
     };
     write().map_err(VaultError::local(format!("cannot write {}", path.display())))
 }

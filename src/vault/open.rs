@@ -11,7 +11,7 @@ use super::error::VaultError;
 use super::index::Index;
 use super::io::RemoteIo;
 use super::listing::Listing;
-use super::log::{Commit, Reading, View, parents, seen_record};
+use super::log::{Commit, Reading, View, seen_record};
 use super::merged;
 use super::objects::Objects;
 use super::overlay::Overlay;
@@ -19,10 +19,10 @@ use super::pins::Pins;
 use super::state::State;
 use super::unlock::Unlock;
 use crate::chunk::{Cutter, Policy};
-use crate::crypto::{self, Class as SealClass, SealContext, VaultKeys};
+use crate::crypto::VaultKeys;
 use crate::format::genesis::{ChunkerPolicy, Genesis};
 use crate::format::name::ObjectName;
-use crate::format::record::{Attribute, LogPlaintext, Record};
+use crate::format::record::Attribute;
 use crate::id::{ObjectId, VaultId, WriterId};
 use crate::world::World;
 
@@ -32,6 +32,8 @@ pub struct OpenOptions<'a> {
     pub world: World,
     /// Where installations keep their state.
     pub state_dir: &'a Path,
+    /// Whether to keep nothing there.
+    pub ephemeral: bool,
     /// Where sealed metadata is cached.
     pub cache_dir: &'a Path,
     /// The vault that must be there.
@@ -82,10 +84,14 @@ impl Vault {
         if listing.access.is_empty() {
             return Err(nothing_there(&io, vault)?);
         }
-        let state = State::open(options.state_dir, &vault)?;
+        let state = if options.ephemeral {
+            State::ephemeral(options.state_dir, &vault)?
+        } else {
+            State::open(options.state_dir, &vault)?
+        };
         let cache = Cache::open(options.cache_dir, &vault);
         let (access, genesis) = Unlock::new(&io, &cache, &state, &listing, &vault).with(options.asker)?;
-        if told.is_none() && pinned.is_none() {
+        if told.is_none() && pinned.is_none() && !options.ephemeral {
             pins.add(&location, &vault)?;
         }
         let objects = Objects::new(io, Arc::clone(&access.keys), cache, options.memory);
@@ -125,7 +131,7 @@ impl Vault {
     }
 
     /// Reads the log again. `sent` is there even if the listing does not show it yet.
-    fn read_log(&self, sent: Option<(ObjectName, u64)>) -> Result<bool, VaultError> {
+    pub(super) fn read_log(&self, sent: Option<(ObjectName, u64)>) -> Result<bool, VaultError> {
         let listing = Listing::read(&self.objects.io)?;
         self.follow_access(&listing)?;
         let (now, access) = (self.world.clock.now(), self.access());
@@ -177,36 +183,6 @@ impl Vault {
         Ok(())
     }
 
-    /// Clears up what became of a commit whose PUT an earlier run did not see through: sends it again, unless it never
-    /// arrived and others have published since. Called under the lock of a mutating run.
-    ///
-    /// # Errors
-    /// The remote or the local state fails.
-    pub fn settle_pending(&self) -> Result<(), VaultError> {
-        let Some((name, bytes)) = self.state.pending()? else { return Ok(()) };
-        let name: ObjectName = name.parse().map_err(|_| VaultError::damaged("journal", "it names no commit"))?;
-        self.refresh()?;
-        let path = name.to_string();
-        let arrived = self.view().names().contains(&path) || self.objects.io.size(&path)?.is_some();
-        if !arrived && !self.follows_heads(&name, &bytes) {
-            // Sent now it would be a second head. What it stood for is still to be done, by the run that this one begins.
-            return self.state.abandon_pending();
-        }
-        let size = bytes.len() as u64;
-        self.send_pending(&name, bytes.into())?;
-        self.read_log(Some((name, size)))?;
-        self.state.clear_pending()
-    }
-
-    /// Whether a sealed commit of this installation follows all heads there are.
-    fn follows_heads(&self, name: &ObjectName, bytes: &[u8]) -> bool {
-        let logical = name.logical_name();
-        let context = SealContext { class: SealClass::Log, name: logical.as_bytes() };
-        let Ok(plain) = crypto::open(self.keys(), &context, bytes) else { return false };
-        let record = LogPlaintext::split(&plain).and_then(|parts| Record::decode(parts.record));
-        record.is_ok_and(|record| self.view().heads().iter().all(|head| parents(&record).any(|id| id == *head)))
-    }
-
     /// The keys.
     pub fn keys(&self) -> &VaultKeys {
         &self.objects.keys
@@ -232,6 +208,15 @@ impl Vault {
     /// The local state fails.
     pub fn writer(&self) -> Result<WriterId, VaultError> {
         Ok(self.access().member.public().writer_id(&self.state.writer_salt(&*self.world.entropy)?))
+    }
+
+    /// The same, if this installation has written already.
+    ///
+    /// # Errors
+    /// The local state fails.
+    pub fn known_writer(&self) -> Result<Option<WriterId>, VaultError> {
+        let salt = self.state.known_writer_salt()?;
+        Ok(salt.map(|salt| self.access().member.public().writer_id(&salt)))
     }
 
     /// The index of the current view. Fetches segments that are not on this machine.

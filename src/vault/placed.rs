@@ -32,9 +32,11 @@ struct Inner {
     blobs: HashMap<[u8; 16], (u32, Location)>,
     /// By number; `None` while a pack is open or on its way.
     packs: Vec<Option<PackEntry>>,
-    /// Which packs are known to a run.
+    /// Which packs are known to a run, or were part of a segment already.
     in_runs: HashSet<u32>,
     runs: Runs,
+    /// How many of the runs were segments already.
+    told: usize,
 }
 
 type Runs = Arc<Vec<Arc<SegmentReader<File>>>>;
@@ -139,20 +141,28 @@ impl Placed {
         self.read().packs.iter().flatten().map(|pack| pack.object.id).collect()
     }
 
-    /// Calls `each` with the plaintexts of the index segments of all blobs in stored packs.
+    /// Calls `each` with the plaintexts of the index segments of all blobs in stored packs, but for those that an earlier
+    /// call had.
     pub(super) fn segments(&self, each: &mut dyn FnMut(Vec<u8>) -> Result<(), VaultError>) -> Result<(), VaultError> {
         let (runs, (records, packs)) = {
             let inner = self.read();
             (Arc::clone(&inner.runs), inner.records())
         };
-        for run in &*runs {
+        let told = self.read().told;
+        for run in &runs[told..] {
             let mut file = run.source();
             let mut plaintext = Vec::new();
             let read = file.rewind().and_then(|()| file.read_to_end(&mut plaintext));
             read.map_err(VaultError::local("cannot read a part of the index"))?;
             each(plaintext)?;
         }
-        if records.is_empty() { Ok(()) } else { each(build_segment(records, &packs, 0, zeros)?) }
+        if !records.is_empty() {
+            each(build_segment(records, &packs, 0, zeros)?)?;
+        }
+        let mut inner = self.write();
+        inner.told = runs.len();
+        inner.note_runs(&packs);
+        Ok(())
     }
 
     fn make_run(&self) -> Result<(), VaultError> {
@@ -168,13 +178,10 @@ impl Placed {
         };
         let file = write().map_err(VaultError::local(format!("cannot write to {}", self.dir.display())))?;
         let run = SegmentReader::open(file, Preload::All)?;
-        let moved: HashSet<ObjectId> = packs.iter().map(|pack| pack.object.id).collect();
         let mut inner = self.write();
-        let Inner { blobs, packs, in_runs, runs, .. } = &mut *inner;
-        let numbers = (0..).zip(packs.iter());
-        let numbers = numbers.filter(|(_, pack)| pack.is_some_and(|pack| moved.contains(&pack.object.id)));
-        in_runs.extend(numbers.map(|(number, _)| number));
-        blobs.retain(|_, (number, _)| !in_runs.contains(number));
+        let moved = inner.note_runs(&packs);
+        let Inner { blobs, runs, .. } = &mut *inner;
+        blobs.retain(|_, (number, _)| !moved.contains(number));
         *runs = Arc::new(runs.iter().cloned().chain([Arc::new(run)]).collect());
         Ok(())
     }
@@ -191,6 +198,16 @@ impl Placed {
 impl Inner {
     fn knows(&self, key: &[u8; 16]) -> bool {
         self.claimed.contains(key) || self.blobs.contains_key(key)
+    }
+
+    /// Takes packs for known to a run; their numbers.
+    fn note_runs(&mut self, packs: &[PackEntry]) -> HashSet<u32> {
+        let objects: HashSet<ObjectId> = packs.iter().map(|pack| pack.object.id).collect();
+        let numbers = (0..).zip(&self.packs);
+        let numbers = numbers.filter(|(_, pack)| pack.is_some_and(|pack| objects.contains(&pack.object.id)));
+        let noted: HashSet<u32> = numbers.map(|(number, _)| number).collect();
+        self.in_runs.extend(&noted);
+        noted
     }
 
     /// The blobs in memory whose packs are stored, and the table of those packs.

@@ -136,7 +136,7 @@ impl Vault {
         &self,
         edit: &mut dyn FnMut(&mut Draft) -> Result<(), VaultError>,
     ) -> Result<AccessChange, VaultError> {
-        let _alone = self.state.lock(|| self.checkpoint())?;
+        let _alone = self.publish_lock()?;
         self.refresh()?;
         let access = self.access();
         access.may_administer()?;
@@ -153,7 +153,7 @@ impl Vault {
     /// # Errors
     /// There is nothing to merge, or the key at hand is not an admin's in every branch.
     pub fn merge_access(&self) -> Result<AccessChange, VaultError> {
-        let _alone = self.state.lock(|| self.checkpoint())?;
+        let _alone = self.publish_lock()?;
         self.refresh()?;
         let access = self.access();
         if !access.is_forked() {

@@ -3,22 +3,23 @@
 use std::collections::{HashMap, HashSet};
 
 use super::error::VaultError;
+use super::journal::{JournalPack, LiveSession};
 use super::objects::object_name;
 use super::open::Vault;
 use super::placed::Placed;
 use super::session::seal_class;
-use super::state::JournalPack;
 use crate::format::index::{IndexClass, PackEntry};
 use crate::format::limits::PACK_OBJECT_MAX;
 use crate::format::name::{DATA_PREFIX, META_PREFIX};
 use crate::format::pack::Directory;
 use crate::id::ObjectId;
 
-/// Takes over what interrupted runs of this installation have stored: packs of the journal that the remote still has.
-pub(super) fn resume(vault: &Vault) -> Result<Placed, VaultError> {
+/// Takes over what dead runs of this installation have stored: packs of the journal that the remote still has.
+pub(super) fn resume(vault: &Vault, session: &LiveSession) -> Result<Placed, VaultError> {
     let placed = Placed::new(vault.state.index_dir());
     let mut gone = Vec::new();
-    let journal = vault.state.journal()?;
+    vault.state.take_over(session)?;
+    let journal = vault.state.journal_of(session)?;
     if journal.is_empty() {
         return Ok(placed);
     }

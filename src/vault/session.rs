@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
@@ -15,11 +15,11 @@ use super::buffers::Buffers;
 use super::container::{Container, Plaintext};
 use super::error::VaultError;
 use super::index::{Found, Index};
+use super::journal::{JournalPack, LiveSession};
 use super::objects::object_name;
 use super::open::Vault;
 use super::placed::{Placed, Spot, ids};
 use super::resume::resume;
-use super::state::JournalPack;
 use crate::chunk::Cutter;
 use crate::crypto::{Class as SealClass, SealBuffer, SealContext};
 use crate::format::hints::ObjectRef;
@@ -66,7 +66,8 @@ pub(super) struct Shared {
     pub(super) epoch: u32,
     pub(super) placed: Placed,
     buffers: Arc<Buffers>,
-    index: Arc<Index>,
+    live: LiveSession,
+    index: RwLock<Arc<Index>>,
     checked: Mutex<HashMap<ObjectId, bool>>,
     failure: Mutex<Option<VaultError>>,
     failed: AtomicBool,
@@ -102,22 +103,25 @@ pub(super) struct PackJob {
 }
 
 impl Session {
-    /// Begins a session: loads the index and the journal, starts the upload threads.
+    /// Begins a session: makes this installation a writer if it is none, loads the index and the journal, starts the upload
+    /// threads.
     ///
     /// # Errors
     /// The index can't be loaded.
     pub fn begin(vault: Arc<Vault>, options: SessionOptions) -> Result<Self, VaultError> {
-        let access = vault.access();
-        access.may_write()?;
+        vault.access().may_write()?;
+        vault.ensure_joined()?;
         let index = vault.index()?;
-        let placed = resume(&vault)?;
+        let live = vault.state.begin_session(&*vault.world.entropy)?;
+        let placed = resume(&vault, &live)?;
         let shared = Arc::new(Shared {
+            epoch: vault.epoch(),
             vault,
-            epoch: access.epoch,
             placed,
             // Two are being filled; with fewer than three, nothing could be sent meanwhile.
             buffers: Buffers::new(options.packs.max(3)),
-            index,
+            live,
+            index: RwLock::new(index),
             checked: Mutex::default(),
             failure: Mutex::default(),
             failed: AtomicBool::new(false),
@@ -329,6 +333,8 @@ impl Drop for Session {
         for thread in self.threads.drain(..) {
             thread.join().unwrap_or_default();
         }
+        // What stays behind for want of a database is taken over by the next run.
+        self.shared.vault.state.end_session(&self.shared.live).unwrap_or_default();
     }
 }
 
@@ -344,9 +350,21 @@ impl Shared {
         Ok(self.placed.find(id)?.is_some() || self.committed(id)?.is_some())
     }
 
+    /// What the vault holds, as of the last look at the log.
+    fn index(&self) -> Arc<Index> {
+        Arc::clone(&self.index.read().expect("swapping does not panic"))
+    }
+
+    /// Takes in what others have published.
+    pub(super) fn reload_index(&self) -> Result<(), VaultError> {
+        let index = self.vault.index()?;
+        *self.index.write().expect("swapping does not panic") = index;
+        Ok(())
+    }
+
     /// A committed place of a blob whose object is known to exist: asked once for each object newly relied on.
     fn committed(&self, id: &BlobId) -> Result<Option<Found>, VaultError> {
-        for found in self.index.lookup(id)? {
+        for found in self.index().lookup(id)? {
             let exists = match found.class {
                 IndexClass::Log => true, // it was listed when the log was read
                 IndexClass::Data | IndexClass::Meta => self.exists(&found)?,
@@ -374,7 +392,7 @@ impl Shared {
         if let Some(spot) = self.placed.find(id)? {
             return Ok(Some(spot));
         }
-        let found = self.index.lookup(id)?;
+        let found = self.index().lookup(id)?;
         Ok(found.first().map(|found| Spot { open: None, object: Some(found.object), at: found.at }))
     }
 
@@ -382,6 +400,12 @@ impl Shared {
     pub(super) fn new_pack(&self) -> Result<(u32, Container), VaultError> {
         let container = Container::in_buffer(self.buffers.take(|| self.check())?);
         Ok((self.placed.new_pack(), container))
+    }
+
+    /// For whoever waits for an upload to end.
+    pub(super) fn wait_a_moment(&self) -> Result<(), VaultError> {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        self.check()
     }
 
     pub(super) fn check(&self) -> Result<(), VaultError> {
@@ -399,7 +423,7 @@ impl Shared {
         if let (Some(lease), Some(memory)) = (lease, memory) {
             lease.give_back(memory);
         }
-        self.vault.state.journal_add(&JournalPack { object, class: job.class as u8 }, &directory)?;
+        self.vault.state.journal_add(&self.live, &JournalPack { object, class: job.class as u8 }, &directory)?;
         self.placed.stored(job.number, PackEntry { object, class: job.class })
     }
 

@@ -4,7 +4,7 @@
 //! One directory a vault, 0700: `state.sqlite` (small mutable things), `device.key` (0600), `lock`, `index/` (plain copies
 //! of index segments). Where the directory can't be written, everything lives in memory for the run and says so.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use super::error::VaultError;
 use crate::format::hints::ObjectRef;
 use crate::format::name::LOG_PREFIX;
-use crate::id::{CommitId, ObjectId, VaultId, WriterId};
+use crate::id::{CommitId, VaultId, WriterId};
 use crate::world::Entropy;
 
 /// The state of one vault on this installation.
@@ -49,15 +49,6 @@ pub struct SeenRecord {
     pub at: i64,
 }
 
-/// A pack that was stored but belongs to no commit yet.
-#[derive(Debug, Clone)]
-pub struct JournalPack {
-    /// The object.
-    pub object: ObjectRef,
-    /// Its class: the `u8` of index pack tables.
-    pub class: u8,
-}
-
 impl State {
     /// Opens or creates the state of `vault` below `base`.
     ///
@@ -67,26 +58,29 @@ impl State {
     pub fn open(base: &Path, vault: &VaultId) -> Result<Self, VaultError> {
         let dir = base.join(vault.to_string());
         match open_persistent(&dir) {
-            Ok(db) => {
-                return Ok(Self { home: dir.clone(), dir, persistent: true, db: Mutex::new(db), _scratch: None });
-            }
+            Ok(db) => Ok(Self { home: dir.clone(), dir, persistent: true, db: Mutex::new(db), _scratch: None }),
             // What is there but damaged or locked must not pass for nothing seen and nothing begun.
-            Err(Fault::Database(source)) if !is_unwritable(&source) => return Err(state_error(&dir, source)),
-            Err(_) => {}
+            Err(Fault::Database(source)) if !is_unwritable(&source) => Err(state_error(&dir, source)),
+            Err(_) => Self::ephemeral(base, vault),
         }
+    }
+
+    /// A state for this run only, which begins with what is remembered below `base`.
+    ///
+    /// # Errors
+    /// There is no place for scratch files.
+    pub fn ephemeral(base: &Path, vault: &VaultId) -> Result<Self, VaultError> {
+        let home = base.join(vault.to_string());
         let scratch = tempfile::tempdir().map_err(VaultError::local("cannot create a scratch directory"))?;
         fs::create_dir(scratch.path().join("index")).map_err(VaultError::local("cannot create a scratch directory"))?;
-        let db = Connection::open_in_memory().and_then(prepare).map_err(|source| state_error(&dir, source))?;
-        if let Ok(known) = read_only_copy(&dir, &db) {
-            debug_assert!(known, "copied what a read-only state holds");
+        let db = Connection::open_in_memory().and_then(prepare).map_err(|source| state_error(&home, source))?;
+        match copy_memory(&home, &db) {
+            // What may not be read is not remembered, and whoever calls says so. What is damaged is no empty memory.
+            Err(source) if !is_unwritable(&source) => return Err(state_error(&home, source)),
+            _ => {}
         }
-        Ok(Self {
-            home: dir,
-            dir: scratch.path().to_owned(),
-            persistent: false,
-            db: Mutex::new(db),
-            _scratch: Some(scratch),
-        })
+        let dir = scratch.path().to_owned();
+        Ok(Self { home, dir, persistent: false, db: Mutex::new(db), _scratch: Some(scratch) })
     }
 
     /// Whether what is remembered outlives this run.
@@ -99,22 +93,9 @@ impl State {
         self.dir.join("index")
     }
 
-    /// Takes the lock that a mutating run holds, waiting for another run of this installation to end.
-    ///
-    /// # Errors
-    /// The lock file can't be opened, or `give_up` says so while waiting.
-    pub fn lock(&self, mut waiting: impl FnMut() -> Result<(), VaultError>) -> Result<File, VaultError> {
-        let path = self.dir.join("lock");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        let file = file.map_err(VaultError::local(format!("cannot open {}", path.display())))?;
-        loop {
-            match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(file),
-                Err(rustix::io::Errno::WOULDBLOCK) => waiting()?,
-                Err(errno) => return Err(VaultError::local(format!("cannot lock {}", path.display()))(errno.into())),
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
+    /// Where everything of this vault is on this machine.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Where the state is meant to be, writable or not.
@@ -263,70 +244,6 @@ impl State {
         self.run(|db| db.execute("DELETE FROM pending", [])).map(|_| ())
     }
 
-    /// Gives up a commit that never arrived. Should it arrive after all its number must not be another's: what comes next
-    /// is the first of another writer.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub fn abandon_pending(&self) -> Result<(), VaultError> {
-        self.run(|db| {
-            let transaction = db.unchecked_transaction()?;
-            transaction.execute("DELETE FROM meta WHERE key = 'writer_salt'", [])?;
-            transaction.execute("DELETE FROM pending", [])?;
-            transaction.commit()
-        })
-    }
-
-    /// Packs stored but not committed.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub fn journal(&self) -> Result<Vec<JournalPack>, VaultError> {
-        self.run(|db| {
-            let mut statement = db.prepare_cached("SELECT object, class FROM journal")?;
-            let rows = statement.query_map([], |row| {
-                Ok(JournalPack { object: object_from(&row.get::<_, Vec<u8>>(0)?)?, class: row.get(1)? })
-            })?;
-            rows.collect()
-        })
-    }
-
-    /// The encoded directory of one of them.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub fn journal_directory(&self, id: &ObjectId) -> Result<Vec<u8>, VaultError> {
-        self.run(|db| db.query_row("SELECT directory FROM journal WHERE id = ?1", [id.as_bytes()], |row| row.get(0)))
-    }
-
-    /// Notes a stored pack and its encoded directory.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub fn journal_add(&self, pack: &JournalPack, directory: &[u8]) -> Result<(), VaultError> {
-        self.run(|db| {
-            db.execute(
-                "INSERT OR REPLACE INTO journal VALUES (?1, ?2, ?3, ?4)",
-                params![pack.object.id.as_bytes(), object_bytes(&pack.object), pack.class, directory],
-            )
-        })
-        .map(|_| ())
-    }
-
-    /// Drops packs from the journal: they are committed, or gone.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub fn journal_remove(&self, ids: &[ObjectId]) -> Result<(), VaultError> {
-        self.run(|db| {
-            let transaction = db.unchecked_transaction()?;
-            for id in ids {
-                transaction.execute("DELETE FROM journal WHERE id = ?1", [id.as_bytes()])?;
-            }
-            transaction.commit()
-        })
-    }
-
     pub(super) fn run<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, VaultError> {
         let db: MutexGuard<'_, Connection> = self.db.lock().expect("no thread panics while it holds the database");
         work(&db).map_err(|source| state_error(&self.dir, source))
@@ -378,16 +295,20 @@ fn prepare(db: Connection) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-/// Fills an in-memory database from a state directory that can be read but not written.
-fn read_only_copy(dir: &Path, db: &Connection) -> rusqlite::Result<bool> {
+/// Fills an in-memory database with what a state directory remembers, which is not changed.
+fn copy_memory(dir: &Path, db: &Connection) -> rusqlite::Result<()> {
     let path = dir.join("state.sqlite");
     if !path.exists() {
-        return Ok(true);
+        return Ok(());
     }
-    let source = Connection::open_with_flags(
-        format!("file:{}?immutable=1", path.display()),
-        rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_URI,
-    )?;
+    // Where nothing can be written SQLite can't keep apart from writers either, and there can't be any.
+    let open = |how: &str| {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_URI;
+        let name = path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+        let db = Connection::open_with_flags(format!("file:{name}?{how}"), flags)?;
+        db.query_row("SELECT count(*) FROM meta", [], |row| row.get::<_, i64>(0)).map(|_| db)
+    };
+    let source = open("mode=ro").or_else(|_| open("immutable=1"))?;
     for (table, columns) in [("meta", 2), ("records", 8), ("given_up", 1)] {
         let marks = vec!["?"; columns].join(", ");
         let mut rows = source.prepare(&format!("SELECT * FROM {table}"))?;
@@ -400,7 +321,7 @@ fn read_only_copy(dir: &Path, db: &Connection) -> rusqlite::Result<bool> {
     }
     // Whoever can't remember what he has written is a new writer each time.
     db.execute("DELETE FROM meta WHERE key = 'writer_salt'", [])?;
-    Ok(true)
+    Ok(())
 }
 
 /// Machine id and the identity of the directory: a clone of either is another writer.
@@ -412,13 +333,13 @@ fn binding(dir: &Path) -> Vec<u8> {
     bound
 }
 
-fn object_bytes(object: &ObjectRef) -> Vec<u8> {
+pub(super) fn object_bytes(object: &ObjectRef) -> Vec<u8> {
     let mut out = Vec::new();
     object.encode(&mut out);
     out
 }
 
-fn object_from(bytes: &[u8]) -> rusqlite::Result<ObjectRef> {
+pub(super) fn object_from(bytes: &[u8]) -> rusqlite::Result<ObjectRef> {
     let mut reader = crate::format::wire::Reader::new(bytes, "object reference");
     ObjectRef::decode(&mut reader).map_err(|_| rusqlite::Error::InvalidQuery)
 }
@@ -434,9 +355,10 @@ CREATE TABLE IF NOT EXISTS records (
     record BLOB NOT NULL, directory BLOB NOT NULL, object BLOB NOT NULL, at INTEGER NOT NULL
 );
 CREATE TABLE IF NOT EXISTS given_up (id BLOB PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS journal (
-    id BLOB PRIMARY KEY, object BLOB NOT NULL, class INTEGER NOT NULL, directory BLOB NOT NULL
+CREATE TABLE IF NOT EXISTS stored (
+    id BLOB PRIMARY KEY, session TEXT NOT NULL, object BLOB NOT NULL, class INTEGER NOT NULL, directory BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS suspects (mark INTEGER PRIMARY KEY, stamp INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS pending (one INTEGER PRIMARY KEY CHECK (one = 1), name TEXT NOT NULL, bytes BLOB NOT NULL);
 PRAGMA user_version = 1;
 ";

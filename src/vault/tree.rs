@@ -11,8 +11,8 @@ use super::session::Session;
 use crate::format::hints::{Holder, Location, Place, encode_hints};
 use crate::format::index::id16;
 use crate::format::limits::BUNDLE_MAX;
-use crate::format::node::{Node, join_blob};
-use crate::format::pack::{BlobEntry, FrameCoder, encode_frame};
+use crate::format::node::{Node, join_blob, split_blob};
+use crate::format::pack::{BlobEntry, FrameCoder, decode_frame, encode_frame};
 use crate::history::source::{NewNode, NodeBlob, NodeSink, NodeSource, Reference, ResolvedPlace};
 use crate::id::{BlobId, BlobKind};
 
@@ -26,16 +26,16 @@ pub struct TreeWriter<'s> {
 
 enum Target {
     /// Everything new lies in the commit object itself.
-    Bundle { container: Container, data_frames: usize, blobs: HashMap<[u8; 16], Location> },
+    Bundle { container: Container, begun: usize, blobs: HashMap<[u8; 16], Location> },
     /// Nodes go to packs of their own; chunks are in sealed packs already.
     Packs { open: Option<(u32, Container)> },
 }
 
 impl<'s> TreeWriter<'s> {
-    /// Into a bundle that holds the commit's chunks already.
-    pub(super) fn bundle(session: &'s Session, data: Container) -> Self {
-        let blobs = data.blobs().map(|(blob, at)| (id16(&blob.id), at)).collect();
-        Self::new(session, Target::Bundle { data_frames: data.frame_count(), container: data, blobs })
+    /// Into a bundle that holds the commit's chunks already, and what an earlier writer has put into it.
+    pub(super) fn bundle(session: &'s Session, container: Container) -> Self {
+        let blobs = container.blobs().map(|(blob, at)| (id16(&blob.id), at)).collect();
+        Self::new(session, Target::Bundle { begun: container.frame_count(), container, blobs })
     }
 
     /// Into packs.
@@ -53,12 +53,12 @@ impl<'s> TreeWriter<'s> {
         self.overflowed.get()
     }
 
-    /// Ends the writing. A bundle is given back: whole, or its data alone after it has overflowed.
+    /// Ends the writing. A bundle is given back: whole, or as it was to begin with after it has overflowed.
     pub(super) fn finish(self) -> Result<Option<Container>, VaultError> {
         match self.target.into_inner() {
-            Target::Bundle { mut container, data_frames, .. } => {
+            Target::Bundle { mut container, begun, .. } => {
                 if self.overflowed.get() {
-                    container.truncate(data_frames);
+                    container.truncate(begun);
                 }
                 Ok(Some(container))
             }
@@ -86,6 +86,23 @@ impl<'s> TreeWriter<'s> {
     /// Where a blob lies, from the point of view of the object that is being filled.
     pub(super) fn place_of(&self, id: &BlobId) -> Result<Option<Place>, VaultError> {
         place_of(self.session, &self.target.borrow(), id)
+    }
+
+    /// A node in the object that is being filled.
+    fn unsent(&self, id: &BlobId) -> Result<Option<NodeBlob>, VaultError> {
+        let found = match &*self.target.borrow() {
+            Target::Bundle { container, blobs, .. } => blobs.get(&id16(id)).map(|at| (container.frame(at), *at)),
+            Target::Packs { open: Some((number, container)) } => match self.session.shared.placed.find(id)? {
+                Some(Spot { open: Some(found), at, .. }) if found == *number => Some((container.frame(&at), at)),
+                _ => None,
+            },
+            Target::Packs { open: None } => None,
+        };
+        let Some((stored, at)) = found else { return Ok(None) };
+        let blob = decode_frame(&stored)?;
+        let from = at.blob_offset as usize;
+        let (canonical, hints) = split_blob(&blob[from..from + at.blob_len as usize])?;
+        Ok(Some(NodeBlob { canonical: canonical.to_vec(), hints: hints.to_vec(), origin: None }))
     }
 
     fn hints(&self, target: &Target, references: &[Reference]) -> Result<Vec<u8>, VaultError> {
@@ -124,7 +141,22 @@ impl NodeSource for TreeWriter<'_> {
     type Error = VaultError;
 
     fn read(&self, kind: BlobKind, id: &BlobId, place: Option<&ResolvedPlace>) -> Result<Arc<NodeBlob>, VaultError> {
-        self.session.shared.vault.read(kind, id, place)
+        let shared = &self.session.shared;
+        if place.is_some() {
+            return shared.vault.read(kind, id, place);
+        }
+        // A node of this run may be in memory still, or on its way.
+        if let Some(node) = self.unsent(id)? {
+            return Ok(Arc::new(node));
+        }
+        let place = loop {
+            match shared.placed.find(id)? {
+                Some(Spot { object: Some(object), at, .. }) => break Some(ResolvedPlace { object, location: at }),
+                Some(_) => shared.wait_a_moment()?,
+                None => break None,
+            }
+        };
+        shared.vault.read(kind, id, place.as_ref())
     }
 }
 

@@ -24,3 +24,4 @@ mod round_trip;
 mod support;
 mod tidy;
 mod verbs;
+mod writers;

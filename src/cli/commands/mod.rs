@@ -38,3 +38,4 @@ mod transfer;
 pub(super) mod tree;
 pub(super) mod verify;
 pub(super) mod version;
+pub(super) mod writer;

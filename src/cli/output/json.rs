@@ -11,6 +11,7 @@ use super::printer::Printer;
 use super::times::rfc3339;
 use crate::ops::{
     CheckReport, Listed, ListedKind, LogEntry, QuarantinedEntry, Stat, StatusReport, VerifyReport, WriterEntry,
+    WriterRow,
 };
 use crate::path::printable;
 
@@ -237,6 +238,36 @@ impl<'a> JsonStatus<'a> {
             unfinished_objects: status.unfinished.0,
             unfinished_bytes: status.unfinished.1,
             warnings: &status.warnings,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct JsonWriterRow<'a> {
+    id: &'a str,
+    label: &'a str,
+    member: Option<&'a str>,
+    member_id: Option<&'a str>,
+    first: String,
+    last: String,
+    seq: u64,
+    state: &'a str,
+    own: bool,
+}
+
+impl<'a> JsonWriterRow<'a> {
+    pub(crate) fn new(writer: &'a WriterRow, zone: &TimeZone) -> Self {
+        let member = writer.member.as_ref();
+        Self {
+            id: &writer.id,
+            label: &writer.label,
+            member: member.map(|(label, _)| label.as_str()),
+            member_id: member.map(|(_, id)| id.as_str()),
+            first: rfc3339(writer.first, zone),
+            last: rfc3339(writer.last, zone),
+            seq: writer.seq,
+            state: writer.state.name(),
+            own: writer.own,
         }
     }
 }

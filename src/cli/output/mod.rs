@@ -13,7 +13,9 @@ mod times;
 mod units;
 
 pub(super) use error::{CliError, EXIT_CODES};
-pub(super) use json::{JsonCheck, JsonCommit, JsonEntry, JsonStat, JsonStatus, JsonVerify, write_array, write_object};
+pub(super) use json::{
+    JsonCheck, JsonCommit, JsonEntry, JsonStat, JsonStatus, JsonVerify, JsonWriterRow, write_array, write_object,
+};
 pub(super) use messages::{JsonSummary, Message};
 pub(super) use printer::{Printer, Verbosity};
 pub(super) use progress::{Progress, ProgressMode};

@@ -50,6 +50,7 @@ impl Forge {
         let options = OpenOptions {
             world: World::system(),
             state_dir: &machine.state_dir(),
+            ephemeral: false,
             cache_dir: &machine.cache_dir(),
             vault_id: None,
             memory: 16 << 20,

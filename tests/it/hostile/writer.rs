@@ -33,6 +33,7 @@ fn publish(machine: &Machine, entries: &[(Vec<u8>, Entry)]) {
     let options = OpenOptions {
         world: World::system(),
         state_dir: &machine.state_dir(),
+        ephemeral: false,
         cache_dir: &machine.cache_dir(),
         vault_id: None,
         memory: 16 << 20,
@@ -41,9 +42,10 @@ fn publish(machine: &Machine, entries: &[(Vec<u8>, Entry)]) {
     };
     let vault = Arc::new(Vault::open(io, &options).unwrap());
     let options = SessionOptions { pack_target: 1 << 20, packs: 4, uploads: 1, compression: None };
-    let mut session = Session::begin(vault, options).unwrap();
+    let mut session = Session::begin(Arc::clone(&vault), options).unwrap();
+    let base = vault.root().unwrap();
     let info = CommitInfo { operation: "nothing unusual".into() };
-    let published = session.commit(None, &info, &mut |writer| {
+    let published = session.commit(base.as_ref(), &info, &mut |writer| {
         let mut tree = TreeBuilder::new(writer);
         for (key, entry) in entries {
             tree.push(key, entry, None)?;

@@ -91,6 +91,7 @@ impl TestEnv {
             person: self,
             cancel: Cancel::default(),
             state_dir: self.path(home).join("state"),
+            ephemeral: false,
             cache_dir: self.path(home).join("cache"),
             engine: EngineOptions { memory: self.memory, transfers: 4, checkers: 4, compression: Some(3) },
         }
@@ -158,6 +159,7 @@ impl TestEnv {
         let options = OpenOptions {
             world: World::system(),
             state_dir: &ctx.state_dir,
+            ephemeral: false,
             cache_dir: &ctx.cache_dir,
             vault_id: None,
             memory: 16 << 20,
