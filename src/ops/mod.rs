@@ -1,8 +1,10 @@
 //! The verbs: options in, report out. Nothing here prints, prompts or reads the environment; what a verb needs from a
 //! person comes through the traits of [`Ctx`].
 
+mod between;
 mod cat;
 mod check;
+mod check_vaults;
 mod device;
 mod edit_tree;
 mod error;
@@ -11,12 +13,14 @@ mod inspect;
 mod key;
 mod list;
 mod make_dir;
+mod moving;
 mod open;
 mod overlap;
 mod rcat;
 mod remove;
 mod rename;
 mod stat;
+mod statements;
 mod sync;
 mod touch;
 mod tree;
@@ -52,10 +56,12 @@ pub use key::{
 };
 pub use list::list;
 pub use make_dir::{mkdir, rmdir};
+pub use moving::Moving;
 pub use rcat::rcat;
 pub use remove::{RemoveOptions, delete, purge, rm};
 pub use rename::{RenameOptions, rename};
 pub use stat::{DuRow, Stat, Stored, du, stat};
+pub use statements::{AdoptReport, RetireReport, adopt, retire};
 pub use sync::sync;
 pub use touch::{TouchOptions, touch};
 pub use tree::{TreeRow, tree};
@@ -125,7 +131,7 @@ pub struct RemoteProfile {
     /// Whether this is the built-in `local:`, which is created at first use after asking.
     pub builtin: bool,
     /// What the state of the vault has to be.
-    pub demands: Demands,
+    pub demands: Box<Demands>,
 }
 
 /// The services there are.
@@ -192,6 +198,8 @@ pub struct SyncOptions {
     pub force: bool,
     /// Compare content by reading the source, not by size and time.
     pub checksum: bool,
+    /// Remove the source afterwards: `move`.
+    pub moving: Option<Moving>,
     /// The operation as the commit will name it ("sync /home/a/Documents -> docs").
     pub operation: String,
 }
@@ -211,6 +219,8 @@ pub struct SyncReport {
     pub stored: u64,
     /// Entries deleted at the destination.
     pub deleted: u64,
+    /// Entries of the source removed by a move.
+    pub moved: u64,
     /// Entries whose metadata alone changed, directories made.
     pub updated: u64,
     /// Entries that could not be handled.

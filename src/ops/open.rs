@@ -148,7 +148,7 @@ pub(super) fn options<'a>(
         vault_id,
         memory: (ctx.engine.memory / 6) as usize,
         asker,
-        demands: profile.demands.clone(),
+        demands: (*profile.demands).clone(),
     })
 }
 

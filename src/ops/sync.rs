@@ -1,10 +1,13 @@
-//! `copy` and `sync`: plan, ask where it is dangerous, carry out.
+//! `copy`, `sync` and `move`: plan, ask where it is dangerous, carry out.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::between::between;
+use super::moving::{VaultSource, leave_local, leave_vault};
 use super::open::{Opened, open};
 use super::overlap;
 use super::{Ctx, OpsError, Place, RemoteProfile, SyncOptions, SyncReport};
@@ -14,8 +17,8 @@ use crate::format::entry::{Content, Entry, EntryKind};
 use crate::history::source::{Root, same_tree};
 use crate::path::TreePath;
 use crate::transfer::{
-    Download, Item, Kept, Plan, PlanOptions, SideError, Step, TransferError, Upload, VaultSide, Walk, base_root,
-    commit_edits, lookup, stat_item,
+    Download, Item, Kept, Plan, PlanOptions, SideError, Step, TransferError, Upload, Uploaded, VaultSide, Walk,
+    base_root, commit_edits, lookup, stat_item,
 };
 use crate::vault::{CommitInfo, Published, Session, SessionOptions, Vault, VaultError};
 use crate::world::Timestamp;
@@ -27,16 +30,18 @@ use crate::world::Timestamp;
 pub fn sync(ctx: &Ctx<'_>, options: &SyncOptions) -> Result<SyncReport, OpsError> {
     match (&options.source, &options.dest) {
         (Place::Local(source), Place::Vault(remote, path)) => upward(ctx, options, source, remote, path),
-        (Place::Vault(remote, path), Place::Local(dest)) => downward(ctx, options, remote, path, dest),
+        (Place::Vault(remote, path), Place::Local(dest)) => {
+            let (mut report, root) = downward(ctx, options, remote, path, dest)?;
+            if let (Some(moving), false) = (options.moving, options.dry_run) {
+                leave_vault(ctx, &VaultSource { remote, path, root }, options, moving, &mut report)?;
+            }
+            Ok(report)
+        }
         (Place::Local(_), Place::Local(_)) => {
             Err(OpsError::new(Class::Usage, "both sides are local: one of them must be a vault")
                 .hint("write the vault's side as `remote:path`; for two local directories use cp or rsync"))
         }
-        (Place::Vault(..), Place::Vault(..)) => Err(OpsError::new(
-            Class::Usage,
-            "both sides are vaults: this version copies between a vault and this machine",
-        )
-        .hint("copy to a local directory first, and from there to the other vault")),
+        (Place::Vault(from, source), Place::Vault(to, dest)) => between(ctx, options, (from, source), (to, dest)),
     }
 }
 
@@ -55,13 +60,19 @@ fn upward(
     dest: &TreePath,
 ) -> Result<SyncReport, OpsError> {
     let source = LocalSource::open(source)?;
+    if options.moving.is_some() && source.single.is_some() && source.linked {
+        let what = format!("{} is a symbolic link to a file", source.root.display());
+        return Err(
+            OpsError::new(Class::Usage, what).hint("move the file itself, or the directory that the link is in")
+        );
+    }
     overlap::refuse_up(options, &source.root, remote)?;
     if options.dry_run {
         let opened = open(ctx, remote)?;
-        return Up { ctx, options, source: &source, dest, opened: &opened }.dry_run();
+        return Up { ctx, options, source: &source, dest, opened: &opened, dirs: RefCell::default() }.dry_run();
     }
     let opened = open_for_writing(ctx, remote)?;
-    let up = Up { ctx, options, source: &source, dest, opened: &opened };
+    let up = Up { ctx, options, source: &source, dest, opened: &opened, dirs: RefCell::default() };
     let mut ready = up.prepare()?;
     if ready.is_work(up.source)
         && opened.vault.ensure_joined()?
@@ -94,6 +105,8 @@ struct LocalSource {
     root: PathBuf,
     /// Set if the source is one file: its name.
     single: Option<TreePath>,
+    /// Whether the path is a symbolic link.
+    linked: bool,
 }
 
 impl LocalSource {
@@ -106,13 +119,14 @@ impl LocalSource {
             Err(error) => return Err(VaultError::local(format!("cannot read {}", path.display()))(error).into()),
         };
         let root = std::fs::canonicalize(path).map_err(VaultError::local(format!("cannot read {}", path.display())))?;
+        let linked = path.is_symlink();
         if meta.is_dir() {
-            return Ok(Self { root, single: None });
+            return Ok(Self { root, single: None, linked });
         }
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         let name = TreePath::from_bytes(name)
             .map_err(|bad| OpsError::new(Class::UnsafePath, format!("unsafe name {}: {bad}", path.display())))?;
-        Ok(Self { root, single: Some(name) })
+        Ok(Self { root, single: Some(name), linked })
     }
 }
 
@@ -122,6 +136,8 @@ struct Up<'a> {
     source: &'a LocalSource,
     dest: &'a TreePath,
     opened: &'a Opened,
+    /// For a move: the directories of the source, parents first.
+    dirs: RefCell<Vec<TreePath>>,
 }
 
 impl Up<'_> {
@@ -153,6 +169,7 @@ impl Up<'_> {
         let (ctx, vault) = (self.ctx, self.vault());
         let mut report = planned(&ready.plan);
         if !ready.is_work(self.source) {
+            self.leave(None, &mut report)?;
             report.requests = self.opened.requests();
             return Ok(report);
         }
@@ -165,6 +182,7 @@ impl Up<'_> {
             root: self.source.root.clone(),
             single: self.source.single.is_some(),
             prefix: self.dest.clone(),
+            moving: self.options.moving.is_some(),
             observer,
             budget: ctx.engine.memory / 6,
             threads: threads(ctx),
@@ -194,8 +212,18 @@ impl Up<'_> {
         report.bytes = uploaded.bytes;
         report.failed = failed;
         report.deleted = if delete { plan.totals.deletes } else { 0 };
+        self.leave(Some(&mut uploaded), &mut report)?;
         report.requests = self.opened.requests();
         Ok(report)
+    }
+
+    /// Ends a move: what was read and is durable by now is removed.
+    fn leave(&self, uploaded: Option<&mut Uploaded>, report: &mut SyncReport) -> Result<(), OpsError> {
+        let Some(moving) = self.options.moving else { return Ok(()) };
+        let dirs = if moving.delete_empty_src_dirs { self.dirs.take() } else { Vec::new() };
+        let parent = self.source.root.parent().unwrap_or(&self.source.root);
+        let dir = if self.source.single.is_some() { parent } else { &self.source.root };
+        leave_local(self.ctx, dir, uploaded, &dirs, report)
     }
 
     fn plan(&self, base: Option<&Root>, suspects: &HashSet<u64>) -> Result<Plan, OpsError> {
@@ -204,6 +232,7 @@ impl Up<'_> {
         let options = PlanOptions {
             delete: self.options.delete && self.source.single.is_none(),
             always: self.options.checksum,
+            every: self.options.moving.is_some(),
             suspects,
             prefix: self.dest,
             kept: &kept,
@@ -213,7 +242,13 @@ impl Up<'_> {
             None => {
                 let walk = Walk::open(&self.source.root, Arc::clone(&filter), true)?;
                 let dest = VaultSide::open(self.vault(), base, self.dest, filter, true)?.keeping(&kept);
-                let walk = walk.map(|found| fitting(self.dest, found));
+                let mut dirs = self.dirs.borrow_mut();
+                dirs.clear();
+                let note_dirs = self.options.moving.is_some_and(|moving| moving.delete_empty_src_dirs);
+                let walk = walk.map(|found| fitting(self.dest, found)).inspect(|found| match found {
+                    Ok(item) if note_dirs && item.entry.kind == EntryKind::Dir => dirs.push(item.path.clone()),
+                    _ => {}
+                });
                 Plan::make(until_stopped(self.vault(), walk), dest, &options)?
             }
             Some(name) => {
@@ -241,7 +276,7 @@ fn downward(
     remote: &RemoteProfile,
     path: &TreePath,
     dest: &Path,
-) -> Result<SyncReport, OpsError> {
+) -> Result<(SyncReport, Option<Root>), OpsError> {
     overlap::refuse_down(options, dest, remote)?;
     let opened = open(ctx, remote)?;
     let vault = &opened.vault;
@@ -257,6 +292,7 @@ fn downward(
     let plan_options = PlanOptions {
         delete: options.delete && is_dir,
         always: options.checksum,
+        every: false,
         suspects: &no_suspects,
         prefix: &TreePath::root(),
         kept: &kept,
@@ -289,7 +325,7 @@ fn downward(
     let mut report = planned(&plan);
     if options.dry_run {
         tell_plan(ctx, &mut plan)?;
-        return Ok(SyncReport { requests: opened.requests(), ..would_do(&plan) });
+        return Ok((SyncReport { requests: opened.requests(), ..would_do(&plan) }, base));
     }
     brake(ctx, options, &plan)?;
     let download = Download { vault, root: dest.to_owned(), observer: ctx.observer, workers: ctx.engine.checkers };
@@ -299,7 +335,7 @@ fn downward(
     report.deleted = done.deleted;
     report.failed += done.failed;
     report.requests = opened.requests();
-    Ok(report)
+    Ok((report, base))
 }
 
 /// Why a path of a vault can't be used: nothing is there.
@@ -308,12 +344,12 @@ pub(super) fn not_there(remote: &RemoteProfile, path: &TreePath) -> OpsError {
         .hint(format!("`cryptsync lsf -R {}:` shows what is there", remote.name))
 }
 
-fn one(item: Option<Item>) -> impl Iterator<Item = Result<Item, SideError>> {
+pub(super) fn one(item: Option<Item>) -> impl Iterator<Item = Result<Item, SideError>> {
     item.into_iter().map(Ok)
 }
 
 /// A side that ends as soon as the run is to stop: a plan of millions of entries takes its time.
-fn until_stopped(
+pub(super) fn until_stopped(
     vault: &Vault,
     side: impl Iterator<Item = Result<Item, SideError>>,
 ) -> impl Iterator<Item = Result<Item, SideError>> {
@@ -324,7 +360,7 @@ fn until_stopped(
 }
 
 /// Leaves out an entry whose path would be too long below `prefix`.
-fn fitting(prefix: &TreePath, found: Result<Item, SideError>) -> Result<Item, SideError> {
+pub(super) fn fitting(prefix: &TreePath, found: Result<Item, SideError>) -> Result<Item, SideError> {
     match found {
         Ok(item) if prefix.join_path(&item.path).is_err() => {
             let reason = "its path in the vault would be longer than the format allows".into();
@@ -370,7 +406,7 @@ fn new_dir(vault: &Vault) -> Entry {
 }
 
 /// Asks before a run that would destroy most of the destination: an empty source, or more than half of the entries.
-fn brake(ctx: &Ctx<'_>, options: &SyncOptions, plan: &Plan) -> Result<(), OpsError> {
+pub(super) fn brake(ctx: &Ctx<'_>, options: &SyncOptions, plan: &Plan) -> Result<(), OpsError> {
     let totals = &plan.totals;
     let empty = totals.source == 0 && totals.deletes > 0;
     let most = totals.deletes > 20 && totals.deletes * 2 > totals.dest;
@@ -393,7 +429,7 @@ fn brake(ctx: &Ctx<'_>, options: &SyncOptions, plan: &Plan) -> Result<(), OpsErr
     }
 }
 
-fn tell_totals(ctx: &Ctx<'_>, plan: &Plan) {
+pub(super) fn tell_totals(ctx: &Ctx<'_>, plan: &Plan) {
     let totals = &plan.totals;
     ctx.observer.event(Event::Planned {
         files: totals.files,
@@ -403,7 +439,7 @@ fn tell_totals(ctx: &Ctx<'_>, plan: &Plan) {
     });
 }
 
-fn tell_plan(ctx: &Ctx<'_>, plan: &mut Plan) -> Result<(), OpsError> {
+pub(super) fn tell_plan(ctx: &Ctx<'_>, plan: &mut Plan) -> Result<(), OpsError> {
     for step in plan.steps()? {
         let (path, action, size) = match step? {
             Step::Put { item, replaces: Some(_) } => (item.path, Action::Replace, item.entry.size),
@@ -418,12 +454,12 @@ fn tell_plan(ctx: &Ctx<'_>, plan: &mut Plan) -> Result<(), OpsError> {
 }
 
 /// What a dry run reports: the plan as if it had been carried out.
-fn would_do(plan: &Plan) -> SyncReport {
+pub(super) fn would_do(plan: &Plan) -> SyncReport {
     let totals = &plan.totals;
     SyncReport { files: totals.files, bytes: totals.bytes, deleted: totals.deletes, ..planned(plan) }
 }
 
-fn planned(plan: &Plan) -> SyncReport {
+pub(super) fn planned(plan: &Plan) -> SyncReport {
     SyncReport {
         checked: plan.totals.source,
         updated: plan.totals.updates,

@@ -16,6 +16,7 @@ use lru::LruCache;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
+use super::departed::Mark;
 use super::walk::mtime_of;
 use crate::format::entry::{Entry, EntryKind};
 use crate::path::TreePath;
@@ -137,6 +138,23 @@ impl Dest {
         // Something else may take its name now, and has a time of its own.
         self.touched.lock().expect("map operations").remove(path);
         Ok(())
+    }
+
+    /// Removes a file or a link that still is what its mark says; `false` if it is not. What is gone already is fine.
+    pub(super) fn remove_marked(&self, path: &TreePath, mark: &Mark) -> io::Result<bool> {
+        let (dir, name) = match self.parent(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            other => other?,
+        };
+        match Mark::at(&dir, &name) {
+            Ok(now) if now == *mark => {
+                rustix::fs::unlinkat(&dir, name.as_slice(), AtFlags::empty())?;
+                Ok(true)
+            }
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// What is at `path`.

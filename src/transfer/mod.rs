@@ -5,6 +5,7 @@
 
 mod apply;
 mod budget;
+mod departed;
 mod dest;
 mod download;
 mod edit;
@@ -12,6 +13,7 @@ mod edit_list;
 mod item;
 mod outcome;
 mod plan;
+mod relay;
 mod spool;
 mod stream;
 mod upload;
@@ -22,10 +24,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 pub use apply::commit_edits;
+pub use departed::{Departed, remove_departed};
 pub use download::{Download, Downloaded};
 pub use edit_list::EditList;
 pub use item::{Item, SideError, TransferError};
 pub use plan::{Kept, Plan, PlanOptions, Step, Totals, path_mark};
+pub use relay::Relay;
 pub use stream::StreamUpload;
 pub use upload::{Upload, Uploaded};
 pub use vault_side::{VaultSide, base_root, lookup};

@@ -64,6 +64,8 @@ pub struct PlanOptions<'a> {
     pub delete: bool,
     /// Write files whatever size and time say.
     pub always: bool,
+    /// Write files and links even if they are there already: all that a move reads is to be stored by this run.
+    pub every: bool,
     /// Paths (by [`path_mark`]) whose size and time prove nothing: they were fresh when last read.
     pub suspects: &'a HashSet<u64>,
     /// Where in the vault the paths of this plan are: marks are of whole paths.
@@ -223,9 +225,10 @@ impl Maker<'_> {
             let (is, needed) = (kind_name(old_kind), kind_name(kind));
             return Err(TransferError::InTheWay { path: item.path, is, needed });
         }
+        let every = self.options.every && kind != EntryKind::Dir;
         let doubt = kind == EntryKind::File
             && (self.options.always || self.options.suspects.contains(&path_mark(self.options.prefix, &item.path)));
-        if doubt || !item.same_content(old) {
+        if every || doubt || !item.same_content(old) {
             self.put(item, Some(old_kind))
         } else if item.same_meta(old) {
             Ok(())

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::budget::{Budget, Held};
+use super::departed::Mark;
 use super::edit::{self, Edit};
 use super::item::{Item, TransferError};
 use super::outcome::{Edits, Outcomes, Pieces, edits_of};
@@ -42,6 +43,8 @@ pub struct Upload<'a> {
     pub single: bool,
     /// Where in the vault the plan's paths are.
     pub prefix: TreePath,
+    /// Whether to note what each source was when it was read, for [`super::remove_departed`].
+    pub moving: bool,
     /// Who listens.
     pub observer: &'a dyn Observer,
     /// Bytes of chunks in flight.
@@ -89,6 +92,8 @@ struct FileWork {
     number: u64,
     path: TreePath,
     action: Action,
+    /// What the source was, if that is to be noted.
+    seen: Option<Mark>,
     state: Mutex<WorkState>,
 }
 
@@ -182,7 +187,12 @@ impl Upload<'_> {
                 }
                 Step::Put { item, .. } => {
                     let action = if item.entry.kind == EntryKind::Dir { Action::MakeDir } else { Action::Copy };
-                    shared.put_entry(number, &item.path, item.entry, action);
+                    let mark = item.link_target().filter(|_| self.moving).map(Mark::of_link);
+                    let noted = mark.map(|mark| seen(&item.path, &mark));
+                    let size = item.entry.size;
+                    let put = edit::encode(&Edit::Put(self.full(&item.path), item.entry));
+                    shared.put_edits(number, noted.into_iter().chain([put]).collect());
+                    self.observer.event(Event::Done { path: &item.path, action, size });
                 }
                 Step::Meta(item) => shared.put_entry(number, &item.path, item.entry, Action::UpdateMeta),
                 Step::Delete { path, .. } => {
@@ -286,7 +296,8 @@ impl Shared<'_> {
         let Some((_, entry)) = state.end.take_if(|(total, _)| *total == state.pieces.done()) else { return Ok(()) };
         let pieces = std::mem::replace(&mut state.pieces, Pieces::new());
         let size = entry.size;
-        let edits = edits_of(self.upload.full(&work.path), entry, pieces)?;
+        let mut edits = edits_of(self.upload.full(&work.path), entry, pieces)?;
+        edits.first.splice(..0, work.seen.as_ref().map(|mark| seen(&work.path, mark)));
         self.outcomes.put(work.number, edits);
         self.files.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(size, Ordering::Relaxed);
@@ -327,6 +338,7 @@ impl Attempt<'_, '_> {
             number: self.job.number,
             path: self.job.item.path.clone(),
             action,
+            seen: self.shared.upload.moving.then(|| Mark::of_file(&before)),
             state: Mutex::new(WorkState { pieces: Pieces::new(), end: None }),
         });
         let mut content = Content::None;
@@ -455,6 +467,10 @@ impl Source<'_> {
         self.at = data;
         Ok(true)
     }
+}
+
+fn seen(path: &TreePath, mark: &Mark) -> Vec<u8> {
+    edit::encode(&Edit::Seen(path.clone(), mark.0.clone()))
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -17,6 +17,7 @@ mod listings;
 mod many;
 mod members;
 mod model;
+mod moving;
 mod properties;
 mod races;
 mod requests;

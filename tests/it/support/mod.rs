@@ -134,6 +134,7 @@ impl TestEnv {
             dry_run: false,
             force: false,
             checksum: false,
+            moving: None,
             operation: "test".into(),
         }
     }
