@@ -67,6 +67,7 @@ pub(super) enum Verb {
     Device(commands::device::DeviceArgs),
     Adopt(commands::adopt::AdoptArgs),
     Writer(commands::writer::WriterArgs),
+    Conflicts(commands::conflicts::ConflictsArgs),
     Config(commands::config::ConfigArgs),
     Listremotes(commands::listremotes::ListremotesArgs),
     Version(commands::version::VersionArgs),

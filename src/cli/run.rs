@@ -121,6 +121,7 @@ fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::Device(args) => commands::device::run(shell, &args),
         Verb::Adopt(args) => commands::adopt::run(shell, &args),
         Verb::Writer(args) => commands::writer::run(shell, &args),
+        Verb::Conflicts(args) => commands::conflicts::run(shell, &args),
         Verb::Config(args) => commands::config::run(shell, &args),
         Verb::Listremotes(args) => commands::listremotes::run(shell, &args),
         Verb::Version(args) => commands::version::run(shell, &args),

@@ -5,6 +5,7 @@ mod between;
 mod cat;
 mod check;
 mod check_vaults;
+mod conflicts;
 mod device;
 mod edit_tree;
 mod error;
@@ -44,6 +45,7 @@ pub use crate::format::card::Card;
 pub use crate::world::Cancel;
 pub use cat::cat;
 pub use check::check;
+pub use conflicts::{Conflict, Keep, ResolveOptions, Version, list_conflicts, resolve_conflicts, show_conflict};
 pub use device::{
     DeviceRequest, RecoveryReport, device_add, device_approve, device_remove, device_request, test_recovery,
 };
@@ -225,6 +227,8 @@ pub struct SyncReport {
     pub updated: u64,
     /// Entries that could not be handled.
     pub failed: u64,
+    /// Conflict copies that wait below the path of the vault.
+    pub conflicts: u64,
     /// Requests to the remote.
     pub requests: u64,
     /// The new commit, if there is one.

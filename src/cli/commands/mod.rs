@@ -8,6 +8,7 @@ pub(super) mod cat;
 mod changes;
 pub(super) mod check;
 pub(super) mod config;
+pub(super) mod conflicts;
 pub(super) mod copy;
 pub(super) mod cp;
 mod create;

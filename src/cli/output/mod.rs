@@ -15,7 +15,8 @@ mod units;
 
 pub(super) use error::{CliError, EXIT_CODES};
 pub(super) use json::{
-    JsonCheck, JsonCommit, JsonEntry, JsonStat, JsonStatus, JsonVerify, JsonWriterRow, write_array, write_object,
+    JsonCheck, JsonCommit, JsonConflict, JsonEntry, JsonStat, JsonStatus, JsonVerify, JsonWriterRow, write_array,
+    write_object,
 };
 pub(super) use messages::{JsonSummary, Message};
 pub(super) use printer::{Printer, Verbosity};
