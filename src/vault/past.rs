@@ -26,7 +26,8 @@ impl Vault {
             return Ok(commit.clone());
         }
         if let Some(brief) = view.past.covered.get(id) {
-            let verifier = Verifier { objects: &self.objects, access: &self.access, vault: &self.id };
+            let access = self.access();
+            let verifier = Verifier { objects: &self.objects, access: &access, vault: &self.id };
             return verifier.covered(brief);
         }
         let span = match view.past.histories.facts(id) {
@@ -157,6 +158,7 @@ impl Vault {
     ) -> Result<(), VaultError> {
         let segments = view.segment_refs();
         let source = self.history_source(&segments);
+        let access = self.access();
         for (page, place) in view.past.histories.pages_by_time() {
             self.checkpoint()?;
             let entries = match view.past.histories.page(&source, &page, place.as_ref()) {
@@ -172,7 +174,7 @@ impl Vault {
             }
             for entry in entries.iter() {
                 let record = &entry.record;
-                let body = self.access.version(record.access_n, &record.access);
+                let body = access.version(record.access_n, &record.access);
                 let role = body.and_then(|body| role_in(body, &record.writer_sign));
                 let Signed { record: bytes, signature } = &entry.signed;
                 let signed = crypto::verify(&record.writer_sign, Label::Commit, &self.id, bytes, signature);

@@ -256,6 +256,10 @@ impl Session {
     ) -> Result<CommitId, VaultError> {
         let vault = &self.shared.vault;
         let Staged { root, place, payload } = staged;
+        if matches!(payload, Payload::Packs { .. }) && vault.epoch() != self.shared.epoch {
+            // Whoever was removed has the keys of the packs.
+            return Err(VaultError::KeysChanged);
+        }
         let (mut container, mut segments_added) = match payload {
             Payload::Bundle { container, .. } => (container, Vec::new()),
             Payload::Packs { segments } => (Container::default(), segments),

@@ -16,6 +16,7 @@ mod json;
 mod listings;
 mod long_log;
 mod many;
+mod members;
 mod model;
 mod moving;
 mod properties;
