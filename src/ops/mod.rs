@@ -5,6 +5,7 @@ mod between;
 mod cat;
 mod check;
 mod check_vaults;
+mod conflicts;
 mod edit_tree;
 mod error;
 mod init;
@@ -18,6 +19,7 @@ mod rcat;
 mod remove;
 mod rename;
 mod stat;
+mod statements;
 mod sync;
 mod touch;
 mod tree;
@@ -39,6 +41,7 @@ use crate::world::{Timestamp, World};
 pub use crate::world::Cancel;
 pub use cat::cat;
 pub use check::check;
+pub use conflicts::{Conflict, Keep, ResolveOptions, Version, list_conflicts, resolve_conflicts, show_conflict};
 pub use error::OpsError;
 pub use init::{init, vault_exists};
 pub use inspect::{log, status};
@@ -49,6 +52,7 @@ pub use rcat::rcat;
 pub use remove::{RemoveOptions, delete, purge, rm};
 pub use rename::{RenameOptions, rename};
 pub use stat::{DuRow, Stat, Stored, du, stat};
+pub use statements::{AdoptReport, RetireReport, adopt, retire};
 pub use sync::sync;
 pub use touch::{TouchOptions, touch};
 pub use tree::{TreeRow, tree};
@@ -110,7 +114,7 @@ pub struct RemoteProfile {
     /// Whether this is the built-in `local:`, which is created at first use after asking.
     pub builtin: bool,
     /// What the state of the vault has to be.
-    pub demands: Demands,
+    pub demands: Box<Demands>,
 }
 
 /// The services there are.
@@ -202,6 +206,8 @@ pub struct SyncReport {
     pub updated: u64,
     /// Entries that could not be handled.
     pub failed: u64,
+    /// Conflict copies that wait below the path of the vault.
+    pub conflicts: u64,
     /// Requests to the remote.
     pub requests: u64,
     /// The new commit, if there is one.

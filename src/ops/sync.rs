@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::between::between;
+use super::conflicts::waiting;
 use super::moving::{VaultSource, leave_local, leave_vault};
 use super::open::{Opened, open};
 use super::overlap;
@@ -80,7 +81,9 @@ fn upward(
     {
         ready = up.prepare()?;
     }
-    up.carry_out(ready)
+    let mut report = up.carry_out(ready)?;
+    report.conflicts = waiting(ctx, &opened.vault, &remote.name, dest)?;
+    Ok(report)
 }
 
 /// What an upload is about to do.
@@ -334,6 +337,7 @@ fn downward(
     report.bytes = done.bytes;
     report.deleted = done.deleted;
     report.failed += done.failed;
+    report.conflicts = waiting(ctx, vault, &remote.name, path)?;
     report.requests = opened.requests();
     Ok((report, base))
 }

@@ -218,7 +218,7 @@ impl Maker<'_> {
         }
     }
 
-    fn compare(&mut self, item: Item, old: &Item) -> Result<(), TransferError> {
+    fn compare(&mut self, mut item: Item, old: &Item) -> Result<(), TransferError> {
         let (kind, old_kind) = (item.entry.kind, old.entry.kind);
         let dir_at_stake = kind != old_kind && (kind == EntryKind::Dir || old_kind == EntryKind::Dir);
         if dir_at_stake && !self.options.delete {
@@ -229,6 +229,11 @@ impl Maker<'_> {
         let doubt = kind == EntryKind::File
             && (self.options.always || self.options.suspects.contains(&path_mark(self.options.prefix, &item.path)));
         if every || doubt || !item.same_content(old) {
+            if kind == old_kind && item.entry.attributes.is_empty() {
+                // Attributes that this program does not know, or was not asked about, outlive new content. That of a
+                // conflict copy does if the content turns out to be the old one: see `apply`.
+                item.entry.attributes.clone_from(&old.entry.attributes);
+            }
             self.put(item, Some(old_kind))
         } else if item.same_meta(old) {
             Ok(())

@@ -74,7 +74,9 @@ impl State {
         let home = base.join(vault.to_string());
         let scratch = tempfile::tempdir().map_err(VaultError::local("cannot create a scratch directory"))?;
         fs::create_dir(scratch.path().join("index")).map_err(VaultError::local("cannot create a scratch directory"))?;
-        let db = Connection::open_in_memory().and_then(prepare).map_err(|source| state_error(&home, source))?;
+        let db = Connection::open_in_memory()
+            .and_then(|db| prepare(db, "MEMORY"))
+            .map_err(|source| state_error(&home, source))?;
         match copy_memory(&home, &db) {
             // What may not be read is not remembered, and whoever calls says so. What is damaged is no empty memory.
             Err(source) if !is_unwritable(&source) => return Err(state_error(&home, source)),
@@ -304,12 +306,19 @@ fn open_persistent(dir: &Path) -> Result<Connection, Fault> {
     // SQLite creates its file by the umask: making it first keeps it ours alone.
     let path = dir.join("state.sqlite");
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
-    Connection::open(&path).and_then(prepare).map_err(Fault::Database)
+    Connection::open(&path).and_then(|db| prepare(db, journal_mode(dir))).map_err(Fault::Database)
 }
 
-fn prepare(db: Connection) -> rusqlite::Result<Connection> {
+/// SQLite's journal for a database in `dir`: a log ahead of it needs memory that all processes share, and across a network
+/// they have none.
+fn journal_mode(dir: &Path) -> &'static str {
+    let network = rustix::fs::statfs(dir).is_ok_and(|found| NETWORK.contains(&(found.f_type as u32)));
+    if network { "TRUNCATE" } else { "WAL" }
+}
+
+fn prepare(db: Connection, journal: &str) -> rusqlite::Result<Connection> {
     db.busy_timeout(std::time::Duration::from_secs(30))?;
-    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "journal_mode", journal)?;
     db.pragma_update(None, "synchronous", "FULL")?;
     db.execute_batch(SCHEMA)?;
     Ok(db)
@@ -390,6 +399,9 @@ fn state_error(dir: &Path, source: rusqlite::Error) -> VaultError {
     VaultError::State { path: dir.display().to_string(), source }
 }
 
+/// Linux's marks of NFS, CIFS, SMB, SMB 2, 9P, Ceph, AFS and FUSE.
+const NETWORK: [u32; 8] =
+    [0x6969, 0xff53_4d42, 0x517b, 0xfe53_4d42, 0x0102_1997, 0x00c3_6400, 0x5346_414f, 0x6573_5546];
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS records (

@@ -3,10 +3,12 @@
 //! Shared between them: `filters` (what is in scope), `transfer` (copy, sync and move), `changes` (verbs that change a tree
 //! without a transfer), `create` (making vaults).
 
+pub(super) mod adopt;
 pub(super) mod cat;
 mod changes;
 pub(super) mod check;
 pub(super) mod config;
+pub(super) mod conflicts;
 pub(super) mod copy;
 pub(super) mod cp;
 mod create;

@@ -6,6 +6,7 @@ mod messages;
 mod mime;
 mod printer;
 mod progress;
+mod statements;
 mod status_line;
 mod summary;
 mod table;
@@ -14,11 +15,13 @@ mod units;
 
 pub(super) use error::{CliError, EXIT_CODES};
 pub(super) use json::{
-    JsonCheck, JsonCommit, JsonEntry, JsonStat, JsonStatus, JsonVerify, JsonWriterRow, write_array, write_object,
+    JsonCheck, JsonCommit, JsonConflict, JsonEntry, JsonStat, JsonStatus, JsonVerify, JsonWriterRow, write_array,
+    write_object,
 };
 pub(super) use messages::{JsonSummary, Message};
 pub(super) use printer::{Printer, Verbosity};
 pub(super) use progress::{Progress, ProgressMode};
+pub(super) use statements::{JsonAdopted, JsonRetired};
 pub(super) use summary::{brief, summary, truncated};
 pub(super) use table::{Align, table};
 pub(super) use times::{exact_time, local_time};
