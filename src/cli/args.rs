@@ -63,6 +63,8 @@ pub(super) enum Verb {
     Verify(commands::verify::VerifyArgs),
     Log(commands::log::LogArgs),
     Status(commands::status::StatusArgs),
+    Key(commands::key::KeyArgs),
+    Device(commands::device::DeviceArgs),
     Adopt(commands::adopt::AdoptArgs),
     Writer(commands::writer::WriterArgs),
     Conflicts(commands::conflicts::ConflictsArgs),

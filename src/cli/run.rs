@@ -117,6 +117,8 @@ fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::Verify(args) => commands::verify::run(shell, &args),
         Verb::Log(args) => commands::log::run(shell, &args),
         Verb::Status(args) => commands::status::run(shell, &args),
+        Verb::Key(args) => commands::key::run(shell, &args),
+        Verb::Device(args) => commands::device::run(shell, &args),
         Verb::Adopt(args) => commands::adopt::run(shell, &args),
         Verb::Writer(args) => commands::writer::run(shell, &args),
         Verb::Conflicts(args) => commands::conflicts::run(shell, &args),

@@ -6,10 +6,12 @@ mod cat;
 mod check;
 mod check_vaults;
 mod conflicts;
+mod device;
 mod edit_tree;
 mod error;
 mod init;
 mod inspect;
+mod key;
 mod list;
 mod make_dir;
 mod moving;
@@ -38,13 +40,22 @@ use crate::path::TreePath;
 pub use crate::vault::{BadCheckpoint, Checkpoint, Demands, Newest};
 use crate::world::{Timestamp, World};
 
+pub use crate::format::access::Role;
+pub use crate::format::card::Card;
 pub use crate::world::Cancel;
 pub use cat::cat;
 pub use check::check;
 pub use conflicts::{Conflict, Keep, ResolveOptions, Version, list_conflicts, resolve_conflicts, show_conflict};
+pub use device::{
+    DeviceRequest, RecoveryReport, device_add, device_approve, device_remove, device_request, test_recovery,
+};
 pub use error::OpsError;
 pub use init::{init, vault_exists};
 pub use inspect::{log, status};
+pub use key::{
+    AccessStep, KeyChange, KeyReport, MemberInfo, card as key_card, change as key_change, history as key_history,
+    member as key_member, members as key_members,
+};
 pub use list::list;
 pub use make_dir::{mkdir, rmdir};
 pub use moving::Moving;
@@ -65,6 +76,14 @@ pub trait Person: Send + Sync {
     fn password(&self, vault: &str) -> io::Result<Zeroizing<String>>;
     /// A new password, asked for twice where there is somebody to ask.
     fn new_password(&self, vault: &str) -> io::Result<Zeroizing<String>>;
+    /// Another password for an existing vault, asked for twice where there is somebody to ask.
+    fn changed_password(&self, vault: &str) -> io::Result<Zeroizing<String>> {
+        self.new_password(vault)
+    }
+    /// The recovery words of an existing vault.
+    fn recovery_words(&self, vault: &str) -> io::Result<Zeroizing<String>> {
+        self.password(vault)
+    }
     /// A yes-or-no question. `None` if there is nobody to ask.
     fn confirm(&self, question: &str) -> Option<bool>;
 }
@@ -148,6 +167,8 @@ pub struct InitOptions {
     pub device_label: String,
     /// Argon2id: KiB, passes, lanes.
     pub kdf: (u32, u32, u32),
+    /// What the password may do.
+    pub password_role: Role,
     /// Where to write the recovery words (0600, must not exist); `None` returns them for showing.
     pub recovery_file: Option<PathBuf>,
 }

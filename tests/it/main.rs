@@ -15,6 +15,7 @@ mod hostile;
 mod json;
 mod listings;
 mod many;
+mod members;
 mod model;
 mod moving;
 mod properties;

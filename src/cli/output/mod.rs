@@ -24,5 +24,5 @@ pub(super) use progress::{Progress, ProgressMode};
 pub(super) use statements::{JsonAdopted, JsonRetired};
 pub(super) use summary::{brief, summary, truncated};
 pub(super) use table::{Align, table};
-pub(super) use times::{exact_time, local_time};
+pub(super) use times::{exact_time, local_time, rfc3339};
 pub(super) use units::{rclone_count, rclone_size};
