@@ -1,5 +1,6 @@
 //! Changes of a vault's tree that move no content. A verb looks at the tree and lists its edits; here they are published.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -12,11 +13,13 @@ use crate::filter::Filter;
 use crate::format::entry::{Entry, EntryKind};
 use crate::format::key::subtree_range;
 use crate::format::node::Totals;
+use crate::history::cursor::Cursor;
+use crate::history::diff::Diff;
 use crate::history::source::{Root, same_tree};
 use crate::history::totals::totals;
 use crate::path::TreePath;
 use crate::transfer::{EditList, Item, Kept, SideError, VaultSide, base_root, commit_edits, lookup};
-use crate::vault::{CommitInfo, Published, Session, Vault};
+use crate::vault::{CommitInfo, Published, Session, Vault, VaultError};
 
 /// How a change is made.
 pub(super) struct Change<'a> {
@@ -109,6 +112,23 @@ impl Tree<'_> {
                 SideError::Skipped { .. } => OpsError::new(Class::Failed, error.to_string()),
             })
         }))
+    }
+
+    /// The paths below a directory at which this tree is not what `old` was. Subtrees that are the same are not read.
+    pub(super) fn changed_since(&self, old: Option<&Root>, dir: &TreePath) -> Result<HashSet<TreePath>, OpsError> {
+        let mut changed = HashSet::new();
+        if same_tree(old, self.root.as_ref()) {
+            return Ok(changed);
+        }
+        let below = |root: Option<&Root>| match root {
+            None => Ok(Cursor::empty(&**self.vault)),
+            Some(root) => Cursor::range(&**self.vault, root, subtree_range(dir)),
+        };
+        for change in Diff::new(below(old)?, below(self.root.as_ref())?) {
+            let path = change?.key.to_path().map_err(|bad| VaultError::UnsafePath(bad.to_string()))?;
+            changed.insert(path);
+        }
+        Ok(changed)
     }
 
     /// Directories that have to be made so that `path` is one: those above it, and itself.

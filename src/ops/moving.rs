@@ -59,14 +59,10 @@ pub(super) fn leave_vault(
     let (mut moved, mut stayed) = (0, 0);
     change.make(&mut |tree, edits, _| {
         (moved, stayed) = (0, 0);
-        let unchanged = |full: &TreePath| {
-            let (old, now) = (lookup(tree.vault, root.as_ref(), full)?, tree.find(full)?);
-            Ok::<_, OpsError>(old.map(|item| item.entry) == now.map(|item| item.entry))
-        };
         if let Some(item) = tree.find(path)?
             && item.entry.kind != EntryKind::Dir
         {
-            if unchanged(path)? {
+            if lookup(tree.vault, root.as_ref(), path)?.is_some_and(|old| old.entry == item.entry) {
                 edits.delete(path)?;
                 moved = 1;
             } else {
@@ -77,9 +73,10 @@ pub(super) fn leave_vault(
         }
         // What stays keeps the directories it is in.
         let kept = Kept::default();
+        let changed = tree.changed_since(root.as_ref(), path)?;
         for item in tree.below(path, &options.filter, &kept)? {
             let item = item?;
-            if item.entry.kind != EntryKind::Dir && !unchanged(&joined(path, &item.path)?)? {
+            if item.entry.kind != EntryKind::Dir && changed.contains(&joined(path, &item.path)?) {
                 kept.note(&item.path);
                 stayed += 1;
                 tell_stays(ctx, &item.path);
@@ -90,7 +87,7 @@ pub(super) fn leave_vault(
             let full = joined(path, &item.path)?;
             let goes = match item.entry.kind {
                 EntryKind::Dir => moving.delete_empty_src_dirs && !kept.holds(&item.path),
-                _ => unchanged(&full)?,
+                _ => !changed.contains(&full),
             };
             if goes {
                 ctx.observer.event(Event::Done { path: &item.path, action: Action::Delete, size: 0 });

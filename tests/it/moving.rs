@@ -185,6 +185,40 @@ fn nothing_goes_unless_the_commit_is_there() {
     }
 }
 
+/// Somebody else changes a file in the vault while it is moved out of it: just before the commit that removes it, so that
+/// two commits meet. Their version stays.
+#[test]
+fn what_others_change_in_the_vault_meanwhile_stays() {
+    let (mut env, remote, src) = in_memory();
+    env.up(&src, "in").unwrap();
+    let mut other = TestEnv::new();
+    other.custom = Some(Arc::clone(&remote));
+    other.yes = Some(true);
+    let theirs = other.path("theirs");
+    fs::create_dir(&theirs).unwrap();
+    fs::write(theirs.join("medium"), "theirs").unwrap();
+    let options = other.options(Place::Local(theirs.clone()), other.place("elsewhere"), false);
+    ops::sync(&other.ctx(), &options).unwrap(); // a writer by now
+    let act = move || {
+        let (other, theirs) = (&other, &theirs);
+        // On a thread of its own: this one drives the other run's calls.
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let options = other.options(Place::Local(theirs.clone()), other.place("in/d"), false);
+                ops::sync(&other.ctx(), &options).unwrap();
+            });
+        });
+    };
+    env.custom = Some(DuringPut::new(&remote, "log/c", false, act));
+    let dst = env.path("dst");
+    moving(&env, env.place("in"), Place::Local(dst.clone())).unwrap();
+    env.custom = Some(remote);
+    assert_eq!(fs::read(dst.join("d/medium")).unwrap(), noise(2, 50_000));
+    assert_eq!(env.cat("in/d/medium").unwrap(), b"theirs", "what nobody has moved is still there");
+    assert!(env.cat("in/small").is_err(), "what was moved is not");
+    env.assert_whole(true);
+}
+
 /// A file that is in the vault already with the same size and time, but with other content, is not taken for the same.
 #[test]
 fn size_and_time_are_no_proof() {
