@@ -277,7 +277,8 @@ impl Reading<'_> {
     /// Another record in the place of a new one, among those that need not be read.
     fn rival(&self, past: &Past, commit: &Commit) -> Result<Option<Commit>, VaultError> {
         let (writer, seq) = (commit.writer, commit.record.seq);
-        let covered = past.covered.values().find(|brief| (brief.writer, brief.seq) == (writer, seq));
+        let in_place = |brief: &&Brief| (brief.writer, brief.seq) == (writer, seq) && brief.id != commit.id;
+        let covered = past.covered.values().find(in_place);
         if let Some(brief) = covered {
             return self.verifier().covered(brief).map(Some);
         }
@@ -285,7 +286,9 @@ impl Reading<'_> {
             return Ok(None);
         }
         let source = self.source(&past.segments);
-        let same_place = |entry: &super::history::Entry| (entry.writer(), entry.record.seq) == (writer, seq);
+        let same_place = |entry: &super::history::Entry| {
+            (entry.writer(), entry.record.seq) == (writer, seq) && entry.id != commit.id
+        };
         Ok(past.histories.search(&source, 0..=u64::MAX, same_place)?.map(|entry| entry.commit()))
     }
 
