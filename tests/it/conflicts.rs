@@ -24,7 +24,11 @@ impl Apart {
         start(&apart.tree(0));
         apart.up(0);
         for n in 1..names.len() {
-            fs::create_dir_all(apart.tree(n)).unwrap();
+            // The key of the first device opens the vault for all, without a password's costs. They are different writers.
+            let key = find(&apart.machines[0].state_dir(), "device.key");
+            let to = apart.machines[n].state_dir().join(key.strip_prefix(apart.machines[0].state_dir()).unwrap());
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(key, to).unwrap();
             apart.down(n);
         }
         apart
@@ -86,6 +90,12 @@ impl Apart {
         let value: serde_json::Value = serde_json::from_str(status.lines().last().unwrap()).unwrap();
         value["heads"].as_array().unwrap().len()
     }
+}
+
+fn find(dir: &Path, name: &str) -> std::path::PathBuf {
+    let entries: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let direct = entries.iter().find(|path| path.ends_with(name)).cloned();
+    direct.unwrap_or_else(|| entries.iter().find(|path| path.is_dir()).map(|dir| find(dir, name)).unwrap())
 }
 
 fn copy_into(from: &Path, to: &Path) {
@@ -293,4 +303,83 @@ fn copies_are_files_like_any_other() {
         assert_eq!(apart.down(0), 0);
         assert_eq!(apart.heads(), 1);
     }
+}
+
+/// Three machines that write at once, over and over. Every content ever written is there, or was replaced or deleted by
+/// somebody who had seen it.
+#[test]
+fn machines_that_keep_writing_at_once_lose_nothing() {
+    const PATHS: [&str; 7] = ["a", "b", "d/a", "d/b", "d/e/a", "f/a", "f"];
+    let rounds = std::env::var("CRYPTSYNC_TEST_ROUNDS").map_or(6, |rounds| rounds.parse().unwrap());
+    let mut apart = Apart::new(&["home", "second", "third"], |tree| write(tree.join("a"), "start"));
+    let mut random = 88_172_645_463_325_252u64;
+    let mut next = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        (random >> 16) as usize % below
+    };
+    for round in 0..rounds {
+        let before = apart.seen();
+        let mut written = Vec::new();
+        let mut plans: Vec<Vec<(&str, Option<String>)>> = vec![Vec::new(); 3];
+        for (machine, plan) in plans.iter_mut().enumerate() {
+            for step in 0..1 + next(3) {
+                let content = (next(4) > 0).then(|| format!("{round} {machine} {step}"));
+                plan.push((PATHS[next(PATHS.len())], content));
+            }
+        }
+        let apply = |tree: &Path, plan: &[(&str, Option<String>)]| {
+            for (path, content) in plan {
+                let path = tree.join(path);
+                drop(fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path)));
+                let Some(content) = content else { continue };
+                // A file may be where a directory has to be.
+                let above = path.ancestors().skip(1).take_while(|dir| *dir != tree);
+                above.filter(|dir| dir.is_file()).for_each(|dir| fs::remove_file(dir).unwrap());
+                write(path, content);
+            }
+        };
+        // What each machine has in the end is what it has written.
+        let scratch = tempfile::tempdir().unwrap();
+        let mut all_after = Vec::new();
+        for (n, plan) in plans.iter().enumerate() {
+            assert!([0, 30].contains(&apart.down(n)));
+            let tree = scratch.path().join(n.to_string());
+            copy_into(&apart.tree(n), &tree);
+            apply(&tree, plan);
+            let after = local_contents(&tree);
+            written.extend(after.values().filter(|content| !before.values().any(|b| b == *content)).cloned());
+            all_after.push(after);
+        }
+        let change = |n: usize| {
+            let plan = plans[n].clone();
+            move |tree: &Path| apply(tree, &plan)
+        };
+        apart.at_once(&[&change(0), &change(1), &change(2)]);
+        let seen = apart.seen();
+        for content in written {
+            assert!(seen.values().any(|there| *there == content), "round {round}: {content} is lost: {seen:?}");
+        }
+        for content in before.values() {
+            // Nobody has touched it: it stays. (Each content is in one place.)
+            if all_after.iter().all(|after| after.values().any(|there| there == content)) {
+                assert!(seen.values().any(|there| there == content), "round {round}: {content} is gone");
+            }
+        }
+    }
+    assert_eq!(apart.machines[0].run(["verify", "v:"]).code, 0);
+}
+
+fn local_contents(dir: &Path) -> BTreeMap<std::path::PathBuf, String> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(local_contents(&path));
+        } else {
+            found.insert(path.clone(), fs::read_to_string(path).unwrap());
+        }
+    }
+    found
 }

@@ -411,3 +411,25 @@ proptest! {
         prop_assert_eq!(&merged(Split::Keyed, Some(&lo), &both, &lo), &both);
     }
 }
+
+/// A large tree, three hundred changes on either side: only what leads to them is read.
+#[test]
+fn merging_costs_what_was_changed() {
+    let store = MemStore::new(Split::Keyed);
+    let name = |n: u32| format!("d{:03}/f{n:06}", n % 500);
+    let mut base: Plain = (0..30_000).map(|n| (name(n), file(&format!("{n}")))).collect();
+    base.extend((0..500).map(|n| (format!("d{n:03}"), dir())));
+    let changed = |text: &str, from: u32| {
+        let mut tree = base.clone();
+        // In one part of the directories, as a person's changes are.
+        (0..300).for_each(|n| drop(tree.insert(name((n % 20) + from + n / 20 * 500), file(&format!("{text}{n}")))));
+        tree
+    };
+    let (hi, lo) = (changed("hi", 100), changed("lo", 110));
+    let (base, hi, lo) = (tree(&store, &base), tree(&store, &hi), tree(&store, &lo));
+    let (hi, lo) = (side(&hi, 7, "hi"), side(&lo, 5, "lo"));
+    let start = std::time::Instant::now();
+    let (root, reads, writes) = store.count(|| merge(&store, Some(&base), &hi, &lo).unwrap());
+    println!("{reads} reads, {writes} writes, {:?}, {} conflicts", start.elapsed(), root.totals.conflicts);
+    assert!(root.totals.conflicts > 0 && writes < 60, "{writes}");
+}
