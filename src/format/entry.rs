@@ -203,6 +203,8 @@ impl Entry {
     }
 }
 
+/// Attribute: hashes of the content.
+pub const CONTENT_HASHES: u64 = 3;
 const MALFORMED: Malformed = Malformed { what: "tree entry" };
 /// All permission bits.
 const MODE_MAX: u16 = 0o7777;

@@ -3,6 +3,7 @@
 
 mod cat;
 mod check;
+mod down;
 mod edit_tree;
 mod error;
 mod init;
@@ -16,6 +17,7 @@ mod remove;
 mod rename;
 mod stat;
 mod sync;
+mod target;
 mod touch;
 mod tree;
 mod verify;
@@ -33,6 +35,7 @@ use crate::path::TreePath;
 pub use crate::vault::{BadCheckpoint, Checkpoint, Demands, Newest};
 use crate::world::{Timestamp, World};
 
+pub use crate::transfer::Traits;
 pub use crate::world::Cancel;
 pub use cat::cat;
 pub use check::check;
@@ -171,6 +174,11 @@ pub struct SyncOptions {
     pub force: bool,
     /// Compare content by reading the source, not by size and time.
     pub checksum: bool,
+    /// Whether owners, extended attributes and set-id bits belong to it.
+    pub metadata: bool,
+    /// What the local side can hold, for tests; found out if `None`.
+    #[doc(hidden)]
+    pub traits: Option<Traits>,
     /// The operation as the commit will name it ("sync /home/a/Documents -> docs").
     pub operation: String,
 }

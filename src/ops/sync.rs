@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use super::open::{Opened, open};
 use super::overlap;
+use super::target::{Known, Target};
 use super::{Ctx, OpsError, Place, RemoteProfile, SyncOptions, SyncReport};
 use crate::class::Class;
 use crate::event::{Action, Event};
@@ -14,8 +15,8 @@ use crate::format::entry::{Content, Entry, EntryKind};
 use crate::history::source::{Root, same_tree};
 use crate::path::TreePath;
 use crate::transfer::{
-    Download, Item, Kept, Plan, PlanOptions, SideError, Step, TransferError, Upload, VaultSide, Walk, base_root,
-    commit_edits, lookup, stat_item,
+    Item, Kept, Local, Plan, PlanOptions, Shadow, SideError, Spelling, Step, TransferError, Upload, VaultSide, Walk,
+    base_root, commit_edits, lookup, stat_item,
 };
 use crate::vault::{CommitInfo, Published, Session, SessionOptions, Vault, VaultError};
 use crate::world::Timestamp;
@@ -27,7 +28,7 @@ use crate::world::Timestamp;
 pub fn sync(ctx: &Ctx<'_>, options: &SyncOptions) -> Result<SyncReport, OpsError> {
     match (&options.source, &options.dest) {
         (Place::Local(source), Place::Vault(remote, path)) => upward(ctx, options, source, remote, path),
-        (Place::Vault(remote, path), Place::Local(dest)) => downward(ctx, options, remote, path, dest),
+        (Place::Vault(remote, path), Place::Local(dest)) => super::down::downward(ctx, options, remote, path, dest),
         (Place::Local(_), Place::Local(_)) => {
             Err(OpsError::new(Class::Usage, "both sides are local: one of them must be a vault")
                 .hint("write the vault's side as `remote:path`; for two local directories use cp or rsync"))
@@ -132,7 +133,7 @@ impl Up<'_> {
     fn dry_run(&self) -> Result<SyncReport, OpsError> {
         let base = base_root(self.vault())?;
         missing_dirs(self.vault(), base.as_ref(), self.dest)?;
-        let mut plan = self.plan(base.as_ref(), &HashSet::new())?;
+        let mut plan = self.plan(base.as_ref(), &HashSet::new(), &self.known()?)?;
         tell_plan(self.ctx, &mut plan)?;
         Ok(SyncReport { requests: self.opened.requests(), ..would_do(&plan) })
     }
@@ -141,6 +142,7 @@ impl Up<'_> {
         let vault = self.vault();
         let base = base_root(vault)?;
         let extra = missing_dirs(vault, base.as_ref(), self.dest)?;
+<<<<<<< HEAD
         let suspects = vault.state.suspects()?;
         let marks = suspects.keys().copied().collect();
         let scan_start = self.ctx.world.clock.now();
@@ -153,10 +155,27 @@ impl Up<'_> {
         let (ctx, vault) = (self.ctx, self.vault());
         let mut report = planned(&ready.plan);
         if !ready.is_work(self.source) {
+=======
+        let suspects = load_suspects(vault)?;
+        let scan_start = ctx.world.clock.now();
+        let known = self.known()?;
+        let mut plan = self.plan(base.as_ref(), &suspects, &known)?;
+        let mut report = planned(&plan);
+        if plan.is_empty() && (extra.is_empty() || self.source.single.is_some()) {
+>>>>>>> 9d6ccaf (Destinations that can't hold what a vault can are probed, and what they lack is not gone)
             report.requests = self.opened.requests();
             return Ok(report);
         }
+<<<<<<< HEAD
         let Ready { base, extra, suspects, marks, scan_start, mut plan } = ready;
+=======
+        let unsure = known.incomplete && plan.totals.deletes > 0 && !self.options.force;
+        if unsure {
+            ctx.observer.event(Event::Notice(UNSURE));
+        } else {
+            brake(ctx, self.options, &plan)?;
+        }
+>>>>>>> 9d6ccaf (Destinations that can't hold what a vault can are probed, and what they lack is not gone)
         self.opened.sweep()?;
         let observer = ctx.observer;
         let mut session = Session::begin(Arc::clone(vault), session_options(ctx))?;
@@ -168,6 +187,7 @@ impl Up<'_> {
             observer,
             budget: ctx.engine.memory / 6,
             threads: threads(ctx),
+            traits: &known.traits,
             scan_start,
             suspects: &marks,
         };
@@ -175,8 +195,8 @@ impl Up<'_> {
         // Before the commit: should the run end right after it, the fresh files must still be read again.
         vault.state.suspect(&uploaded.suspects, &*ctx.world.entropy)?;
         let failed = uploaded.failed + plan.totals.skipped;
-        let delete = failed == 0;
-        if !delete && plan.totals.deletes > 0 {
+        let delete = failed == 0 && !unsure;
+        if failed > 0 && plan.totals.deletes > 0 {
             observer.event(Event::Notice("nothing is deleted, because some entries could not be read"));
         }
         let info = CommitInfo { operation: self.options.operation.clone() };
@@ -198,20 +218,28 @@ impl Up<'_> {
         Ok(report)
     }
 
-    fn plan(&self, base: Option<&Root>, suspects: &HashSet<u64>) -> Result<Plan, OpsError> {
+    fn plan(&self, base: Option<&Root>, suspects: &HashSet<u64>, known: &Known) -> Result<Plan, OpsError> {
         let filter = Arc::new(self.options.filter.clone());
         let kept = Kept::default();
+        let local = Local {
+            is_source: true,
+            traits: known.traits.clone(),
+            metadata: self.options.metadata,
+            shadow: Shadow::new(self.dest, known.marks.clone()),
+        };
         let options = PlanOptions {
             delete: self.options.delete && self.source.single.is_none(),
             always: self.options.checksum,
             suspects,
             prefix: self.dest,
             kept: &kept,
+            local: Some(&local),
             observer: self.ctx.observer,
         };
         let plan = match &self.source.single {
             None => {
-                let walk = Walk::open(&self.source.root, Arc::clone(&filter), true)?;
+                let spelling = Spelling::new(self.vault(), base, self.dest, &local.shadow);
+                let walk = Walk::open(&self.source.root, Arc::clone(&filter), true)?.spelled(spelling)?;
                 let dest = VaultSide::open(self.vault(), base, self.dest, filter, true)?.keeping(&kept);
                 let walk = walk.map(|found| fitting(self.dest, found));
                 Plan::make(until_stopped(self.vault(), walk), dest, &options)?
@@ -231,75 +259,37 @@ impl Up<'_> {
             }
         };
         tell_totals(self.ctx, &plan);
+        tell_left_out(self.ctx, &plan);
         Ok(plan)
+    }
+
+    /// What earlier runs have found out about the source, if it was a destination.
+    fn known(&self) -> Result<Known, OpsError> {
+        let mut known = match self.source.single {
+            None => Target::new(self.vault(), &self.source.root, self.dest)?.recall()?,
+            Some(_) => {
+                let parent = self.source.root.parent().unwrap_or(&self.source.root);
+                Target::new(self.vault(), parent, self.dest)?.recall()?
+            }
+        };
+        if let Some(traits) = &self.options.traits {
+            known.traits = traits.clone();
+        }
+        Ok(known)
     }
 }
 
-fn downward(
-    ctx: &Ctx<'_>,
-    options: &SyncOptions,
-    remote: &RemoteProfile,
-    path: &TreePath,
-    dest: &Path,
-) -> Result<SyncReport, OpsError> {
-    overlap::refuse_down(options, dest, remote)?;
-    let opened = open(ctx, remote)?;
-    let vault = &opened.vault;
-    let base = base_root(vault)?;
-    let found = lookup(vault, base.as_ref(), path)?;
-    let is_dir = path.is_root() || found.as_ref().is_some_and(|item| item.entry.kind == EntryKind::Dir);
-    if !is_dir && found.is_none() {
-        return Err(not_there(remote, path));
+/// What a run leaves out without having failed.
+pub(super) fn tell_left_out(ctx: &Ctx<'_>, plan: &Plan) {
+    let totals = &plan.totals;
+    if totals.specials > 0 {
+        let text = format!("{} sockets, pipes or devices are left out (-v names them)", totals.specials);
+        ctx.observer.event(Event::Notice(&text));
     }
-    let filter = Arc::new(options.filter.clone());
-    let no_suspects = HashSet::new();
-    let kept = Kept::default();
-    let plan_options = PlanOptions {
-        delete: options.delete && is_dir,
-        always: options.checksum,
-        suspects: &no_suspects,
-        prefix: &TreePath::root(),
-        kept: &kept,
-        observer: ctx.observer,
-    };
-    let exists = match std::fs::metadata(dest) {
-        Ok(meta) if !meta.is_dir() => {
-            return Err(OpsError::new(
-                Class::Failed,
-                format!("{} is a file, but a directory is needed there", dest.display()),
-            )
-            .hint("give the directory that the files are to go into"));
-        }
-        Ok(_) => true,
-        Err(_) => false,
-    };
-    let mut plan = if is_dir {
-        let source = VaultSide::open(vault, base.as_ref(), path, Arc::clone(&filter), true)?;
-        let walk = if exists { Some(Walk::open(dest, filter, true)?.keeping(&kept)) } else { None };
-        let walk = until_stopped(vault, walk.into_iter().flatten());
-        Plan::make(until_stopped(vault, source), walk, &plan_options)?
-    } else {
-        let name = TreePath::from_bytes(path.name().unwrap_or_default())
-            .map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
-        let local = crate::transfer::local_path(dest, &name);
-        let old = if local.symlink_metadata().is_ok() { stat_item(&local, name.clone())? } else { None };
-        Plan::make(one(found.map(|item| Item { path: name, ..item })), one(old), &plan_options)?
-    };
-    tell_totals(ctx, &plan);
-    let mut report = planned(&plan);
-    if options.dry_run {
-        tell_plan(ctx, &mut plan)?;
-        return Ok(SyncReport { requests: opened.requests(), ..would_do(&plan) });
+    if totals.spared > 0 {
+        let text = format!("{} entries stay in the vault: the source was never able to hold them", totals.spared);
+        ctx.observer.event(Event::Notice(&text));
     }
-    brake(ctx, options, &plan)?;
-    let download = Download { vault, root: dest.to_owned(), observer: ctx.observer, workers: ctx.engine.checkers };
-    let done = download.run(&mut plan)?;
-    report.files = done.files;
-    report.bytes = done.bytes;
-    report.deleted = done.deleted;
-    report.failed += done.failed;
-    report.requests = opened.requests();
-    Ok(report)
 }
 
 /// Why a path of a vault can't be used: nothing is there.
@@ -308,12 +298,12 @@ pub(super) fn not_there(remote: &RemoteProfile, path: &TreePath) -> OpsError {
         .hint(format!("`cryptsync lsf -R {}:` shows what is there", remote.name))
 }
 
-fn one(item: Option<Item>) -> impl Iterator<Item = Result<Item, SideError>> {
+pub(super) fn one(item: Option<Item>) -> impl Iterator<Item = Result<Item, SideError>> {
     item.into_iter().map(Ok)
 }
 
 /// A side that ends as soon as the run is to stop: a plan of millions of entries takes its time.
-fn until_stopped(
+pub(super) fn until_stopped(
     vault: &Vault,
     side: impl Iterator<Item = Result<Item, SideError>>,
 ) -> impl Iterator<Item = Result<Item, SideError>> {
@@ -370,7 +360,7 @@ fn new_dir(vault: &Vault) -> Entry {
 }
 
 /// Asks before a run that would destroy most of the destination: an empty source, or more than half of the entries.
-fn brake(ctx: &Ctx<'_>, options: &SyncOptions, plan: &Plan) -> Result<(), OpsError> {
+pub(super) fn brake(ctx: &Ctx<'_>, options: &SyncOptions, plan: &Plan) -> Result<(), OpsError> {
     let totals = &plan.totals;
     let empty = totals.source == 0 && totals.deletes > 0;
     let most = totals.deletes > 20 && totals.deletes * 2 > totals.dest;
@@ -393,7 +383,7 @@ fn brake(ctx: &Ctx<'_>, options: &SyncOptions, plan: &Plan) -> Result<(), OpsErr
     }
 }
 
-fn tell_totals(ctx: &Ctx<'_>, plan: &Plan) {
+pub(super) fn tell_totals(ctx: &Ctx<'_>, plan: &Plan) {
     let totals = &plan.totals;
     ctx.observer.event(Event::Planned {
         files: totals.files,
@@ -403,7 +393,7 @@ fn tell_totals(ctx: &Ctx<'_>, plan: &Plan) {
     });
 }
 
-fn tell_plan(ctx: &Ctx<'_>, plan: &mut Plan) -> Result<(), OpsError> {
+pub(super) fn tell_plan(ctx: &Ctx<'_>, plan: &mut Plan) -> Result<(), OpsError> {
     for step in plan.steps()? {
         let (path, action, size) = match step? {
             Step::Put { item, replaces: Some(_) } => (item.path, Action::Replace, item.entry.size),
@@ -418,16 +408,16 @@ fn tell_plan(ctx: &Ctx<'_>, plan: &mut Plan) -> Result<(), OpsError> {
 }
 
 /// What a dry run reports: the plan as if it had been carried out.
-fn would_do(plan: &Plan) -> SyncReport {
+pub(super) fn would_do(plan: &Plan) -> SyncReport {
     let totals = &plan.totals;
     SyncReport { files: totals.files, bytes: totals.bytes, deleted: totals.deletes, ..planned(plan) }
 }
 
-fn planned(plan: &Plan) -> SyncReport {
+pub(super) fn planned(plan: &Plan) -> SyncReport {
     SyncReport {
         checked: plan.totals.source,
         updated: plan.totals.updates,
-        failed: plan.totals.skipped,
+        failed: plan.totals.skipped + plan.totals.refused,
         ..SyncReport::default()
     }
 }
@@ -449,3 +439,25 @@ pub(super) fn threads(ctx: &Ctx<'_>) -> (usize, usize) {
     let most = cores.min((ctx.engine.memory >> 25) as usize).max(1);
     (ctx.engine.checkers.clamp(1, most), most)
 }
+<<<<<<< HEAD
+=======
+
+fn load_suspects(vault: &Vault) -> Result<HashSet<u64>, OpsError> {
+    let bytes = vault.state.meta(SUSPECTS)?.unwrap_or_default();
+    Ok(bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect())
+}
+
+fn store_suspects(vault: &Vault, before: &HashSet<u64>, after: &HashSet<u64>) -> Result<(), OpsError> {
+    if after == before {
+        return Ok(());
+    }
+    let bytes: Vec<u8> = after.iter().flat_map(|mark| mark.to_le_bytes()).collect();
+    Ok(vault.state.set_meta(SUSPECTS, &bytes)?)
+}
+
+const UNSURE: &str = "nothing is deleted: the source was last written from the vault by a run that did not complete it, so \
+                      that what it lacks may never have been there; copy it from the vault again, or use --force";
+const SUSPECTS: &str = "suspects";
+/// How often a run plans again because somebody else has published first.
+pub(super) const REPLANS: usize = 5;
+>>>>>>> 9d6ccaf (Destinations that can't hold what a vault can are probed, and what they lack is not gone)

@@ -2,20 +2,20 @@
 //! without following links, whatever the paths say and whoever else changes the tree meanwhile.
 
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
 use std::fs::File;
-use std::hash::BuildHasher;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use lru::LruCache;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
+use super::local::SET_ID;
+use super::temp::TempNames;
+use super::traits::Traits;
 use super::walk::mtime_of;
 use crate::format::entry::{Entry, EntryKind};
 use crate::path::TreePath;
@@ -27,9 +27,12 @@ pub(super) struct Dest {
     open: Mutex<LruCache<TreePath, Arc<OwnedFd>>>,
     /// Directories that were written in, with the time they had before.
     touched: Mutex<HashMap<TreePath, Timestamp>>,
-    /// Tells the temporary files of this run from those that a killed one has left.
-    token: u64,
-    serial: AtomicU64,
+    /// Directories that had to be made writable, with the permission bits they had before.
+    loosened: Mutex<HashMap<TreePath, Mode>>,
+    temp: TempNames,
+    traits: Traits,
+    /// Whether set-id bits are given to files.
+    set_id: bool,
 }
 
 /// A file being written beside its final name. Dropped unfinished, it is removed.
@@ -42,60 +45,86 @@ pub(super) struct PartialFile {
 
 impl Dest {
     /// Opens `root`, making it and its parents if needed.
-    pub(super) fn open(root: &Path) -> io::Result<Self> {
+    pub(super) fn open(root: &Path, traits: &Traits, set_id: bool) -> io::Result<Self> {
         std::fs::create_dir_all(root)?;
         let root = rustix::fs::openat(CWD, root, DIR_FLAGS, Mode::empty())?;
         Ok(Self {
             root: Arc::new(root),
             open: Mutex::new(LruCache::new(OPEN_DIRS.try_into().expect("not zero"))),
             touched: Mutex::default(),
-            token: RandomState::new().hash_one(0),
-            serial: AtomicU64::new(0),
+            loosened: Mutex::default(),
+            temp: TempNames::new(),
+            traits: traits.clone(),
+            set_id,
         })
     }
 
     /// Makes a directory if it is not there. Its final mode and times come with [`Dest::set_meta`].
-    pub(super) fn make_dir(&self, path: &TreePath) -> io::Result<()> {
-        let (dir, name) = self.parent(path)?;
-        match rustix::fs::mkdirat(&dir, name.as_slice(), Mode::RWXU) {
-            Err(Errno::EXIST) => match self.kind(path)? {
-                Some(EntryKind::Dir) => Ok(()),
-                _ => Err(Errno::EXIST.into()),
-            },
-            other => Ok(other?),
-        }
+    pub(super) fn make_dir(&self, path: &TreePath, is_new: bool) -> io::Result<()> {
+        self.beside(path, |dir, name| {
+            self.refuse_clash(dir, name, is_new)?;
+            match rustix::fs::mkdirat(dir, name, Mode::RWXU) {
+                Err(Errno::EXIST) => match self.kind(path)? {
+                    Some(EntryKind::Dir) => Ok(()),
+                    _ => Err(Errno::EXIST.into()),
+                },
+                other => Ok(other?),
+            }
+        })
     }
 
     /// Makes a symbolic link, replacing a file or link of that name at once.
-    pub(super) fn make_link(&self, path: &TreePath, target: &[u8]) -> io::Result<()> {
-        let (dir, name) = self.parent(path)?;
-        let temp = self.temp_name(&name);
-        rustix::fs::symlinkat(target, &dir, temp.as_slice())?;
-        put_in_place(dir.as_fd(), &temp, &name)
-            .inspect_err(|_| rustix::fs::unlinkat(&dir, temp.as_slice(), AtFlags::empty()).unwrap_or_default())
+    pub(super) fn make_link(&self, path: &TreePath, target: &[u8], is_new: bool) -> io::Result<()> {
+        self.beside(path, |dir, name| {
+            self.refuse_clash(dir, name, is_new)?;
+            let temp = self.temp.name(name);
+            rustix::fs::symlinkat(target, dir, temp.as_slice())?;
+            put_in_place(dir.as_fd(), &temp, name)
+                .inspect_err(|_| rustix::fs::unlinkat(dir, temp.as_slice(), AtFlags::empty()).unwrap_or_default())
+        })
     }
 
     /// Begins a file.
     pub(super) fn begin_file(&self, path: &TreePath) -> io::Result<PartialFile> {
-        let (dir, name) = self.parent(path)?;
-        let temp = self.temp_name(&name);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&dir, temp.as_slice(), flags, Mode::RUSR | Mode::WUSR)?;
-        Ok(PartialFile { dir, temp, file: file.into(), finished: false })
+        self.beside(path, |dir, name| {
+            let temp = self.temp.name(name);
+            let file = rustix::fs::openat(dir, temp.as_slice(), flags, Mode::RUSR | Mode::WUSR)?;
+            Ok(PartialFile { dir: Arc::clone(dir), temp, file: file.into(), finished: false })
+        })
+    }
+
+    /// Gives a file its length, mode, time and name.
+    pub(super) fn finish_file(
+        &self,
+        mut partial: PartialFile,
+        path: &TreePath,
+        entry: &Entry,
+        is_new: bool,
+    ) -> io::Result<()> {
+        let name = path.name().expect("files have names");
+        // Holes at the end, and files that are nothing but holes, get their length here.
+        partial.file.set_len(entry.size)?;
+        if let Some(mode) = self.mode(entry) {
+            rustix::fs::fchmod(&partial.file, mode)?;
+        }
+        rustix::fs::futimens(&partial.file, &times(entry.mtime))?;
+        self.refuse_clash(&partial.dir, name, is_new)?;
+        put_in_place(partial.dir.as_fd(), &partial.temp, name)?;
+        partial.finished = true;
+        Ok(())
     }
 
     /// Sets mode and modification time of what is there already.
     pub(super) fn set_meta(&self, path: &TreePath, entry: &Entry) -> io::Result<()> {
         let (dir, name) = self.parent(path)?;
-        if let Some(mode) = entry.mode
-            && entry.kind != EntryKind::Symlink
-        {
+        if let Some(mode) = self.mode(entry) {
             // `chmodat` follows links: look first, and open what is there so that nothing is swapped in between.
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
             match rustix::fs::openat(&dir, name.as_slice(), flags, Mode::empty()) {
-                Ok(file) => rustix::fs::fchmod(&file, mode_bits(mode))?,
+                Ok(file) => rustix::fs::fchmod(&file, mode)?,
                 Err(Errno::ACCESS) => {
-                    rustix::fs::chmodat(&dir, name.as_slice(), mode_bits(mode), AtFlags::empty())?;
+                    rustix::fs::chmodat(&dir, name.as_slice(), mode, AtFlags::empty())?;
                 }
                 Err(errno) => return Err(errno.into()),
             }
@@ -103,39 +132,74 @@ impl Dest {
         rustix::fs::utimensat(&dir, name.as_slice(), &times(entry.mtime), AtFlags::SYMLINK_NOFOLLOW)?;
         if entry.kind == EntryKind::Dir {
             self.touched.lock().expect("map operations").remove(path);
+            self.loosened.lock().expect("map operations").remove(path);
         }
         Ok(())
     }
 
-    /// Gives directories that were written in, but whose own entry did not change, the time they had before.
-    pub(super) fn restore_dir_times(&self) -> io::Result<()> {
+    /// Does something to a name in its directory. If that is not writable but ours it is made so until the run ends.
+    fn beside<T>(&self, path: &TreePath, act: impl Fn(&Arc<OwnedFd>, &[u8]) -> io::Result<T>) -> io::Result<T> {
+        let (dir, name) = self.parent(path)?;
+        match act(&dir, &name) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && self.loosen(path, &dir) => {
+                act(&dir, &name)
+            }
+            done => done,
+        }
+    }
+
+    fn loosen(&self, path: &TreePath, dir: &OwnedFd) -> bool {
+        let (Some(parent), Ok(stat)) = (path.parent(), rustix::fs::fstat(dir)) else { return false };
+        let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
+        if mode.contains(Mode::RWXU) || rustix::fs::fchmod(dir, mode | Mode::RWXU).is_err() {
+            return false;
+        }
+        self.loosened.lock().expect("map operations").entry(parent).or_insert(mode);
+        true
+    }
+
+    /// Gives directories that were written in, but whose own entry did not change, the time and mode they had before.
+    pub(super) fn restore_dirs(&self) -> io::Result<()> {
         let touched = std::mem::take(&mut *self.touched.lock().expect("map operations"));
         for (path, mtime) in touched {
-            match self.dir(&path) {
-                Ok(dir) => rustix::fs::futimens(&dir, &times(mtime))?,
-                // It was deleted since, or something else has its place.
-                Err(error)
-                    if matches!(Errno::from_io_error(&error), Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP)) => {}
-                Err(error) => return Err(error),
+            if let Some(dir) = self.still_there(&path)? {
+                rustix::fs::futimens(&dir, &times(mtime))?;
+            }
+        }
+        let loosened = std::mem::take(&mut *self.loosened.lock().expect("map operations"));
+        let mut loosened: Vec<_> = loosened.into_iter().collect();
+        // The innermost first: what is below one that is closed again can't be reached.
+        loosened.sort_by_key(|(path, _)| std::cmp::Reverse(path.components().count()));
+        for (path, mode) in loosened {
+            if let Some(dir) = self.still_there(&path)? {
+                rustix::fs::fchmod(&dir, mode)?;
             }
         }
         Ok(())
     }
 
+    /// A directory, unless it was deleted since or something else has its place.
+    fn still_there(&self, path: &TreePath) -> io::Result<Option<Arc<OwnedFd>>> {
+        match self.dir(path) {
+            Ok(dir) => Ok(Some(dir)),
+            Err(error) => match Errno::from_io_error(&error) {
+                Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+                _ => Err(error),
+            },
+        }
+    }
+
     /// Removes a file, a link or an empty directory. What is not there is fine.
     pub(super) fn remove(&self, path: &TreePath, kind: EntryKind) -> io::Result<()> {
-        let (dir, name) = match self.parent(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            other => other?,
-        };
-        let is_dir = kind == EntryKind::Dir;
+        let flags = if kind == EntryKind::Dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
         self.open.lock().expect("map operations").pop(path);
-        match rustix::fs::unlinkat(&dir, name.as_slice(), if is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() }) {
-            Err(Errno::NOENT) => {}
+        match self.beside(path, |dir, name| Ok(rustix::fs::unlinkat(dir, name, flags)?)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => other?,
         }
         // Something else may take its name now, and has a time of its own.
         self.touched.lock().expect("map operations").remove(path);
+        self.loosened.lock().expect("map operations").remove(path);
         Ok(())
     }
 
@@ -192,12 +256,19 @@ impl Dest {
         Ok(dir)
     }
 
-    /// A name beside `name` that nobody else uses, short enough for every file system.
-    fn temp_name(&self, name: &[u8]) -> Vec<u8> {
-        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        let mut temp = name[..name.len().min(200)].to_vec();
-        temp.extend_from_slice(format!(".{:x}-{serial:x}.partial", self.token).as_bytes());
-        temp
+    /// The permission bits that `entry` is given here; `None` if it gets none.
+    fn mode(&self, entry: &Entry) -> Option<Mode> {
+        let mode = entry.mode.filter(|_| self.traits.modes && entry.kind != EntryKind::Symlink)?;
+        let drops = entry.kind == EntryKind::File && !self.set_id;
+        Some(Mode::from_raw_mode(u32::from(if drops { mode & !SET_ID } else { mode }).into()))
+    }
+
+    /// Fails if a name that is new in the plan is there: the file system takes it for that of another entry.
+    fn refuse_clash(&self, dir: &OwnedFd, name: &[u8], is_new: bool) -> io::Result<()> {
+        if is_new && self.traits.folds() && rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+            return Err(io::Error::other("this file system takes its name for that of another entry, which is there"));
+        }
+        Ok(())
     }
 }
 
@@ -205,20 +276,6 @@ impl PartialFile {
     /// Writes at an offset.
     pub(super) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.file.write_all_at(bytes, offset)
-    }
-
-    /// Gives the file its length, mode, time and name.
-    pub(super) fn finish(mut self, path: &TreePath, entry: &Entry) -> io::Result<()> {
-        // Holes at the end, and files that are nothing but holes, get their length here.
-        self.file.set_len(entry.size)?;
-        if let Some(mode) = entry.mode {
-            rustix::fs::fchmod(&self.file, mode_bits(mode))?;
-        }
-        rustix::fs::futimens(&self.file, &times(entry.mtime))?;
-        let name = path.name().expect("files have names");
-        put_in_place(self.dir.as_fd(), &self.temp, name)?;
-        self.finished = true;
-        Ok(())
     }
 }
 
@@ -244,10 +301,6 @@ fn put_in_place(dir: BorrowedFd<'_>, temp: &[u8], name: &[u8]) -> io::Result<()>
 fn times(mtime: Timestamp) -> Timestamps {
     let omit = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
     Timestamps { last_access: omit, last_modification: Timespec { tv_sec: mtime.secs, tv_nsec: mtime.nanos.into() } }
-}
-
-fn mode_bits(mode: u16) -> Mode {
-    Mode::from_raw_mode(mode.into())
 }
 
 const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);

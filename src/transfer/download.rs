@@ -12,7 +12,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::dest::{Dest, PartialFile};
 use super::item::{Item, TransferError};
-use super::plan::{Plan, Step};
+use super::plan::{MARKS_MAX, Plan, Step, path_mark};
+use super::traits::Traits;
 use crate::event::{Action, Event, Observer};
 use crate::format::entry::{Content, EntryKind};
 use crate::history::chunk_list::ListReader;
@@ -27,10 +28,16 @@ pub struct Download<'a> {
     pub vault: &'a Vault,
     /// The directory that paths of the plan are below.
     pub root: std::path::PathBuf,
+    /// Where in the vault the paths of the plan are.
+    pub prefix: TreePath,
     /// Who listens.
     pub observer: &'a dyn Observer,
     /// Files in work at once.
     pub workers: usize,
+    /// What the directory can hold.
+    pub traits: &'a Traits,
+    /// Whether owners, extended attributes and set-id bits are restored.
+    pub metadata: bool,
 }
 
 /// What came of it.
@@ -44,6 +51,8 @@ pub struct Downloaded {
     pub deleted: u64,
     /// Entries that failed.
     pub failed: u64,
+    /// Marks, by [`path_mark`], of entries that are not there because they failed; what is below one is not there either.
+    pub unwritten: HashSet<u64>,
 }
 
 struct Shared<'a> {
@@ -53,6 +62,7 @@ struct Shared<'a> {
     bytes: AtomicU64,
     deleted: AtomicU64,
     failed: AtomicU64,
+    unwritten: Mutex<HashSet<u64>>,
     failure: Mutex<Option<VaultError>>,
     stopped: AtomicBool,
 }
@@ -88,11 +98,12 @@ impl Download<'_> {
         let fail = |what: &str| TransferError::local(format!("cannot {what} {}", self.root.display()));
         let shared = Shared {
             run: self,
-            dest: Dest::open(&self.root).map_err(fail("write to the directory"))?,
+            dest: Dest::open(&self.root, self.traits, self.metadata).map_err(fail("write to the directory"))?,
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             deleted: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            unwritten: Mutex::default(),
             failure: Mutex::default(),
             stopped: AtomicBool::new(false),
         };
@@ -105,13 +116,14 @@ impl Download<'_> {
         }
         shared.finish_dirs(plan)?;
         shared.outcome()?;
-        shared.dest.restore_dir_times().map_err(fail("set times below"))?;
+        shared.dest.restore_dirs().map_err(fail("set times below"))?;
         shared.dest.sync().map_err(fail("make durable what was written to"))?;
         Ok(Downloaded {
             files: shared.files.into_inner(),
             bytes: shared.bytes.into_inner(),
             deleted: shared.deleted.into_inner(),
             failed: shared.failed.into_inner(),
+            unwritten: shared.unwritten.into_inner().expect("inserting does not panic"),
         })
     }
 }
@@ -182,7 +194,7 @@ impl Shared<'_> {
                     let action = if job.replaces.is_some() { Action::Replace } else { Action::Copy };
                     self.run.observer.event(Event::Done { path, action, size });
                 }
-                Err(WriteError::File(error)) => self.entry_failed(path, error),
+                Err(WriteError::File(error)) => self.unwritten(path, error),
                 Err(WriteError::Vault(error)) => {
                     if !matches!(error, VaultError::Cancelled) {
                         let named = format!("`{path}` can't be read from the vault");
@@ -216,7 +228,7 @@ impl Shared<'_> {
             Ok::<_, WriteError>(())
         })?;
         self.clear_dir(&item.path, *replaces)?;
-        file.finish(&item.path, &item.entry)?;
+        self.dest.finish_file(file, &item.path, &item.entry, replaces.is_none())?;
         Ok(())
     }
 
@@ -254,7 +266,7 @@ impl Shared<'_> {
         tally.wait()?;
         let file = Arc::into_inner(file).expect("every piece lets go of the file before it counts as done");
         self.clear_dir(&item.path, replaces)?;
-        file.finish(&item.path, &item.entry)?;
+        self.dest.finish_file(file, &item.path, &item.entry, replaces.is_none())?;
         Ok(())
     }
 
@@ -274,20 +286,27 @@ impl Shared<'_> {
 
     fn make_dir(&self, item: &Item, replaces: Option<EntryKind>) {
         let made = match replaces {
-            Some(EntryKind::Dir) | None => self.dest.make_dir(&item.path),
-            Some(kind) => self.dest.remove(&item.path, kind).and_then(|()| self.dest.make_dir(&item.path)),
+            Some(EntryKind::Dir) | None => self.dest.make_dir(&item.path, replaces.is_none()),
+            Some(kind) => self.dest.remove(&item.path, kind).and_then(|()| self.dest.make_dir(&item.path, false)),
         };
-        self.tell(item, made, Action::MakeDir);
+        self.tell_made(item, made, Action::MakeDir);
     }
 
     fn make_link(&self, item: &Item, replaces: Option<EntryKind>) {
         let target = item.link_target().unwrap_or_default();
         let made = self.clear_dir(&item.path, replaces);
         let made = made
-            .and_then(|()| self.dest.make_link(&item.path, target))
+            .and_then(|()| self.dest.make_link(&item.path, target, replaces.is_none()))
             .and_then(|()| self.dest.set_meta(&item.path, &item.entry));
         let action = if replaces.is_some() { Action::Replace } else { Action::Copy };
-        self.tell(item, made, action);
+        self.tell_made(item, made, action);
+    }
+
+    fn tell_made(&self, item: &Item, made: io::Result<()>, action: Action) {
+        match made {
+            Ok(()) => self.tell(item, Ok(()), action),
+            Err(error) => self.unwritten(&item.path, error),
+        }
     }
 
     fn tell(&self, item: &Item, done: io::Result<()>, action: Action) {
@@ -322,18 +341,42 @@ impl Shared<'_> {
     }
 
     fn finish_dirs(&self, plan: &mut Plan) -> Result<(), TransferError> {
+        let mut closed = Vec::new();
         for step in plan.steps()? {
             let (item, is_new) = match step? {
                 Step::Meta(item) => (item, false),
                 Step::Put { item, .. } if item.entry.kind == EntryKind::Dir => (item, true),
                 _ => continue,
             };
-            match self.dest.set_meta(&item.path, &item.entry) {
-                Ok(()) if is_new => {}
-                done => self.tell(&item, done, Action::UpdateMeta),
+            self.check()?;
+            let opens = |mode| mode & 0o300 == 0o300;
+            if item.entry.kind == EntryKind::Dir && !item.entry.mode.is_none_or(opens) {
+                closed.push((item, is_new)); // few, and what is below them comes first
+            } else {
+                self.finish_entry(&item, is_new);
             }
         }
+        closed.iter().rev().for_each(|(item, is_new)| self.finish_entry(item, *is_new));
         Ok(())
+    }
+
+    fn finish_entry(&self, item: &Item, is_new: bool) {
+        match self.dest.set_meta(&item.path, &item.entry) {
+            Ok(()) if is_new => {}
+            done => self.tell(item, done, Action::UpdateMeta),
+        }
+    }
+
+    /// What could not be written is not gone from the vault: the next run from here has to know.
+    fn unwritten(&self, path: &TreePath, error: io::Error) {
+        let mark = |path: &TreePath| path_mark(&self.run.prefix, path);
+        let mut marks = self.unwritten.lock().expect("inserting does not panic");
+        let known = path.parent().is_some_and(|parent| marks.contains(&mark(&parent)));
+        if !known && marks.len() <= MARKS_MAX {
+            marks.insert(mark(path));
+        }
+        drop(marks);
+        self.entry_failed(path, error);
     }
 
     fn entry_failed(&self, path: &TreePath, error: io::Error) {

@@ -59,6 +59,9 @@ pub enum SideError {
         /// Why.
         reason: String,
     },
+    /// A socket, a pipe or a device: nothing to store, and nothing to fail for.
+    #[error("`{0}` is a socket, a pipe or a device")]
+    Special(TreePath),
     /// The side ends here.
     #[error(transparent)]
     Fatal(#[from] TransferError),

@@ -6,10 +6,12 @@ use std::collections::HashSet;
 use std::iter::Peekable;
 use std::rc::Rc;
 
+use super::clashes::Clashes;
 use super::item::{Item, SideError, TransferError, kind_name};
+use super::local::Local;
 use super::spool::{Spool, SpoolWriter};
 use crate::event::{Event, Observer};
-use crate::format::entry::{Content, Entry, EntryKind};
+use crate::format::entry::{CONTENT_HASHES, Content, Entry, EntryKind};
 use crate::format::hints::{Holder, Place, decode_hints_from, encode_hints};
 use crate::format::key::TreeKey;
 use crate::format::limits::ATTRIBUTES_MAX;
@@ -56,6 +58,12 @@ pub struct Totals {
     pub deletes: u64,
     /// Entries of either side that can't be read.
     pub skipped: u64,
+    /// Entries that the destination can't hold.
+    pub refused: u64,
+    /// Entries that stay in the vault because the source could not have held them.
+    pub spared: u64,
+    /// Sockets, pipes and devices in the source.
+    pub specials: u64,
 }
 
 /// What to look at when comparing.
@@ -70,6 +78,8 @@ pub struct PlanOptions<'a> {
     pub prefix: &'a TreePath,
     /// What the destination holds besides its entries: told by that side while the plan is made.
     pub kept: &'a Kept,
+    /// The side that is a directory of this machine, if one is.
+    pub local: Option<&'a Local>,
     /// Who hears of what is skipped.
     pub observer: &'a dyn Observer,
 }
@@ -113,6 +123,8 @@ pub struct Plan {
     kept: Kept,
     /// The sums.
     pub totals: Totals,
+    /// Marks of what the destination can't hold, the first [`MARKS_MAX`] and one more.
+    pub refused: Vec<u64>,
 }
 
 impl Plan {
@@ -131,8 +143,10 @@ impl Plan {
             options,
             deleted_dirs: Vec::new(),
             replaced_dirs: Vec::new(),
+            clashes: Clashes::default(),
+            refused: Vec::new(),
         };
-        let (mut source, mut dest) = (Readable::new(source), Readable::new(dest));
+        let (mut source, mut dest) = (Readable::new(source, true), Readable::new(dest, false));
         loop {
             let (s, d) = (source.peek(&mut maker)?, dest.peek(&mut maker)?);
             let order = match (s, d) {
@@ -147,7 +161,7 @@ impl Plan {
         }
         maker.spare_kept();
         let spool = maker.spool.finish().map_err(TransferError::local("cannot write the plan to a temporary file"))?;
-        Ok(Self { spool, kept: options.kept.clone(), totals: maker.totals })
+        Ok(Self { spool, kept: options.kept.clone(), totals: maker.totals, refused: maker.refused })
     }
 
     /// Whether there is nothing to do.
@@ -193,14 +207,26 @@ struct Maker<'a> {
     /// Marks of them.
     deleted_dirs: Vec<u64>,
     replaced_dirs: Vec<Item>,
+    clashes: Clashes,
+    refused: Vec<u64>,
 }
 
 impl Maker<'_> {
-    fn join(&mut self, source: Option<Item>, dest: Option<Item>) -> Result<(), TransferError> {
+    fn join(&mut self, mut source: Option<Item>, mut dest: Option<Item>) -> Result<(), TransferError> {
         self.totals.source += u64::from(source.is_some());
         self.totals.dest += u64::from(dest.is_some());
         if (self.totals.source + self.totals.dest).is_multiple_of(TELL_EVERY) {
             self.options.observer.event(Event::Checked(self.totals.source));
+        }
+        if let Some(local) = self.options.local {
+            if self.refuses(local, source.as_ref(), dest.as_ref()) || self.spares(local, source.as_ref(), dest.as_ref())
+            {
+                return Ok(());
+            }
+            let (here, there) = if local.is_source { (&mut source, &dest) } else { (&mut dest, &source) };
+            if let Some(here) = here {
+                local.settle(here, there.as_ref());
+            }
         }
         match (source, dest) {
             (Some(item), None) => self.put(item, None),
@@ -226,6 +252,10 @@ impl Maker<'_> {
         let doubt = kind == EntryKind::File
             && (self.options.always || self.options.suspects.contains(&path_mark(self.options.prefix, &item.path)));
         if doubt || !item.same_content(old) {
+            let mut item = item;
+            if self.options.local.is_some_and(|local| local.is_source) {
+                item.entry.attributes.retain(|(tag, _)| *tag != CONTENT_HASHES);
+            }
             self.put(item, Some(old_kind))
         } else if item.same_meta(old) {
             Ok(())
@@ -233,15 +263,37 @@ impl Maker<'_> {
             self.totals.updates += 1;
             if kind == EntryKind::File && item.entry.content == Content::None {
                 // The source is local: what the destination has as content stays.
-                let entry = Entry {
-                    content: old.entry.content.clone(),
-                    attributes: old.entry.attributes.clone(),
-                    ..item.entry
-                };
+                let entry = Entry { content: old.entry.content.clone(), ..item.entry };
                 return self.push(&Step::Meta(Item { entry, place: old.place, ..item }));
             }
             self.push(&Step::Meta(item))
         }
+    }
+
+    /// What the destination can't hold is told, and not tried.
+    fn refuses(&mut self, local: &Local, source: Option<&Item>, dest: Option<&Item>) -> bool {
+        let (Some(item), false) = (source, local.is_source) else { return false };
+        let Some(reason) = self.clashes.refuse(local, item, dest.is_some()) else { return false };
+        self.options.observer.event(Event::Failed { path: &item.path, reason });
+        self.totals.refused += 1;
+        let known = item.path.parent().is_some_and(|parent| local.shadow.covers(&parent));
+        let mark = local.shadow.note(&item.path);
+        if !known && self.refused.len() <= MARKS_MAX {
+            self.refused.push(mark);
+        }
+        true
+    }
+
+    /// What the source could not have held is not gone.
+    fn spares(&mut self, local: &Local, source: Option<&Item>, dest: Option<&Item>) -> bool {
+        let (None, Some(old), true) = (source, dest, local.is_source && self.options.delete) else { return false };
+        let unheld = old.entry.kind == EntryKind::Symlink && !local.traits.symlinks;
+        let spared = unheld || local.shadow.covers(&old.path);
+        if spared {
+            self.options.kept.note(&old.path);
+            self.totals.spared += 1;
+        }
+        spared
     }
 
     /// Takes back what would put an end to a directory with something in it that stays.
@@ -280,29 +332,37 @@ impl Maker<'_> {
 }
 
 /// A side whose unreadable entries are reported and passed over.
-struct Readable<I: Iterator<Item = Result<Item, SideError>>>(Peekable<I>);
+struct Readable<I: Iterator<Item = Result<Item, SideError>>> {
+    side: Peekable<I>,
+    is_source: bool,
+}
 
 impl<I: Iterator<Item = Result<Item, SideError>>> Readable<I> {
-    fn new(side: I) -> Self {
-        Self(side.peekable())
+    fn new(side: I, is_source: bool) -> Self {
+        Self { side: side.peekable(), is_source }
     }
 
     fn peek(&mut self, maker: &mut Maker<'_>) -> Result<Option<&Item>, TransferError> {
-        while let Some(Err(_)) = self.0.peek() {
-            match self.0.next() {
+        while let Some(Err(_)) = self.side.peek() {
+            match self.side.next() {
                 Some(Err(SideError::Fatal(error))) => return Err(error),
                 Some(Err(SideError::Skipped { path, reason })) => {
                     maker.totals.skipped += 1;
                     maker.options.observer.event(Event::Failed { path: &path, reason: &reason });
                 }
+                Some(Err(SideError::Special(path))) if self.is_source => {
+                    maker.totals.specials += 1;
+                    let text = format!("`{path}` is a socket, a pipe or a device: left out");
+                    maker.options.observer.event(Event::Info(&text));
+                }
                 _ => {}
             }
         }
-        Ok(self.0.peek().and_then(|item| item.as_ref().ok()))
+        Ok(self.side.peek().and_then(|item| item.as_ref().ok()))
     }
 
     fn take(&mut self) -> Option<Item> {
-        self.0.next().and_then(Result::ok)
+        self.side.next().and_then(Result::ok)
     }
 }
 
@@ -398,5 +458,7 @@ fn decode(record: &[u8]) -> Result<Step, Malformed> {
 
 const META: u8 = 16;
 const DELETE: u8 = 32;
+/// Marks that are remembered of one destination.
+pub const MARKS_MAX: usize = 100_000;
 const SPOOL_MEMORY: usize = 1 << 20;
 const TELL_EVERY: u64 = 1024;

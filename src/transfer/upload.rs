@@ -21,6 +21,7 @@ use super::item::{Item, TransferError};
 use super::outcome::{Edits, Outcomes, Pieces, edits_of};
 use super::plan::{Plan, Step, path_mark};
 use super::spool::Spool;
+use super::traits::Traits;
 use super::walk::mtime_of;
 use crate::chunk::{Piece, Splitter};
 use crate::event::{Action, Event, Observer};
@@ -48,6 +49,8 @@ pub struct Upload<'a> {
     pub budget: u64,
     /// Reader threads, worker threads.
     pub threads: (usize, usize),
+    /// What the source can hold.
+    pub traits: &'a Traits,
     /// When the walk began: files modified since less than two seconds before it are suspects.
     pub scan_start: Timestamp,
     /// Suspects of earlier runs.
@@ -372,8 +375,10 @@ impl Attempt<'_, '_> {
         if (-RACY_SECONDS..=FUTURE_SECONDS).contains(&mtime.secs.saturating_sub(upload.scan_start.secs)) {
             self.shared.suspects.lock().expect("pushing does not panic").push(mark);
         }
-        let mode = Some((before.st_mode & 0o7777) as u16);
-        let entry = Entry { size, mtime, mode, content, attributes: entry.attributes.clone(), kind: EntryKind::File };
+        // The plan has what the vault knows better than this file system does.
+        let mtime = if upload.traits.same_time(mtime, entry.mtime) { entry.mtime } else { mtime };
+        let (mode, attributes) = (entry.mode, entry.attributes.clone());
+        let entry = Entry { size, mtime, mode, content, attributes, kind: EntryKind::File };
         let mut state = work.state.lock().expect("spooling does not panic");
         state.end = Some((pieces, entry));
         self.shared.complete(&work, &mut state).map_err(vault_error)?;

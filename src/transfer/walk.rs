@@ -12,17 +12,22 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, readli
 
 use super::item::{Item, SideError, TransferError};
 use super::plan::Kept;
+use super::spelling::Spelling;
+use super::temp::is_temporary;
 use crate::filter::Filter;
 use crate::format::entry::{Content, Entry, EntryKind};
 use crate::path::TreePath;
 use crate::world::Timestamp;
 
 /// Walks below a directory.
-pub struct Walk {
+pub struct Walk<'v> {
     stack: Vec<Level>,
     filter: Arc<Filter>,
     recursive: bool,
     kept: Option<Kept>,
+    spelling: Option<Spelling<'v>>,
+    /// Whether what killed runs have left is removed.
+    sweeps: bool,
     pending: Option<SideError>,
 }
 
@@ -31,10 +36,12 @@ struct Level {
     path: TreePath,
     children: std::vec::IntoIter<CString>,
     subdirs: Vec<CString>,
+    /// What runs that write here have there for a while: nobody's entries.
+    temporary: Vec<CString>,
     listed: bool,
 }
 
-impl Walk {
+impl<'v> Walk<'v> {
     /// Opens `root`, following links to it. Nothing below it is followed.
     ///
     /// # Errors
@@ -43,7 +50,27 @@ impl Walk {
         let fail = || TransferError::local(format!("cannot read the directory {}", root.display()));
         let dir = openat(CWD, root, DIR_FLAGS, Mode::empty()).map_err(|e| fail()(e.into()))?;
         let level = Level::read(dir, TreePath::root()).map_err(|e| fail()(e.into()))?;
-        Ok(Self { stack: vec![level], filter, recursive, kept: None, pending: None })
+        Ok(Self { stack: vec![level], filter, recursive, kept: None, spelling: None, sweeps: false, pending: None })
+    }
+
+    /// Spells names as the vault does where the file system takes both for one.
+    ///
+    /// # Errors
+    /// The vault can't be read.
+    pub fn spelled(mut self, spelling: Spelling<'v>) -> Result<Self, TransferError> {
+        for level in &mut self.stack {
+            level.respell(&spelling)?;
+        }
+        self.spelling = Some(spelling);
+        Ok(self)
+    }
+
+    /// Removes what killed runs have left. Nobody else may be writing there.
+    #[must_use]
+    pub fn sweeping(mut self, sweeps: bool) -> Self {
+        self.sweeps = sweeps;
+        self.stack.iter_mut().filter(|_| sweeps).for_each(Level::sweep);
+        self
     }
 
     /// Tells `kept` of everything that is left out.
@@ -97,7 +124,8 @@ impl Walk {
             }
             Ok(None) => {
                 self.keep(&path);
-                Some(None)
+                let in_scope = self.filter.decide_file(&path);
+                Some(in_scope.then_some(Err(SideError::Special(path))))
             }
             Err(errno) => {
                 self.keep(&path);
@@ -112,7 +140,15 @@ impl Walk {
         let path = level.path.join(name.to_bytes()).expect("it was joined when it was listed");
         let opened = openat(&level.dir, name, DIR_FLAGS | OFlags::NOFOLLOW, Mode::empty());
         match opened.and_then(|dir| Level::read(dir, path.clone())) {
-            Ok(below) => self.stack.push(below),
+            Ok(mut below) => {
+                if self.sweeps {
+                    below.sweep();
+                }
+                if let Some(Err(error)) = self.spelling.as_ref().map(|spelling| below.respell(spelling)) {
+                    self.pending = Some(error.into());
+                }
+                self.stack.push(below);
+            }
             Err(errno) => {
                 self.keep(&path);
                 self.pending = Some(SideError::Skipped { path, reason: describe(errno) });
@@ -121,7 +157,7 @@ impl Walk {
     }
 }
 
-impl Iterator for Walk {
+impl Iterator for Walk<'_> {
     type Item = Result<Item, SideError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -135,16 +171,30 @@ impl Iterator for Walk {
 
 impl Level {
     fn read(dir: OwnedFd, path: TreePath) -> rustix::io::Result<Self> {
-        let mut names = Vec::new();
+        let (mut names, mut temporary) = (Vec::new(), Vec::new());
         for entry in Dir::read_from(&dir)? {
             let entry = entry?;
             let name = entry.file_name();
             if name != c"." && name != c".." {
-                names.push(name.to_owned());
+                let list = if is_temporary(name.to_bytes()) { &mut temporary } else { &mut names };
+                list.push(name.to_owned());
             }
         }
         names.sort_unstable();
-        Ok(Self { dir: Arc::new(dir), path, children: names.into_iter(), subdirs: Vec::new(), listed: false })
+        let children = names.into_iter();
+        Ok(Self { dir: Arc::new(dir), path, children, subdirs: Vec::new(), temporary, listed: false })
+    }
+
+    fn sweep(&mut self) {
+        self.temporary.drain(..).for_each(|name| super::temp::remove(self.dir.as_fd(), &name));
+    }
+
+    fn respell(&mut self, spelling: &Spelling<'_>) -> Result<(), TransferError> {
+        let mut names: Vec<CString> = self.children.by_ref().collect();
+        spelling.respell(self.dir.as_fd(), &self.path, &mut names)?;
+        names.sort_unstable();
+        self.children = names.into_iter();
+        Ok(())
     }
 }
 

@@ -32,6 +32,7 @@ mod session;
 mod slots;
 mod state;
 mod times;
+mod state_keys;
 mod tree;
 mod verify_record;
 mod writer;

@@ -21,6 +21,7 @@ mod races;
 mod requests;
 mod round_trip;
 mod support;
+mod targets;
 mod tidy;
 mod verbs;
 mod writers;

@@ -133,6 +133,8 @@ impl TestEnv {
             dry_run: false,
             force: false,
             checksum: false,
+            metadata: false,
+            traits: None,
             operation: "test".into(),
         }
     }

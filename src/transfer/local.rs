@@ -1,0 +1,42 @@
+//! The side of a plan that is a directory of this machine: what it can't tell is what the vault knows.
+
+use super::item::Item;
+use super::shadow::Shadow;
+use super::traits::Traits;
+use crate::format::entry::EntryKind;
+
+/// What there is to know of the local side.
+pub struct Local {
+    /// Whether it is the source; otherwise it is the destination.
+    pub is_source: bool,
+    /// What it can hold.
+    pub traits: Traits,
+    /// Whether owners and extended attributes are part of the comparison, and set-id bits.
+    pub metadata: bool,
+    /// What it does not show. A source keeps it in the vault; a destination is not given it.
+    pub shadow: Shadow,
+}
+
+impl Local {
+    /// Makes `local`, as it was read, what it would be if this side could hold everything: where it can't tell it from
+    /// what `stored` says, that is what counts.
+    pub(super) fn settle(&self, local: &mut Item, stored: Option<&Item>) {
+        let stored = stored.map(|item| &item.entry).filter(|stored| stored.kind == local.entry.kind);
+        let entry = &mut local.entry;
+        if !self.traits.modes {
+            entry.mode = stored.and_then(|stored| stored.mode);
+        }
+        let Some(stored) = stored else { return };
+        entry.attributes.clone_from(&stored.attributes);
+        if let (false, EntryKind::File, Some(mode), Some(known)) = (self.metadata, entry.kind, entry.mode, stored.mode)
+        {
+            entry.mode = Some((mode & !SET_ID) | (known & SET_ID));
+        }
+        if self.traits.same_time(entry.mtime, stored.mtime) {
+            entry.mtime = stored.mtime;
+        }
+    }
+}
+
+/// Set-user-id and set-group-id.
+pub(super) const SET_ID: u16 = 0o6000;

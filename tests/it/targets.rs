@@ -1,0 +1,300 @@
+//! Directories that can't hold what a vault can: names that fold, coarse times, no links, no modes. On real file systems
+//! where this machine has them, and everywhere with what they can do laid down.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use cryptsync::ops::{self, Place, SyncOptions, SyncReport, Traits};
+
+use crate::support::cli::{Cli, contents, is_root, skipped};
+use crate::support::{TestEnv, age, snapshot};
+
+const SECOND: u64 = 1_000_000_000;
+
+fn fat() -> Traits {
+    Traits {
+        folds_case: true,
+        symlinks: false,
+        hard_links: false,
+        modes: false,
+        xattrs: false,
+        granularity: 2 * SECOND,
+        earliest: 315_532_800,
+        ..Traits::default()
+    }
+}
+
+/// A sync with a local side that is what `traits` says.
+fn sync(env: &TestEnv, source: Place, dest: Place, traits: &Traits) -> SyncReport {
+    let options = SyncOptions { traits: Some(traits.clone()), ..env.options(source, dest, true) };
+    ops::sync(&env.ctx(), &options).unwrap()
+}
+
+fn down(env: &TestEnv, from: &str, to: &Path, traits: &Traits) -> SyncReport {
+    sync(env, env.place(from), Place::Local(to.into()), traits)
+}
+
+fn told(env: &TestEnv) -> String {
+    std::mem::take(&mut *env.events.0.lock().unwrap()).join("\n")
+}
+
+fn set_time(path: &Path, secs: i64) {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+    let time = Timespec { tv_sec: secs, tv_nsec: 0 };
+    let times = Timestamps { last_access: time, last_modification: time };
+    utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+}
+
+/// Names that fold to one: the first is written, the others are told each time, and the vault keeps them all.
+#[test]
+fn a15_of_names_that_are_one_the_first_is_written() {
+    let traits = Traits { folds_case: true, folds_forms: true, trims: true, ..Traits::default() };
+    let env = TestEnv::with_vault();
+    let src = env.path("src");
+    fs::create_dir_all(src.join("Dir")).unwrap();
+    fs::create_dir_all(src.join("dir")).unwrap();
+    let names = ["A", "a", "\u{e9}", "e\u{301}", "dot", "dot.", "Dir/1", "dir/2", "dir/3", "other"];
+    for name in names {
+        fs::write(src.join(name), name).unwrap();
+    }
+    age(&src);
+    env.up(&src, "d").unwrap();
+    let dst = env.path("dst");
+    for round in 0..2 {
+        let report = down(&env, "d", &dst, &traits);
+        assert_eq!((report.failed, report.deleted), (6, 0), "round {round}: {}", told(&env));
+        let said = told(&env);
+        for name in ["a: ", "dir: ", "dir/2: ", "dir/3: ", "dot.: ", "\u{e9}: "] {
+            assert!(said.contains(name), "{name} in {said}");
+        }
+        let there: Vec<String> = contents(&dst).into_keys().map(|path| path.to_str().unwrap().to_owned()).collect();
+        assert_eq!(there, ["A", "Dir/1", "dot", "e\u{301}", "other"]);
+    }
+    // Upwards, with and without a change, what could not be written stays; what is deleted there is deleted.
+    let report = env.up(&dst, "d").unwrap();
+    assert_eq!((report.deleted, report.failed, report.commit), (0, 0, None), "nothing to say");
+    fs::remove_file(dst.join("other")).unwrap();
+    fs::write(dst.join("A"), "changed").unwrap();
+    let report = env.up(&dst, "d").unwrap();
+    assert_eq!((report.deleted, report.files), (1, 1));
+    for (name, content) in [("A", "changed"), ("a", "a"), ("dir/2", "dir/2"), ("dot.", "dot.")] {
+        assert_eq!(env.cat(&format!("d/{name}")).unwrap(), content.as_bytes(), "{name}");
+    }
+    // Seen from further up and further down it is the same directory.
+    env.up(&dst.join("Dir"), "d/Dir").unwrap();
+    fs::create_dir(env.path("above")).unwrap();
+    assert_eq!(env.cat("d/\u{e9}").unwrap(), "\u{e9}".as_bytes());
+}
+
+/// What a target rounds, drops or makes up is not brought back.
+#[test]
+fn a_vault_knows_better_than_a_target_without_modes_and_times() {
+    let env = TestEnv::with_vault();
+    let src = env.path("src");
+    fs::create_dir_all(src.join("private")).unwrap();
+    fs::write(src.join("private/key"), "secret").unwrap();
+    fs::write(src.join("old"), "old").unwrap();
+    symlink("private/key", src.join("link")).unwrap();
+    fs::set_permissions(src.join("private"), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::set_permissions(src.join("private/key"), fs::Permissions::from_mode(0o600)).unwrap();
+    age(&src);
+    set_time(&src.join("old"), -86_400);
+    env.up(&src, "d").unwrap();
+    let dst = env.path("dst");
+    assert_eq!(down(&env, "d", &dst, &fat()).failed, 1, "the link");
+    assert!(told(&env).contains("link: this file system holds no symbolic links"));
+    // What FAT would have made of it:
+    fs::set_permissions(dst.join("private"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(dst.join("private/key"), fs::Permissions::from_mode(0o755)).unwrap();
+    for name in ["private/key", "private"] {
+        let exact = fs::metadata(src.join(name)).unwrap().modified().unwrap();
+        let secs = exact.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+        set_time(&dst.join(name), secs / 2 * 2);
+    }
+    set_time(&dst.join("old"), 315_532_800);
+
+    let again = down(&env, "d", &dst, &fat());
+    assert_eq!((again.files, again.updated, again.failed), (0, 0, 1), "{}", told(&env));
+    let report = sync(&env, Place::Local(dst.clone()), env.place("d"), &fat());
+    assert_eq!((report.deleted, report.commit), (0, None));
+    // The run remembers by itself what the target can hold.
+    let report = env.up(&dst, "d").unwrap();
+    assert_eq!((report.files, report.updated, report.deleted), (0, 0, 0));
+    // A change of content is one, and a new file has no mode of its own.
+    fs::write(dst.join("private/key"), "changed").unwrap();
+    fs::write(dst.join("new"), "new").unwrap();
+    assert_eq!(env.up(&dst, "d").unwrap().files, 2);
+    let back = env.path("back");
+    env.down("d", &back).unwrap();
+    let mode = |name: &str| fs::metadata(back.join(name)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode("private"), mode("private/key")), (0o700, 0o600));
+    assert_eq!(fs::read_link(back.join("link")).unwrap(), PathBuf::from("private/key"));
+    assert_eq!(fs::read(back.join("private/key")).unwrap(), b"changed");
+}
+
+/// An entry that failed is not gone either; once it is there it can be deleted like any other.
+#[test]
+fn what_could_not_be_written_is_not_deleted_from_the_vault() {
+    let env = TestEnv::with_vault();
+    let src = env.path("src");
+    fs::create_dir(&src).unwrap();
+    for name in ["a", "link"] {
+        fs::write(src.join(name), name).unwrap();
+    }
+    fs::remove_file(src.join("link")).unwrap();
+    symlink("a", src.join("link")).unwrap();
+    age(&src);
+    env.up(&src, "").unwrap();
+    let dst = env.path("dst");
+    let no_links = Traits { symlinks: false, ..Traits::default() };
+    assert_eq!(down(&env, "", &dst, &no_links).failed, 1);
+    assert_eq!(env.up(&dst, "").unwrap().deleted, 0);
+    assert!(told(&env).contains("1 entries stay in the vault"));
+    assert_eq!(env.down("", &dst).unwrap().failed, 0, "now it can");
+    fs::remove_file(dst.join("link")).unwrap();
+    assert_eq!(env.up(&dst, "").unwrap().deleted, 1);
+}
+
+/// A restore that did not end leaves a directory that lacks things nobody has deleted.
+#[test]
+fn an_unfinished_restore_deletes_nothing_when_it_is_stored_again() {
+    let env = TestEnv::with_vault();
+    let src = env.path("src");
+    fs::create_dir(&src).unwrap();
+    for number in 0..3 {
+        fs::write(src.join(format!("file{number}")), vec![number; 3000]).unwrap();
+    }
+    age(&src);
+    env.up(&src, "d").unwrap();
+    let dst = env.path("dst");
+    fs::create_dir(&dst).unwrap();
+    for object in crate::support::cli::files(&env.path("vault/data")) {
+        fs::rename(env.path("vault/data").join(&object), env.path("kept")).unwrap();
+        assert!(env.down("d", &dst).is_err(), "content is missing");
+        fs::rename(env.path("kept"), env.path("vault/data").join(&object)).unwrap();
+    }
+    if !told(&env).contains("can't be read from the vault") {
+        // Everything was in a bundle, which is read with the log: stop it another way.
+        let ctx = env.ctx();
+        ctx.cancel.cancel();
+        assert!(ops::sync(&ctx, &env.options(env.place("d"), Place::Local(dst.clone()), true)).is_err());
+        return;
+    }
+    fs::write(dst.join("new"), "new").unwrap();
+    let report = env.up(&dst, "d").unwrap();
+    assert_eq!((report.files, report.deleted), (1, 0));
+    assert!(told(&env).contains("nothing is deleted"));
+    assert_eq!(env.down("d", &dst).unwrap().failed, 0);
+    fs::remove_file(dst.join("file0")).unwrap();
+    assert_eq!(env.up(&dst, "d").unwrap().deleted, 1);
+}
+
+/// Left by killed runs: known by their names, removed when nobody else can be using them, never stored.
+#[test]
+fn what_killed_runs_leave_is_removed_and_never_stored() {
+    let env = TestEnv::with_vault();
+    let src = env.path("src");
+    fs::create_dir_all(src.join("sub")).unwrap();
+    fs::write(src.join("sub/file"), "1").unwrap();
+    let left = ["sub/file.0123456789abcdef-1f.partial", ".0123456789abcdef-0.partial"];
+    fs::write(src.join(left[0]), "half").unwrap();
+    fs::create_dir(src.join(left[1])).unwrap();
+    fs::write(src.join(left[1]).join("probe"), "").unwrap();
+    fs::write(src.join("mine.partial"), "mine").unwrap();
+    age(&src);
+    assert_eq!(env.up(&src, "d").unwrap().files, 2);
+    let root = fs::File::open(&src).unwrap();
+    rustix::fs::flock(&root, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    env.down("d", &src).unwrap();
+    assert!(left.iter().all(|name| src.join(name).exists()), "somebody else is at work");
+    drop(root);
+    let copy = SyncOptions { delete: false, ..env.options(env.place("d"), Place::Local(src.clone()), true) };
+    ops::sync(&env.ctx(), &copy).unwrap();
+    assert!(left.iter().all(|name| !src.join(name).exists()));
+    assert!(src.join("mine.partial").exists());
+}
+
+/// exFAT, by its driver in user space.
+struct Mounted {
+    dir: PathBuf,
+    device: String,
+}
+
+impl Mounted {
+    fn exfat(env: &Path) -> Option<Self> {
+        let quiet = |program: &str, args: &[&str]| {
+            let done = Command::new(program).args(args).stderr(Stdio::null()).stdin(Stdio::null()).output().ok()?;
+            done.status.success().then(|| String::from_utf8(done.stdout).unwrap().trim().to_owned())
+        };
+        if !is_root() || !Path::new("/dev/fuse").exists() {
+            return None;
+        }
+        let (image, dir) = (env.join("image"), env.join("mounted"));
+        fs::File::create(&image).unwrap().set_len(16 << 20).unwrap();
+        fs::create_dir(&dir).unwrap();
+        let (image, at) = (image.to_str().unwrap(), dir.to_str().unwrap());
+        quiet("/usr/sbin/mkfs.exfat", &[image])?;
+        let device = quiet("/usr/sbin/losetup", &["-f", "--show", image])?;
+        let mounted = Self { dir: dir.clone(), device };
+        quiet("/usr/sbin/mount.exfat-fuse", &[&mounted.device, at])?;
+        Some(mounted)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        for (program, arg) in [("/usr/bin/umount", self.dir.to_str().unwrap()), ("/usr/sbin/losetup", "-d")] {
+            let mut command = Command::new(program);
+            command.arg(arg).stderr(Stdio::null());
+            if arg == "-d" {
+                command.arg(&self.device);
+            }
+            command.status().map(drop).unwrap_or_default();
+        }
+    }
+}
+
+#[test]
+fn a_real_file_system_without_case_links_and_modes() {
+    let cli = Cli::with_vault();
+    let Some(stick) = Mounted::exfat(cli.dir.path()) else {
+        return skipped("exfat-fuse can't be mounted here");
+    };
+    let machine = cli.machine("home");
+    let src = cli.path("src");
+    fs::create_dir_all(src.join("Docs")).unwrap();
+    for (name, mode) in [("Docs/Readme", 0o640), ("Docs/README", 0o600), ("run", 0o755), ("\u{e9}t\u{e9}", 0o400)] {
+        fs::write(src.join(name), name).unwrap();
+        fs::set_permissions(src.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    symlink("run", src.join("link")).unwrap();
+    fs::write(src.join("what?"), "a name it refuses").unwrap();
+    age(&src);
+    machine.ok(["sync", src.to_str().unwrap(), "v:"]);
+    let stored = snapshot(&src);
+    let to = stick.dir.to_str().unwrap();
+    for _ in 0..2 {
+        let done = machine.run(["sync", "v:", to]);
+        done.fails(1, &["link: ", "Docs/Readme: ", "what?: ", "3 entries could not be handled"]);
+        assert_eq!(contents(&stick.dir).len(), 3, "{:?}", contents(&stick.dir));
+    }
+    let head = machine.ok(["log", "v:", "--limit", "1"]).text();
+    machine.ok(["sync", to, "v:"]);
+    assert_eq!(machine.ok(["log", "v:", "--limit", "1"]).text(), head, "nothing is brought back");
+    // A person changes the spelling of one name and the content of another.
+    fs::rename(stick.dir.join("run"), stick.dir.join("RUN")).unwrap();
+    fs::write(stick.dir.join("Docs/README"), "changed").unwrap();
+    machine.ok(["sync", to, "v:"]);
+    assert_eq!(machine.ok(["cat", "v:Docs/README"]).text(), "changed");
+    assert_eq!(machine.ok(["cat", "v:Docs/Readme"]).text(), "Docs/Readme");
+    let back = cli.path("back");
+    machine.ok(["sync", "v:", back.to_str().unwrap()]);
+    let differ: Vec<String> = snapshot(&back).into_iter().filter(|line| !stored.contains(line)).collect();
+    assert_eq!(differ.len(), 1, "only what was changed: {differ:#?}");
+    // And down again, over the other spelling.
+    machine.run(["sync", "v:", to]).fails(1, &["3 entries"]);
+    assert_eq!(fs::read(stick.dir.join("run")).unwrap(), b"run");
+    assert_eq!(contents(&stick.dir).len(), 3);
+}
