@@ -16,8 +16,8 @@ use crate::format::entry::EntryKind;
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
-    Download, Item, Kept, Local, Plan, PlanOptions, Shadow, Spelling, Traits, VaultSide, Walk, base_root, local_path,
-    lookup, stat_item,
+    Download, Item, Kept, LinkTargets, Local, Plan, PlanOptions, Shadow, Spelling, Traits, VaultSide, Walk, base_root,
+    local_path, lookup, stat_item, stat_with_metadata,
 };
 use crate::vault::{Vault, VaultError};
 
@@ -75,6 +75,7 @@ impl Down<'_> {
             is_source: false,
             traits: place.traits.clone(),
             metadata: self.options.metadata,
+            links: single.is_none(),
             shadow: Shadow::new(self.prefix, HashSet::new()),
         };
         let options = PlanOptions {
@@ -90,14 +91,22 @@ impl Down<'_> {
             let name = TreePath::from_bytes(item.path.name().unwrap_or_default())
                 .map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
             let local = local_path(self.dest, &name);
-            let old = if local.symlink_metadata().is_ok() { stat_item(&local, name.clone())? } else { None };
+            let stat = if self.options.metadata { stat_with_metadata } else { stat_item };
+            let old = if local.symlink_metadata().is_ok() { stat(&local, name.clone())? } else { None };
             Plan::make(one(Some(Item { path: name, ..item })), one(old), &options)?
         } else {
             let source = VaultSide::open(vault, self.base, self.prefix, Arc::clone(&filter), true)?;
+            let targets = LinkTargets { vault, root: self.base, prefix: self.prefix, filter: &self.options.filter };
+            let source = source.map(|found| {
+                let mut item = found?;
+                targets.check(&mut item)?;
+                Ok(item)
+            });
             let walk = if place.exists {
                 let spelling = Spelling::new(vault, self.base, self.prefix, &local.shadow);
                 let walk = Walk::open(self.dest, filter, true)?.keeping(&kept);
-                Some(walk.sweeping(place.is_ours()).spelled(spelling)?)
+                let walk = walk.sweeping(place.is_ours()).spelled(spelling)?;
+                Some(walk.linking().with_metadata(self.options.metadata))
             } else {
                 None
             };

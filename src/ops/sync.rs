@@ -16,7 +16,7 @@ use crate::history::source::{Root, same_tree};
 use crate::path::TreePath;
 use crate::transfer::{
     Item, Kept, Local, Plan, PlanOptions, Shadow, SideError, Spelling, Step, TransferError, Upload, VaultSide, Walk,
-    base_root, commit_edits, lookup, stat_item,
+    base_root, commit_edits, lookup, stat_item, stat_with_metadata,
 };
 use crate::vault::{CommitInfo, Published, Session, SessionOptions, Vault, VaultError};
 use crate::world::Timestamp;
@@ -225,6 +225,7 @@ impl Up<'_> {
             is_source: true,
             traits: known.traits.clone(),
             metadata: self.options.metadata,
+            links: self.source.single.is_none(),
             shadow: Shadow::new(self.dest, known.marks.clone()),
         };
         let options = PlanOptions {
@@ -240,12 +241,14 @@ impl Up<'_> {
             None => {
                 let spelling = Spelling::new(self.vault(), base, self.dest, &local.shadow);
                 let walk = Walk::open(&self.source.root, Arc::clone(&filter), true)?.spelled(spelling)?;
+                let walk = walk.linking().with_metadata(self.options.metadata);
                 let dest = VaultSide::open(self.vault(), base, self.dest, filter, true)?.keeping(&kept);
                 let walk = walk.map(|found| fitting(self.dest, found));
                 Plan::make(until_stopped(self.vault(), walk), dest, &options)?
             }
             Some(name) => {
-                let item = stat_item(&self.source.root, name.clone())?;
+                let stat = if self.options.metadata { stat_with_metadata } else { stat_item };
+                let item = stat(&self.source.root, name.clone())?;
                 let item = item.filter(|item| item.entry.kind == EntryKind::File).ok_or_else(|| {
                     OpsError::new(
                         Class::Failed,

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::edit::{self, Edit};
 use super::item::TransferError;
+use super::outcome::forget_content;
 use super::spool::SpoolReader;
 use super::upload::Uploaded;
 use crate::format::entry::Entry;
@@ -61,7 +62,8 @@ impl Records<'_, '_> {
                 Edit::PutList(path, _) if self.left_out(&path) => {} // its items are passed over below
                 Edit::Put(path, entry) => return Ok(Some(TreeEdit::Put(key(&path), entry))),
                 Edit::PutList(path, mut entry) => {
-                    entry.content = self.list()?;
+                    let known = std::mem::replace(&mut entry.content, self.list()?);
+                    forget_content(&mut entry, &known);
                     return Ok(Some(TreeEdit::Put(key(&path), entry)));
                 }
                 Edit::Delete(_) | Edit::DeleteBelow(_) | Edit::Items(_) | Edit::End => {}

@@ -7,16 +7,20 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use lru::LruCache;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
 use super::local::SET_ID;
+use super::metadata;
+use super::people::People;
 use super::temp::TempNames;
 use super::traits::Traits;
 use super::walk::mtime_of;
+use super::xattr;
 use crate::format::entry::{Entry, EntryKind};
 use crate::path::TreePath;
 use crate::world::Timestamp;
@@ -31,8 +35,12 @@ pub(super) struct Dest {
     loosened: Mutex<HashMap<TreePath, Mode>>,
     temp: TempNames,
     traits: Traits,
-    /// Whether set-id bits are given to files.
-    set_id: bool,
+    /// Set if owners, extended attributes and the set-id bits of files are given.
+    people: Option<People>,
+    /// Entries whose owner could not be given.
+    pub(super) unowned: AtomicU64,
+    /// Extended attributes that could not be given.
+    pub(super) unset: AtomicU64,
 }
 
 /// A file being written beside its final name. Dropped unfinished, it is removed.
@@ -45,7 +53,7 @@ pub(super) struct PartialFile {
 
 impl Dest {
     /// Opens `root`, making it and its parents if needed.
-    pub(super) fn open(root: &Path, traits: &Traits, set_id: bool) -> io::Result<Self> {
+    pub(super) fn open(root: &Path, traits: &Traits, metadata: bool) -> io::Result<Self> {
         std::fs::create_dir_all(root)?;
         let root = rustix::fs::openat(CWD, root, DIR_FLAGS, Mode::empty())?;
         Ok(Self {
@@ -55,7 +63,9 @@ impl Dest {
             loosened: Mutex::default(),
             temp: TempNames::new(),
             traits: traits.clone(),
-            set_id,
+            people: metadata.then(People::of_system),
+            unowned: AtomicU64::new(0),
+            unset: AtomicU64::new(0),
         })
     }
 
@@ -105,9 +115,7 @@ impl Dest {
         let name = path.name().expect("files have names");
         // Holes at the end, and files that are nothing but holes, get their length here.
         partial.file.set_len(entry.size)?;
-        if let Some(mode) = self.mode(entry) {
-            rustix::fs::fchmod(&partial.file, mode)?;
-        }
+        self.dress(partial.file.as_fd(), entry)?;
         rustix::fs::futimens(&partial.file, &times(entry.mtime))?;
         self.refuse_clash(&partial.dir, name, is_new)?;
         put_in_place(partial.dir.as_fd(), &partial.temp, name)?;
@@ -118,15 +126,20 @@ impl Dest {
     /// Sets mode and modification time of what is there already.
     pub(super) fn set_meta(&self, path: &TreePath, entry: &Entry) -> io::Result<()> {
         let (dir, name) = self.parent(path)?;
-        if let Some(mode) = self.mode(entry) {
+        if entry.kind == EntryKind::Symlink {
+            if let Some((uid, gid)) = self.owner(entry) {
+                let given = rustix::fs::chownat(&dir, name.as_slice(), Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
+                self.unowned.fetch_add(given.is_err().into(), Ordering::Relaxed);
+            }
+        } else if self.people.is_some() || self.mode(entry).is_some() {
             // `chmodat` follows links: look first, and open what is there so that nothing is swapped in between.
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            match rustix::fs::openat(&dir, name.as_slice(), flags, Mode::empty()) {
-                Ok(file) => rustix::fs::fchmod(&file, mode)?,
-                Err(Errno::ACCESS) => {
+            match (rustix::fs::openat(&dir, name.as_slice(), flags, Mode::empty()), self.mode(entry)) {
+                (Ok(file), _) => self.dress(file.as_fd(), entry)?,
+                (Err(Errno::ACCESS), Some(mode)) => {
                     rustix::fs::chmodat(&dir, name.as_slice(), mode, AtFlags::empty())?;
                 }
-                Err(errno) => return Err(errno.into()),
+                (Err(errno), _) => return Err(errno.into()),
             }
         }
         rustix::fs::utimensat(&dir, name.as_slice(), &times(entry.mtime), AtFlags::SYMLINK_NOFOLLOW)?;
@@ -135,6 +148,64 @@ impl Dest {
             self.loosened.lock().expect("map operations").remove(path);
         }
         Ok(())
+    }
+
+    /// Gives an open file or directory its owner, mode and extended attributes, in the order in which none undoes another.
+    fn dress(&self, file: BorrowedFd<'_>, entry: &Entry) -> io::Result<()> {
+        let mode = self.mode(entry);
+        let Some((uid, gid)) = self.owner(entry) else {
+            return mode.map_or(Ok(()), |mode| Ok(rustix::fs::fchmod(file, mode)?));
+        };
+        let xattrs = metadata::xattrs(entry);
+        let stat = rustix::fs::fstat(file)?;
+        if !xattrs.is_empty() && stat.st_mode & 0o200 == 0 {
+            // Those of users need a file that may be written.
+            rustix::fs::fchmod(file, Mode::from_raw_mode(stat.st_mode & 0o7777) | Mode::WUSR).unwrap_or_default();
+        }
+        let mut unset = xattr::write(file, &xattrs, xattr::is_of_users);
+        if (stat.st_uid, stat.st_gid) != (uid.as_raw(), gid.as_raw()) {
+            let given = rustix::fs::fchown(file, Some(uid), Some(gid));
+            self.unowned.fetch_add(given.is_err().into(), Ordering::Relaxed);
+        }
+        if let Some(mode) = mode {
+            rustix::fs::fchmod(file, mode)?;
+        }
+        unset += xattr::write(file, &xattrs, |name| !xattr::is_of_users(name));
+        self.unset.fetch_add(unset, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The owner that `entry` is to have here.
+    fn owner(&self, entry: &Entry) -> Option<(Uid, Gid)> {
+        let people = self.people.as_ref()?;
+        let (uid, gid) = people.ids(&metadata::owner(entry)?);
+        Some((Uid::from_raw(uid), Gid::from_raw(gid)))
+    }
+
+    /// Makes `path` another name of the file at `first`, which is what `entry` says. `false` if that is not so, or can't be
+    /// done here: then it has to be written.
+    pub(super) fn link(&self, first: &TreePath, path: &TreePath, entry: &Entry, is_new: bool) -> io::Result<bool> {
+        let Ok((first_dir, first_name)) = self.parent(first) else { return Ok(false) };
+        let Ok(stat) = rustix::fs::statat(&first_dir, first_name.as_slice(), AtFlags::SYMLINK_NOFOLLOW) else {
+            return Ok(false);
+        };
+        let is_file = FileType::from_raw_mode(stat.st_mode).is_file();
+        if !is_file || stat.st_size as u64 != entry.size || !self.traits.same_time(mtime_of(&stat), entry.mtime) {
+            return Ok(false);
+        }
+        self.beside(path, |dir, name| {
+            self.refuse_clash(dir, name, is_new)?;
+            let temp = self.temp.name(name);
+            match rustix::fs::linkat(&first_dir, first_name.as_slice(), dir, temp.as_slice(), AtFlags::empty()) {
+                Ok(()) => {}
+                Err(Errno::ACCESS) => return Err(Errno::ACCESS.into()),
+                Err(_) => return Ok(false),
+            }
+            let placed = put_in_place(dir.as_fd(), &temp, name);
+            // If both were one file already the temporary name is still there.
+            rustix::fs::unlinkat(dir, temp.as_slice(), AtFlags::empty()).unwrap_or_default();
+            placed.map(|()| true)
+        })
     }
 
     /// Does something to a name in its directory. If that is not writable but ours it is made so until the run ends.
@@ -259,8 +330,8 @@ impl Dest {
     /// The permission bits that `entry` is given here; `None` if it gets none.
     fn mode(&self, entry: &Entry) -> Option<Mode> {
         let mode = entry.mode.filter(|_| self.traits.modes && entry.kind != EntryKind::Symlink)?;
-        let drops = entry.kind == EntryKind::File && !self.set_id;
-        Some(Mode::from_raw_mode(u32::from(if drops { mode & !SET_ID } else { mode }).into()))
+        let drops = entry.kind == EntryKind::File && self.people.is_none();
+        Some(Mode::from_raw_mode(if drops { mode & !SET_ID } else { mode }.into()))
     }
 
     /// Fails if a name that is new in the plan is there: the file system takes it for that of another entry.

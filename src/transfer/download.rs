@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::dest::{Dest, PartialFile};
 use super::item::{Item, TransferError};
+use super::links::link_of;
 use super::plan::{MARKS_MAX, Plan, Step, path_mark};
 use super::traits::Traits;
 use crate::event::{Action, Event, Observer};
@@ -108,6 +109,7 @@ impl Download<'_> {
             stopped: AtomicBool::new(false),
         };
         shared.write_all(plan, Pass::Main)?;
+        shared.write_all(plan, Pass::Links)?;
         if shared.failed.load(Ordering::Relaxed) + plan.totals.skipped == 0 {
             shared.delete_all(plan)?;
             shared.write_all(plan, Pass::AfterDeletes)?;
@@ -117,6 +119,7 @@ impl Download<'_> {
         shared.finish_dirs(plan)?;
         shared.outcome()?;
         shared.dest.restore_dirs().map_err(fail("set times below"))?;
+        self.tell_metadata(&shared.dest);
         shared.dest.sync().map_err(fail("make durable what was written to"))?;
         Ok(Downloaded {
             files: shared.files.into_inner(),
@@ -128,10 +131,26 @@ impl Download<'_> {
     }
 }
 
+impl Download<'_> {
+    fn tell_metadata(&self, dest: &Dest) {
+        let (unowned, unset) = (dest.unowned.load(Ordering::Relaxed), dest.unset.load(Ordering::Relaxed));
+        for (amount, what) in [
+            (unowned, "entries could not be given their owner: only root can do that"),
+            (unset, "extended attributes could not be set: the file system or the system does not allow it"),
+        ] {
+            if amount > 0 {
+                self.observer.event(Event::Notice(&format!("{amount} {what}")));
+            }
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Pass {
     /// Everything that can be there before anything is deleted.
     Main,
+    /// Further names of files that are there by now.
+    Links,
     /// What replaces a directory: that has to be emptied first.
     AfterDeletes,
 }
@@ -154,7 +173,7 @@ impl Shared<'_> {
             for step in plan.steps()? {
                 let Step::Put { item, replaces } = step? else { continue };
                 self.check()?;
-                let mut its = pass_of(item.entry.kind, replaces);
+                let mut its = pass_of(&item, replaces);
                 // What is below a directory that has to wait waits with it; the plan has parents first.
                 if item.path.parent().is_some_and(|parent| waiting.contains(&parent)) {
                     its = Pass::AfterDeletes;
@@ -207,6 +226,12 @@ impl Shared<'_> {
     }
 
     fn write_file(&self, Job { item, replaces }: &Job, pieces: &Sender<PieceJob>) -> Result<(), WriteError> {
+        if let Some(first) = link_of(item)
+            && *replaces != Some(EntryKind::Dir)
+            && self.dest.link(&first, &item.path, &item.entry, replaces.is_none())?
+        {
+            return Ok(());
+        }
         let file = self.dest.begin_file(&item.path)?;
         if let Content::List(id) = &item.entry.content {
             return self.write_pieces(item, *replaces, id, file, pieces);
@@ -440,8 +465,13 @@ impl Tally {
     }
 }
 
-fn pass_of(kind: EntryKind, replaces: Option<EntryKind>) -> Pass {
-    if replaces == Some(EntryKind::Dir) && kind != EntryKind::Dir { Pass::AfterDeletes } else { Pass::Main }
+fn pass_of(item: &Item, replaces: Option<EntryKind>) -> Pass {
+    match item.entry.kind {
+        EntryKind::Dir => Pass::Main,
+        _ if replaces == Some(EntryKind::Dir) => Pass::AfterDeletes,
+        _ if link_of(item).is_some() => Pass::Links,
+        _ => Pass::Main,
+    }
 }
 
 #[derive(Debug)]

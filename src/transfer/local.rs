@@ -1,8 +1,10 @@
 //! The side of a plan that is a directory of this machine: what it can't tell is what the vault knows.
 
 use super::item::Item;
+use super::metadata;
 use super::shadow::Shadow;
 use super::traits::Traits;
+use crate::format::attribute::HARD_LINK;
 use crate::format::entry::EntryKind;
 
 /// What there is to know of the local side.
@@ -13,6 +15,8 @@ pub struct Local {
     pub traits: Traits,
     /// Whether owners and extended attributes are part of the comparison, and set-id bits.
     pub metadata: bool,
+    /// Whether hard links were looked for.
+    pub links: bool,
     /// What it does not show. A source keeps it in the vault; a destination is not given it.
     pub shadow: Shadow,
 }
@@ -27,7 +31,16 @@ impl Local {
             entry.mode = stored.and_then(|stored| stored.mode);
         }
         let Some(stored) = stored else { return };
-        entry.attributes.clone_from(&stored.attributes);
+        let link = entry.attribute(HARD_LINK).map(<[u8]>::to_vec);
+        if self.metadata {
+            let chowns = rustix::process::geteuid().is_root();
+            *entry = metadata::settle(entry, stored, self.is_source, chowns, self.traits.xattrs);
+        } else {
+            entry.attributes.clone_from(&stored.attributes);
+        }
+        if self.links && self.traits.hard_links && entry.kind == EntryKind::File {
+            entry.set_attribute(HARD_LINK, link);
+        }
         if let (false, EntryKind::File, Some(mode), Some(known)) = (self.metadata, entry.kind, entry.mode, stored.mode)
         {
             entry.mode = Some((mode & !SET_ID) | (known & SET_ID));

@@ -12,8 +12,11 @@ mod edit;
 mod edit_list;
 mod fold;
 mod item;
+mod links;
 mod local;
+mod metadata;
 mod outcome;
+mod people;
 mod plan;
 mod shadow;
 mod spelling;
@@ -24,6 +27,7 @@ mod traits;
 mod upload;
 mod vault_side;
 mod walk;
+mod xattr;
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -32,6 +36,7 @@ pub use apply::commit_edits;
 pub use download::{Download, Downloaded};
 pub use edit_list::EditList;
 pub use item::{Item, SideError, TransferError};
+pub use links::LinkTargets;
 pub use local::Local;
 pub use plan::{Kept, MARKS_MAX, Plan, PlanOptions, Step, Totals, path_mark};
 pub use shadow::Shadow;
@@ -40,7 +45,7 @@ pub use stream::StreamUpload;
 pub use traits::Traits;
 pub use upload::{Upload, Uploaded};
 pub use vault_side::{VaultSide, base_root, lookup};
-pub use walk::{Walk, stat_item};
+pub use walk::{Walk, stat_item, stat_with_metadata};
 
 use crate::path::TreePath;
 

@@ -9,9 +9,11 @@ use std::rc::Rc;
 use super::clashes::Clashes;
 use super::item::{Item, SideError, TransferError, kind_name};
 use super::local::Local;
+use super::outcome::forget_content;
 use super::spool::{Spool, SpoolWriter};
 use crate::event::{Event, Observer};
-use crate::format::entry::{CONTENT_HASHES, Content, Entry, EntryKind};
+use crate::format::attribute::HARD_LINK;
+use crate::format::entry::{Content, Entry, EntryKind};
 use crate::format::hints::{Holder, Place, decode_hints_from, encode_hints};
 use crate::format::key::TreeKey;
 use crate::format::limits::ATTRIBUTES_MAX;
@@ -251,13 +253,19 @@ impl Maker<'_> {
         }
         let doubt = kind == EntryKind::File
             && (self.options.always || self.options.suspects.contains(&path_mark(self.options.prefix, &item.path)));
-        if doubt || !item.same_content(old) {
+        // Elsewhere links are content: a name is made another's, or its own, by writing it.
+        let relinked = self.options.local.is_some_and(|local| !local.is_source)
+            && item.entry.attribute(HARD_LINK) != old.entry.attribute(HARD_LINK);
+        if doubt || relinked || !item.same_content(old) {
             let mut item = item;
-            if self.options.local.is_some_and(|local| local.is_source) {
-                item.entry.attributes.retain(|(tag, _)| *tag != CONTENT_HASHES);
+            if item.entry.content == Content::None && kind == EntryKind::File && old_kind == kind {
+                // A local source: what is known of the old content goes with it, should it turn out to be the same.
+                item.entry.content.clone_from(&old.entry.content);
+            } else if kind == EntryKind::Symlink && self.options.local.is_some_and(|local| local.is_source) {
+                forget_content(&mut item.entry, &old.entry.content);
             }
             self.put(item, Some(old_kind))
-        } else if item.same_meta(old) {
+        } else if item.same_meta(old) && (self.options.local.is_none() || item.same_attributes(old)) {
             Ok(())
         } else {
             self.totals.updates += 1;
@@ -348,6 +356,10 @@ impl<I: Iterator<Item = Result<Item, SideError>>> Readable<I> {
                 Some(Err(SideError::Fatal(error))) => return Err(error),
                 Some(Err(SideError::Skipped { path, reason })) => {
                     maker.totals.skipped += 1;
+                    maker.options.observer.event(Event::Failed { path: &path, reason: &reason });
+                }
+                Some(Err(SideError::Partly { path, reason })) => {
+                    maker.totals.refused += 1;
                     maker.options.observer.event(Event::Failed { path: &path, reason: &reason });
                 }
                 Some(Err(SideError::Special(path))) if self.is_source => {

@@ -91,6 +91,8 @@ struct ChunkJob {
 struct FileWork {
     number: u64,
     path: TreePath,
+    /// What the vault has there now.
+    known: Content,
     action: Action,
     state: Mutex<WorkState>,
 }
@@ -289,11 +291,13 @@ impl Shared<'_> {
         let Some((_, entry)) = state.end.take_if(|(total, _)| *total == state.pieces.done()) else { return Ok(()) };
         let pieces = std::mem::replace(&mut state.pieces, Pieces::new());
         let size = entry.size;
-        let edits = edits_of(self.upload.full(&work.path), entry, pieces)?;
+        let is_same = work.known != Content::None && pieces.content(&entry.content).as_ref() == Some(&work.known);
+        let action = if is_same { Action::UpdateMeta } else { work.action };
+        let edits = edits_of(self.upload.full(&work.path), entry, work.known.clone(), pieces)?;
         self.outcomes.put(work.number, edits);
         self.files.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(size, Ordering::Relaxed);
-        self.upload.observer.event(Event::Done { path: &work.path, action: work.action, size });
+        self.upload.observer.event(Event::Done { path: &work.path, action, size });
         Ok(())
     }
 }
@@ -329,6 +333,7 @@ impl Attempt<'_, '_> {
         let work = Arc::new(FileWork {
             number: self.job.number,
             path: self.job.item.path.clone(),
+            known: self.job.item.entry.content.clone(),
             action,
             state: Mutex::new(WorkState { pieces: Pieces::new(), end: None }),
         });

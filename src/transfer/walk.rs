@@ -11,10 +11,14 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
 
 use super::item::{Item, SideError, TransferError};
+use super::links::Links;
+use super::metadata;
+use super::people::People;
 use super::plan::Kept;
 use super::spelling::Spelling;
 use super::temp::is_temporary;
 use crate::filter::Filter;
+use crate::format::attribute::{HARD_LINK, HardLink};
 use crate::format::entry::{Content, Entry, EntryKind};
 use crate::path::TreePath;
 use crate::world::Timestamp;
@@ -28,7 +32,12 @@ pub struct Walk<'v> {
     spelling: Option<Spelling<'v>>,
     /// Whether what killed runs have left is removed.
     sweeps: bool,
+    links: Option<Links>,
+    /// Set if owners and extended attributes are read.
+    people: Option<People>,
     pending: Option<SideError>,
+    /// Comes right after what was told of it.
+    held: Option<Item>,
 }
 
 struct Level {
@@ -50,7 +59,18 @@ impl<'v> Walk<'v> {
         let fail = || TransferError::local(format!("cannot read the directory {}", root.display()));
         let dir = openat(CWD, root, DIR_FLAGS, Mode::empty()).map_err(|e| fail()(e.into()))?;
         let level = Level::read(dir, TreePath::root()).map_err(|e| fail()(e.into()))?;
-        Ok(Self { stack: vec![level], filter, recursive, kept: None, spelling: None, sweeps: false, pending: None })
+        Ok(Self {
+            stack: vec![level],
+            filter,
+            recursive,
+            kept: None,
+            spelling: None,
+            sweeps: false,
+            links: None,
+            people: None,
+            pending: None,
+            held: None,
+        })
     }
 
     /// Spells names as the vault does where the file system takes both for one.
@@ -63,6 +83,20 @@ impl<'v> Walk<'v> {
         }
         self.spelling = Some(spelling);
         Ok(self)
+    }
+
+    /// Tells which files are hard links to earlier ones.
+    #[must_use]
+    pub fn linking(mut self) -> Self {
+        self.links = Some(Links::default());
+        self
+    }
+
+    /// Reads owners and extended attributes as well, if `wanted`.
+    #[must_use]
+    pub fn with_metadata(mut self, wanted: bool) -> Self {
+        self.people = wanted.then(People::of_system);
+        self
     }
 
     /// Removes what killed runs have left. Nobody else may be writing there.
@@ -110,15 +144,29 @@ impl<'v> Walk<'v> {
             }
         };
         match item(level.dir.as_fd(), &name, &path) {
-            Ok(Some(item)) => {
+            Ok(Some((mut item, stat))) => {
                 let is_dir = item.entry.kind == EntryKind::Dir;
                 let wanted = if is_dir { self.filter.decide_dir(&path) } else { self.filter.decide_file(&path) };
                 if !wanted {
                     self.keep(&path);
                     return Some(None);
                 }
+                if item.entry.kind == EntryKind::File
+                    && let Some(first) = self.links.as_mut().and_then(|links| links.first(&stat, &path))
+                {
+                    let link = HardLink::between(&path, &first).map(|link| link.encode());
+                    item.entry.set_attribute(HARD_LINK, link.filter(|link| link.len() <= LINK_MAX));
+                }
+                let looked = self
+                    .people
+                    .as_ref()
+                    .map_or(Ok(()), |people| metadata::look(level.dir.as_fd(), &name, &stat, people, &mut item.entry));
                 if is_dir && self.recursive {
                     level.subdirs.push(name);
+                }
+                if let Err(reason) = looked {
+                    self.held = Some(item);
+                    return Some(Some(Err(SideError::Partly { path, reason })));
                 }
                 Some(Some(Ok(item)))
             }
@@ -162,6 +210,9 @@ impl Iterator for Walk<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
+            if let Some(item) = self.held.take() {
+                return Some(Ok(item));
+            }
             if let Some(found) = self.step()? {
                 return Some(found);
             }
@@ -203,12 +254,28 @@ impl Level {
 /// # Errors
 /// It can't be looked at.
 pub fn stat_item(path: &Path, name: TreePath) -> Result<Option<Item>, TransferError> {
-    let fail = || TransferError::local(format!("cannot read {}", path.display()));
-    let text = CString::new(path.as_os_str().as_encoded_bytes()).map_err(|e| fail()(e.into()))?;
-    item(CWD, &text, &name).map_err(|e| fail()(e.into()))
+    Ok(stat_all(path, name)?.map(|(item, ..)| item))
 }
 
-fn item(dir: impl AsFd, name: &CStr, path: &TreePath) -> rustix::io::Result<Option<Item>> {
+/// The same with its owner and extended attributes.
+///
+/// # Errors
+/// It can't be looked at, or has more of those than the format allows.
+pub fn stat_with_metadata(path: &Path, name: TreePath) -> Result<Option<Item>, TransferError> {
+    let Some((mut item, stat, text)) = stat_all(path, name)? else { return Ok(None) };
+    let looked = metadata::look(CWD, &text, &stat, &People::of_system(), &mut item.entry);
+    looked.map_err(|reason| TransferError::local(path.display().to_string())(std::io::Error::other(reason)))?;
+    Ok(Some(item))
+}
+
+fn stat_all(path: &Path, name: TreePath) -> Result<Option<(Item, Stat, CString)>, TransferError> {
+    let fail = || TransferError::local(format!("cannot read {}", path.display()));
+    let text = CString::new(path.as_os_str().as_encoded_bytes()).map_err(|e| fail()(e.into()))?;
+    let found = item(CWD, &text, &name).map_err(|e| fail()(e.into()))?;
+    Ok(found.map(|(item, stat)| (item, stat, text)))
+}
+
+fn item(dir: impl AsFd, name: &CStr, path: &TreePath) -> rustix::io::Result<Option<(Item, Stat)>> {
     let dir = dir.as_fd();
     let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
     let (kind, content) = match FileType::from_raw_mode(stat.st_mode) {
@@ -223,7 +290,7 @@ fn item(dir: impl AsFd, name: &CStr, path: &TreePath) -> rustix::io::Result<Opti
     let size = if kind == EntryKind::File { stat.st_size as u64 } else { 0 };
     let mode = Some((stat.st_mode & 0o7777) as u16);
     let entry = Entry { kind, size, mtime: mtime_of(&stat), mode, content, attributes: Vec::new() };
-    Ok(Some(Item { path: path.clone(), entry, place: None }))
+    Ok(Some((Item { path: path.clone(), entry, place: None }, stat)))
 }
 
 /// The modification time of a stat.
@@ -237,4 +304,6 @@ fn describe(errno: rustix::io::Errno) -> String {
     format!("can't be read: {}", crate::transfer::os_text(&errno.into()))
 }
 
+/// A link further away than this is stored as a file of its own.
+const LINK_MAX: usize = 2048;
 const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
