@@ -10,10 +10,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use lru::LruCache;
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
+use super::beneath::Beneath;
 use super::local::SET_ID;
 use super::metadata;
 use super::people::People;
@@ -27,8 +27,7 @@ use crate::world::Timestamp;
 
 /// The destination.
 pub(super) struct Dest {
-    root: Arc<OwnedFd>,
-    open: Mutex<LruCache<TreePath, Arc<OwnedFd>>>,
+    dirs: Beneath,
     /// Directories that were written in, with the time they had before.
     touched: Mutex<HashMap<TreePath, Timestamp>>,
     /// Directories that had to be made writable, with the permission bits they had before.
@@ -55,10 +54,8 @@ impl Dest {
     /// Opens `root`, making it and its parents if needed.
     pub(super) fn open(root: &Path, traits: &Traits, metadata: bool) -> io::Result<Self> {
         std::fs::create_dir_all(root)?;
-        let root = rustix::fs::openat(CWD, root, DIR_FLAGS, Mode::empty())?;
         Ok(Self {
-            root: Arc::new(root),
-            open: Mutex::new(LruCache::new(OPEN_DIRS.try_into().expect("not zero"))),
+            dirs: Beneath::new(root)?,
             touched: Mutex::default(),
             loosened: Mutex::default(),
             temp: TempNames::new(),
@@ -251,7 +248,7 @@ impl Dest {
 
     /// A directory, unless it was deleted since or something else has its place.
     fn still_there(&self, path: &TreePath) -> io::Result<Option<Arc<OwnedFd>>> {
-        match self.dir(path) {
+        match self.dirs.dir(path) {
             Ok(dir) => Ok(Some(dir)),
             Err(error) => match Errno::from_io_error(&error) {
                 Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
@@ -263,7 +260,7 @@ impl Dest {
     /// Removes a file, a link or an empty directory. What is not there is fine.
     pub(super) fn remove(&self, path: &TreePath, kind: EntryKind) -> io::Result<()> {
         let flags = if kind == EntryKind::Dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
-        self.open.lock().expect("map operations").pop(path);
+        self.dirs.forget(path);
         match self.beside(path, |dir, name| Ok(rustix::fs::unlinkat(dir, name, flags)?)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => other?,
@@ -291,7 +288,7 @@ impl Dest {
     /// Makes everything written durable.
     pub(super) fn sync(&self) -> io::Result<()> {
         #[cfg(target_os = "linux")]
-        rustix::fs::syncfs(&self.root)?;
+        rustix::fs::syncfs(self.dirs.root())?;
         #[cfg(not(target_os = "linux"))]
         rustix::fs::sync();
         Ok(())
@@ -299,32 +296,15 @@ impl Dest {
 
     /// The open parent of `path` and its last component.
     fn parent(&self, path: &TreePath) -> io::Result<(Arc<OwnedFd>, Vec<u8>)> {
-        let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the root itself is not an entry"));
-        };
-        let dir = self.dir(&parent)?;
-        if !parent.is_root() {
+        let (dir, name) = self.dirs.parent(path)?;
+        let parent = path.parent().filter(|parent| !parent.is_root());
+        if let Some(parent) = parent {
             let mut touched = self.touched.lock().expect("map operations");
             if let std::collections::hash_map::Entry::Vacant(slot) = touched.entry(parent) {
                 slot.insert(mtime_of(&rustix::fs::fstat(&dir)?));
             }
         }
         Ok((dir, name.to_vec()))
-    }
-
-    fn dir(&self, path: &TreePath) -> io::Result<Arc<OwnedFd>> {
-        if path.is_root() {
-            return Ok(Arc::clone(&self.root));
-        }
-        if let Some(dir) = self.open.lock().expect("map operations").get(path) {
-            return Ok(Arc::clone(dir));
-        }
-        let mut dir = Arc::clone(&self.root);
-        for name in path.components() {
-            dir = Arc::new(rustix::fs::openat(&dir, name, DIR_FLAGS | OFlags::NOFOLLOW, Mode::empty())?);
-        }
-        self.open.lock().expect("map operations").put(path.clone(), Arc::clone(&dir));
-        Ok(dir)
     }
 
     /// The permission bits that `entry` is given here; `None` if it gets none.
@@ -373,6 +353,3 @@ fn times(mtime: Timestamp) -> Timestamps {
     let omit = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
     Timestamps { last_access: omit, last_modification: Timespec { tv_sec: mtime.secs, tv_nsec: mtime.nanos.into() } }
 }
-
-const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-const OPEN_DIRS: usize = 128;

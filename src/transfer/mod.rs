@@ -4,6 +4,7 @@
 //! threads of their own.
 
 mod apply;
+mod beneath;
 mod budget;
 mod clashes;
 mod dest;

@@ -88,7 +88,11 @@ pub struct PlanOptions<'a> {
 
 /// Directories that hold something the run must not touch: it is excluded, or can't be read. They stay.
 #[derive(Debug, Default, Clone)]
-pub struct Kept(Rc<RefCell<HashSet<u64>>>);
+pub struct Kept {
+    holding: Rc<RefCell<HashSet<u64>>>,
+    /// Directories that are themselves left alone.
+    whole: Rc<RefCell<HashSet<u64>>>,
+}
 
 impl Kept {
     /// Something at `path` stays, whatever the source has.
@@ -98,9 +102,17 @@ impl Kept {
         }
     }
 
+    /// The directory `dir` stays, with all that is in it.
+    pub(super) fn note_dir(&self, dir: &TreePath) {
+        let mut whole = self.whole.borrow_mut();
+        if !dir.parent().is_some_and(|parent| whole.contains(&mark(&parent))) {
+            whole.insert(mark(dir));
+        }
+    }
+
     /// Something in the directory `dir` stays.
     pub(super) fn note_in(&self, dir: TreePath) {
-        let mut marks = self.0.borrow_mut();
+        let mut marks = self.holding.borrow_mut();
         let mut above = Some(dir);
         while let Some(dir) = above
             && marks.insert(mark(&dir))
@@ -111,7 +123,7 @@ impl Kept {
 
     /// Whether something in the directory `dir`, or further below it, stays.
     pub fn holds(&self, dir: &TreePath) -> bool {
-        self.0.borrow().contains(&mark(dir))
+        self.holding.borrow().contains(&mark(dir))
     }
 }
 
@@ -231,6 +243,7 @@ impl Maker<'_> {
             }
         }
         match (source, dest) {
+            (Some(item), None) if self.in_the_way(&item) => Ok(()),
             (Some(item), None) => self.put(item, None),
             (None, Some(item)) if self.options.delete => {
                 self.totals.deletes += 1;
@@ -304,10 +317,22 @@ impl Maker<'_> {
         spared
     }
 
+    /// What the filters leave alone at the destination is not written over.
+    fn in_the_way(&mut self, item: &Item) -> bool {
+        let stands = self.options.kept.whole.borrow().contains(&mark(&item.path));
+        if stands {
+            self.totals.skipped += 1;
+            let reason = "can't replace a directory that this run leaves alone";
+            self.options.observer.event(Event::Failed { path: &item.path, reason });
+        }
+        stands
+    }
+
     /// Takes back what would put an end to a directory with something in it that stays.
     fn spare_kept(&mut self) {
         let kept = self.options.kept;
-        self.totals.deletes -= self.deleted_dirs.iter().filter(|mark| kept.0.borrow().contains(mark)).count() as u64;
+        self.totals.deletes -=
+            self.deleted_dirs.iter().filter(|mark| kept.holding.borrow().contains(mark)).count() as u64;
         for item in self.replaced_dirs.drain(..).filter(|item| kept.holds(&item.path)) {
             if item.entry.kind == EntryKind::File {
                 self.totals.files -= 1;

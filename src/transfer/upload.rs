@@ -8,13 +8,14 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use rustix::fs::{Mode, OFlags};
 
+use super::beneath::Beneath;
 use super::budget::{Budget, Held};
 use super::edit::{self, Edit};
 use super::item::{Item, TransferError};
@@ -105,6 +106,8 @@ struct WorkState {
 
 struct Shared<'a> {
     upload: &'a Upload<'a>,
+    /// Where files are opened; `None` if the root is the one file.
+    source: Option<Beneath>,
     outcomes: Outcomes,
     budget: Arc<Budget>,
     failure: Mutex<Option<TransferError>>,
@@ -122,8 +125,11 @@ impl Upload<'_> {
     /// # Errors
     /// The vault failed, or the plan can't be read. Files that failed are only counted.
     pub fn run(&self, plan: &mut Plan) -> Result<Uploaded, TransferError> {
+        let fail = || TransferError::local(format!("cannot read the directory {}", self.root.display()));
+        let source = if self.single { None } else { Some(Beneath::new(&self.root).map_err(fail())?) };
         let shared = Shared {
             upload: self,
+            source,
             outcomes: Outcomes::new(),
             budget: Budget::new(self.budget),
             failure: Mutex::default(),
@@ -202,16 +208,25 @@ impl Upload<'_> {
     fn full(&self, path: &TreePath) -> TreePath {
         self.prefix.join_path(path).expect("the walk and the plan keep paths within the limit")
     }
-
-    fn local(&self, path: &TreePath) -> PathBuf {
-        if self.single { self.root.clone() } else { super::local_path(&self.root, path) }
-    }
 }
 
 impl Shared<'_> {
     fn fail(&self, error: TransferError) {
         TransferError::note(&self.failure, error);
         self.outcomes.close();
+    }
+
+    /// Opens a file. No link is followed on the way to it, wherever the tree was changed since it was walked.
+    fn open(&self, path: &TreePath) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = match &self.source {
+            Some(source) => {
+                let (dir, name) = source.parent(path)?;
+                rustix::fs::openat(&dir, name, flags, Mode::empty())
+            }
+            None => rustix::fs::open(&self.upload.root, flags, Mode::empty()),
+        };
+        Ok(opened?.into())
     }
 
     fn has_failed(&self) -> bool {
@@ -324,7 +339,7 @@ struct Attempt<'a, 's> {
 impl Attempt<'_, '_> {
     /// Reads the file once. `false` if it changed meanwhile.
     fn read(&mut self) -> Result<bool, ReadError> {
-        let mut file = open(&self.shared.upload.local(&self.job.item.path))?;
+        let mut file = self.shared.open(&self.job.item.path)?;
         let before = rustix::fs::fstat(&file).map_err(io::Error::from)?;
         if !rustix::fs::FileType::from_raw_mode(before.st_mode).is_file() {
             return Err(ReadError::File("is no longer a regular file".into()));
@@ -465,11 +480,6 @@ impl Source<'_> {
         self.at = data;
         Ok(true)
     }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
-    std::fs::OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
 }
 
 fn vault_error(error: TransferError) -> ReadError {

@@ -61,6 +61,9 @@ impl<'v> VaultSide<'v> {
         };
         if let (false, Some(kept)) = (wanted, &self.kept) {
             kept.note(&path);
+            if found.entry.kind == EntryKind::Dir {
+                kept.note_dir(&path);
+            }
         }
         Ok(wanted.then_some(Item { path, entry: found.entry, place: found.place }))
     }

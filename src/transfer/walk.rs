@@ -149,6 +149,9 @@ impl<'v> Walk<'v> {
                 let wanted = if is_dir { self.filter.decide_dir(&path) } else { self.filter.decide_file(&path) };
                 if !wanted {
                     self.keep(&path);
+                    if let (true, Some(kept)) = (is_dir, &self.kept) {
+                        kept.note_dir(&path);
+                    }
                     return Some(None);
                 }
                 if item.entry.kind == EntryKind::File

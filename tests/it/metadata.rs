@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{XattrFlags, getxattr, removexattr, setxattr};
 
 use crate::support::age;
-use crate::support::cli::{Cli, Machine, NOBODY, is_root, skipped};
+use crate::support::cli::{Cli, Machine, NOBODY, is_root, skipped, walk};
 
 fn set(path: &Path, name: &str, value: &[u8]) -> bool {
     setxattr(path, name, value, XattrFlags::empty()).is_ok()
@@ -144,6 +144,7 @@ fn owners_come_back_as_root() {
     }
     // Somebody else gets the content, and is told.
     let theirs = cli.fresh("theirs").used_by_nobody();
+    walk(&cli.path("vault")).iter().for_each(|path| chown(path, Some(NOBODY), Some(NOBODY)).unwrap());
     let place = cli.path("place");
     fs::create_dir(&place).unwrap();
     chown(&place, Some(NOBODY), Some(NOBODY)).unwrap();

@@ -216,6 +216,101 @@ fn what_killed_runs_leave_is_removed_and_never_stored() {
     assert!(src.join("mine.partial").exists());
 }
 
+/// A directory that the filters leave alone is not written over, in either direction.
+#[test]
+fn what_filters_leave_alone_is_not_written_over() {
+    let env = TestEnv::with_vault();
+    let (src, dst) = (env.path("src"), env.path("dst"));
+    fs::create_dir_all(src.join("data")).unwrap();
+    fs::write(src.join("data/precious"), "1").unwrap();
+    fs::create_dir(&dst).unwrap();
+    fs::write(dst.join("data"), "a file of that name").unwrap();
+    age(&src);
+    age(&dst);
+    let filter = || {
+        let rules = vec![cryptsync::filter::Rule::Exclude("data/".into())];
+        cryptsync::filter::Filter::from_rules(rules).unwrap()
+    };
+    let filtered = |source, dest| {
+        let options = SyncOptions { filter: filter(), force: true, ..env.options(source, dest, true) };
+        ops::sync(&env.ctx(), &options).unwrap()
+    };
+    env.up(&src, "v").unwrap();
+    assert_eq!(filtered(Place::Local(dst.clone()), env.place("v")).failed, 1);
+    assert!(told(&env).contains("data: can't replace a directory that this run leaves alone"));
+    assert_eq!(env.cat("v/data/precious").unwrap(), b"1");
+    env.up(&dst, "f").unwrap();
+    assert_eq!(filtered(env.place("f"), Place::Local(src.clone())).failed, 1);
+    assert_eq!(fs::read(src.join("data/precious")).unwrap(), b"1");
+}
+
+/// Directories that may not be written, and not even be looked into, are filled first and closed last; those that are closed
+/// already are opened while a run writes in them.
+#[test]
+fn closed_directories_are_filled_and_closed_again() {
+    let cli = Cli::with_vault();
+    let machine = cli.machine("home");
+    let src = cli.path("src");
+    fs::create_dir_all(src.join("closed/inner/deep")).unwrap();
+    fs::write(src.join("closed/inner/deep/file"), "1").unwrap();
+    fs::write(src.join("closed/file"), "2").unwrap();
+    age(&src);
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(&src.join("closed/inner"), 0o500);
+    mode(&src.join("closed"), 0o555);
+    machine.ok(["sync", src.to_str().unwrap(), "v:"]);
+    let theirs = if is_root() {
+        let theirs = cli.fresh("theirs");
+        let everything = crate::support::cli::walk(&cli.path("vault"));
+        let nobody = Some(crate::support::cli::NOBODY);
+        everything.iter().for_each(|path| std::os::unix::fs::chown(path, nobody, nobody).unwrap());
+        theirs.used_by_nobody()
+    } else {
+        machine.clone()
+    };
+    let dst = theirs.home.join("dst");
+    let to = dst.to_str().unwrap();
+    theirs.ok(["sync", "v:", to]);
+    let see = |name: &str| fs::metadata(dst.join(name)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!((see("closed"), see("closed/inner")), (0o555, 0o500));
+    let before = snapshot(&dst);
+    assert_eq!(before, snapshot(&src));
+    // Something new in each, and something gone.
+    mode(&src.join("closed"), 0o755);
+    mode(&src.join("closed/inner"), 0o700);
+    fs::remove_file(src.join("closed/file")).unwrap();
+    fs::write(src.join("closed/inner/new"), "3").unwrap();
+    fs::create_dir(src.join("closed/more")).unwrap();
+    age(&src);
+    mode(&src.join("closed/inner"), 0o500);
+    mode(&src.join("closed"), 0o555);
+    machine.ok(["sync", src.to_str().unwrap(), "v:"]);
+    if is_root() {
+        let nobody = Some(crate::support::cli::NOBODY);
+        for path in crate::support::cli::walk(&cli.path("vault")) {
+            std::os::unix::fs::chown(path, nobody, nobody).unwrap();
+        }
+    }
+    theirs.ok(["sync", "v:", to]);
+    assert_eq!(snapshot(&dst), snapshot(&src));
+    mode(&src.join("closed"), 0o755); // so that the test can clean up
+    mode(&src.join("closed/inner"), 0o755);
+    mode(&dst.join("closed"), 0o755);
+    mode(&dst.join("closed/inner"), 0o755);
+}
+
+#[test]
+fn sockets_and_pipes_are_counted() {
+    let env = TestEnv::with_vault();
+    let src = env.path("src");
+    fs::create_dir(&src).unwrap();
+    fs::write(src.join("file"), "1").unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(src.join("socket")).unwrap();
+    let report = env.up(&src, "").unwrap();
+    assert_eq!((report.files, report.failed), (1, 0));
+    assert!(told(&env).contains("1 sockets, pipes or devices are left out"));
+}
+
 /// exFAT, by its driver in user space.
 struct Mounted {
     dir: PathBuf,
