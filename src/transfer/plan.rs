@@ -1,13 +1,12 @@
 //! What a run will do, as data: a streaming merge-join of the two sides, kept in a spool. Pure: it changes nothing.
 
-use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::iter::Peekable;
-use std::rc::Rc;
 
 use super::clashes::Clashes;
 use super::item::{Item, SideError, TransferError, kind_name};
+use super::kept::{Kept, mark};
 use super::local::Local;
 use super::outcome::forget_content;
 use super::spool::{Spool, SpoolWriter};
@@ -84,51 +83,6 @@ pub struct PlanOptions<'a> {
     pub local: Option<&'a Local>,
     /// Who hears of what is skipped.
     pub observer: &'a dyn Observer,
-}
-
-/// Directories that hold something the run must not touch: it is excluded, or can't be read. They stay.
-#[derive(Debug, Default, Clone)]
-pub struct Kept {
-    holding: Rc<RefCell<HashSet<u64>>>,
-    /// Directories that are themselves left alone.
-    whole: Rc<RefCell<HashSet<u64>>>,
-}
-
-impl Kept {
-    /// Something at `path` stays, whatever the source has.
-    pub fn note(&self, path: &TreePath) {
-        if let Some(dir) = path.parent() {
-            self.note_in(dir);
-        }
-    }
-
-    /// The directory `dir` stays, with all that is in it.
-    pub(super) fn note_dir(&self, dir: &TreePath) {
-        let mut whole = self.whole.borrow_mut();
-        if !dir.parent().is_some_and(|parent| whole.contains(&mark(&parent))) {
-            whole.insert(mark(dir));
-        }
-    }
-
-    /// Something in the directory `dir` stays.
-    pub(super) fn note_in(&self, dir: TreePath) {
-        let mut marks = self.holding.borrow_mut();
-        let mut above = Some(dir);
-        while let Some(dir) = above
-            && marks.insert(mark(&dir))
-        {
-            above = dir.parent();
-        }
-    }
-
-    /// Whether something in the directory `dir`, or further below it, stays.
-    pub fn holds(&self, dir: &TreePath) -> bool {
-        self.holding.borrow().contains(&mark(dir))
-    }
-}
-
-fn mark(path: &TreePath) -> u64 {
-    path_mark(&TreePath::root(), path)
 }
 
 /// The steps of a run, in key order, and their totals.
@@ -319,7 +273,7 @@ impl Maker<'_> {
 
     /// What the filters leave alone at the destination is not written over.
     fn in_the_way(&mut self, item: &Item) -> bool {
-        let stands = self.options.kept.whole.borrow().contains(&mark(&item.path));
+        let stands = self.options.kept.is(&item.path);
         if stands {
             self.totals.skipped += 1;
             let reason = "can't replace a directory that this run leaves alone";
@@ -331,8 +285,7 @@ impl Maker<'_> {
     /// Takes back what would put an end to a directory with something in it that stays.
     fn spare_kept(&mut self) {
         let kept = self.options.kept;
-        self.totals.deletes -=
-            self.deleted_dirs.iter().filter(|mark| kept.holding.borrow().contains(mark)).count() as u64;
+        self.totals.deletes -= self.deleted_dirs.iter().filter(|mark| kept.holds_mark(**mark)).count() as u64;
         for item in self.replaced_dirs.drain(..).filter(|item| kept.holds(&item.path)) {
             if item.entry.kind == EntryKind::File {
                 self.totals.files -= 1;

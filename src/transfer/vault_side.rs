@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::item::{Item, SideError, TransferError};
-use super::plan::Kept;
+use super::kept::Kept;
 use crate::filter::Filter;
 use crate::format::entry::EntryKind;
 use crate::format::key::{TreeKey, UnsafePath, children_range, subtree_range};

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
 
 use super::item::{Item, SideError, TransferError};
+use super::kept::Kept;
 use super::links::Links;
 use super::metadata;
 use super::people::People;
-use super::plan::Kept;
 use super::spelling::Spelling;
 use super::temp::is_temporary;
 use crate::filter::Filter;

@@ -393,3 +393,99 @@ fn a_real_file_system_without_case_links_and_modes() {
     assert_eq!(fs::read(stick.dir.join("run")).unwrap(), b"run");
     assert_eq!(contents(&stick.dir).len(), 3);
 }
+
+/// A file system in memory, of a size that can be changed.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(dir: &Path, size: &str) -> Option<Self> {
+        fs::create_dir(dir).unwrap();
+        let mount = |dir: &Path| {
+            Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(dir).output()
+        };
+        (is_root() && mount(dir).is_ok_and(|done| done.status.success())).then(|| Self(dir.to_owned()))
+    }
+
+    fn grow(&self, size: &str) {
+        let done = Command::new("mount").args(["-o", &format!("remount,size={size}")]).arg(&self.0).status().unwrap();
+        assert!(done.success());
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        Command::new("umount").arg(&self.0).status().map(drop).unwrap_or_default();
+    }
+}
+
+/// Every file is its old self, its new self, or not there; nothing temporary is left.
+fn assert_no_halves(dir: &Path, whole: &Path) {
+    let whole = contents(whole);
+    for (path, content) in contents(dir) {
+        assert_eq!(whole.get(&path), Some(&content), "{path:?}");
+    }
+}
+
+#[test]
+fn a_full_disk_stops_a_restore_and_a_larger_one_ends_it() {
+    let cli = Cli::with_vault();
+    let Some(disk) = Small::mount(&cli.path("disk"), "3m") else { return skipped("nothing can be mounted here") };
+    let machine = cli.machine("home");
+    let src = cli.path("src");
+    fs::create_dir_all(src.join("sub")).unwrap();
+    for number in 0..12 {
+        let name = format!("{}file{number}", if number % 2 == 0 { "sub/" } else { "" });
+        fs::write(src.join(name), crate::support::cli::noise(number, 500_000)).unwrap();
+    }
+    fs::hard_link(src.join("file1"), src.join("link")).unwrap();
+    age(&src);
+    machine.ok(["sync", src.to_str().unwrap(), "v:d"]);
+    let to = disk.0.to_str().unwrap();
+    let full = machine.run(["sync", "-M", "v:d", to]);
+    full.fails(7, &["No space left", "can't be written"]);
+    assert_no_halves(&disk.0, &src);
+    // What is missing was not deleted by anybody.
+    machine.ok(["sync", to, "v:d"]).says(&["nothing is deleted"]);
+    disk.grow("32m");
+    machine.ok(["sync", "-M", "v:d", to]);
+    assert_eq!(snapshot(&disk.0), snapshot(&src));
+    machine.ok(["sync", to, "v:d"]);
+}
+
+/// Killed at any moment while it restores to a stick: the next run removes what is left over and completes the rest.
+#[test]
+fn killed_restores_to_a_stick_are_completed() {
+    let cli = Cli::with_vault();
+    let Some(stick) = Mounted::exfat(cli.dir.path()) else {
+        return skipped("exfat-fuse can't be mounted here");
+    };
+    let machine = cli.machine("home");
+    let src = cli.path("src");
+    fs::create_dir_all(src.join("Sub")).unwrap();
+    for number in 0..40 {
+        let name = format!("{}File{number}", if number % 2 == 0 { "Sub/" } else { "" });
+        fs::write(src.join(name), crate::support::cli::noise(number, 5_000 * number as usize)).unwrap();
+    }
+    symlink("File1", src.join("link")).unwrap();
+    age(&src);
+    machine.ok(["sync", src.to_str().unwrap(), "v:d"]);
+    let to = stick.dir.to_str().unwrap();
+    for round in 0..6u64 {
+        let mut child =
+            machine.command(["sync", "v:d", to]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(40 * round + 20));
+        child.kill().unwrap_or_default();
+        child.wait().unwrap();
+        let back = machine.run(["sync", to, "v:d"]);
+        assert!([0, 7].contains(&back.code), "stored, or refused because it is empty: {}", back.stderr);
+        assert_eq!(machine.ok(["lsf", "-R", "--files-only", "v:d"]).text().lines().count(), 41, "round {round}");
+        for (path, content) in contents(&stick.dir) {
+            let temporary = path.to_str().unwrap().ends_with(".partial");
+            assert!(temporary || fs::read(src.join(&path)).unwrap() == content, "{path:?}");
+        }
+    }
+    machine.run(["copy", "v:d", to]).fails(1, &["link: ", "one entry"]);
+    let there = contents(&stick.dir);
+    assert_eq!(there.len(), 40, "{:?}", there.keys());
+    assert_no_halves(&stick.dir, &src);
+}
