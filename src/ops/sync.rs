@@ -15,8 +15,8 @@ use crate::format::entry::{Content, Entry, EntryKind};
 use crate::history::source::{Root, same_tree};
 use crate::path::TreePath;
 use crate::transfer::{
-    Item, Kept, Local, Plan, PlanOptions, Shadow, SideError, Spelling, Step, TransferError, Upload, VaultSide, Walk,
-    base_root, commit_edits, lookup, stat_item, stat_with_metadata,
+    Item, Kept, Local, Plan, PlanOptions, Shadow, SideError, Spelling, Step, Traits, TransferError, Upload, VaultSide,
+    Walk, base_root, commit_edits, lookup, stat_item, stat_with_metadata,
 };
 use crate::vault::{CommitInfo, Published, Session, SessionOptions, Vault, VaultError};
 use crate::world::Timestamp;
@@ -81,6 +81,10 @@ struct Ready {
     suspects: HashMap<u64, i64>,
     marks: HashSet<u64>,
     scan_start: Timestamp,
+    /// What the source can hold.
+    traits: Traits,
+    /// Whether the source may lack what nobody has deleted there.
+    unsure: bool,
     plan: Plan,
 }
 
@@ -142,40 +146,28 @@ impl Up<'_> {
         let vault = self.vault();
         let base = base_root(vault)?;
         let extra = missing_dirs(vault, base.as_ref(), self.dest)?;
-<<<<<<< HEAD
         let suspects = vault.state.suspects()?;
         let marks = suspects.keys().copied().collect();
         let scan_start = self.ctx.world.clock.now();
-        let plan = self.plan(base.as_ref(), &marks)?;
-        brake(self.ctx, self.options, &plan)?;
-        Ok(Ready { base, extra, suspects, marks, scan_start, plan })
+        let known = self.known()?;
+        let plan = self.plan(base.as_ref(), &marks, &known)?;
+        let unsure = known.incomplete && plan.totals.deletes > 0 && !self.options.force;
+        if unsure {
+            self.ctx.observer.event(Event::Notice(UNSURE));
+        } else {
+            brake(self.ctx, self.options, &plan)?;
+        }
+        Ok(Ready { base, extra, suspects, marks, scan_start, traits: known.traits, unsure, plan })
     }
 
     fn carry_out(&self, ready: Ready) -> Result<SyncReport, OpsError> {
         let (ctx, vault) = (self.ctx, self.vault());
         let mut report = planned(&ready.plan);
         if !ready.is_work(self.source) {
-=======
-        let suspects = load_suspects(vault)?;
-        let scan_start = ctx.world.clock.now();
-        let known = self.known()?;
-        let mut plan = self.plan(base.as_ref(), &suspects, &known)?;
-        let mut report = planned(&plan);
-        if plan.is_empty() && (extra.is_empty() || self.source.single.is_some()) {
->>>>>>> 9d6ccaf (Destinations that can't hold what a vault can are probed, and what they lack is not gone)
             report.requests = self.opened.requests();
             return Ok(report);
         }
-<<<<<<< HEAD
-        let Ready { base, extra, suspects, marks, scan_start, mut plan } = ready;
-=======
-        let unsure = known.incomplete && plan.totals.deletes > 0 && !self.options.force;
-        if unsure {
-            ctx.observer.event(Event::Notice(UNSURE));
-        } else {
-            brake(ctx, self.options, &plan)?;
-        }
->>>>>>> 9d6ccaf (Destinations that can't hold what a vault can are probed, and what they lack is not gone)
+        let Ready { base, extra, suspects, marks, scan_start, traits, unsure, mut plan } = ready;
         self.opened.sweep()?;
         let observer = ctx.observer;
         let mut session = Session::begin(Arc::clone(vault), session_options(ctx))?;
@@ -187,7 +179,7 @@ impl Up<'_> {
             observer,
             budget: ctx.engine.memory / 6,
             threads: threads(ctx),
-            traits: &known.traits,
+            traits: &traits,
             scan_start,
             suspects: &marks,
         };
@@ -212,7 +204,7 @@ impl Up<'_> {
         vault.state.settle_suspects(&suspects, &uploaded.settled)?;
         report.files = uploaded.files;
         report.bytes = uploaded.bytes;
-        report.failed = failed;
+        report.failed = failed + plan.totals.refused;
         report.deleted = if delete { plan.totals.deletes } else { 0 };
         report.requests = self.opened.requests();
         Ok(report)
@@ -442,25 +434,6 @@ pub(super) fn threads(ctx: &Ctx<'_>) -> (usize, usize) {
     let most = cores.min((ctx.engine.memory >> 25) as usize).max(1);
     (ctx.engine.checkers.clamp(1, most), most)
 }
-<<<<<<< HEAD
-=======
-
-fn load_suspects(vault: &Vault) -> Result<HashSet<u64>, OpsError> {
-    let bytes = vault.state.meta(SUSPECTS)?.unwrap_or_default();
-    Ok(bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect())
-}
-
-fn store_suspects(vault: &Vault, before: &HashSet<u64>, after: &HashSet<u64>) -> Result<(), OpsError> {
-    if after == before {
-        return Ok(());
-    }
-    let bytes: Vec<u8> = after.iter().flat_map(|mark| mark.to_le_bytes()).collect();
-    Ok(vault.state.set_meta(SUSPECTS, &bytes)?)
-}
 
 const UNSURE: &str = "nothing is deleted: the source was last written from the vault by a run that did not complete it, so \
                       that what it lacks may never have been there; copy it from the vault again, or use --force";
-const SUSPECTS: &str = "suspects";
-/// How often a run plans again because somebody else has published first.
-pub(super) const REPLANS: usize = 5;
->>>>>>> 9d6ccaf (Destinations that can't hold what a vault can are probed, and what they lack is not gone)
