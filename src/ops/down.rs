@@ -76,6 +76,7 @@ impl Down<'_> {
             traits: place.traits.clone(),
             metadata: self.options.metadata,
             links: single.is_none(),
+            incomplete: false,
             shadow: Shadow::new(self.prefix, HashSet::new()),
         };
         let options = PlanOptions {

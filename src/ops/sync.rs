@@ -218,6 +218,7 @@ impl Up<'_> {
             traits: known.traits.clone(),
             metadata: self.options.metadata,
             links: self.source.single.is_none(),
+            incomplete: known.incomplete,
             shadow: Shadow::new(self.dest, known.marks.clone()),
         };
         let options = PlanOptions {

@@ -17,6 +17,8 @@ pub struct Local {
     pub metadata: bool,
     /// Whether hard links were looked for.
     pub links: bool,
+    /// Whether a run that wrote there has not come to its end: directories are as it left them.
+    pub incomplete: bool,
     /// What it does not show. A source keeps it in the vault; a destination is not given it.
     pub shadow: Shadow,
 }
@@ -44,6 +46,9 @@ impl Local {
         if let (false, EntryKind::File, Some(mode), Some(known)) = (self.metadata, entry.kind, entry.mode, stored.mode)
         {
             entry.mode = Some((mode & !SET_ID) | (known & SET_ID));
+        }
+        if self.incomplete && entry.kind == EntryKind::Dir {
+            (entry.mode, entry.mtime) = (stored.mode, stored.mtime);
         }
         if self.traits.same_time(entry.mtime, stored.mtime) {
             entry.mtime = stored.mtime;
