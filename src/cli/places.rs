@@ -42,12 +42,12 @@ impl Settings {
         let pinned = self.vault_id.clone();
         if name == BUILTIN && !self.config.has(name) {
             let service = Service::Fs { root: self.dirs.local_vault()? };
-            let (name, demands) = (name.to_owned(), self.demands.clone());
+            let (name, demands) = (name.to_owned(), Box::new(self.demands.clone()));
             return Ok(RemoteProfile { name, service, vault_id: pinned, builtin: true, demands });
         }
         let remote = self.config.remote(name)?;
         let vault_id = pinned.or(remote.vault_id);
-        let mut demands = self.demands.clone();
+        let mut demands = Box::new(self.demands.clone());
         let wrong = |option: &str, why: String| {
             CliError::usage(format!("the option `{option}` of the remote `{name}` is wrong")).caused_by(why)
         };

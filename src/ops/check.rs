@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::check_vaults::check_vaults;
 use super::open::open;
 use super::sync::not_there;
 use super::{CheckReport, Ctx, Difference, OpsError, Place};
@@ -23,7 +24,7 @@ use crate::path::TreePath;
 use crate::transfer::{Item, SideError, VaultSide, Walk, base_root, local_path, lookup, os_text, stat_item};
 use crate::vault::{Vault, VaultError};
 
-type Row<'a> = &'a mut dyn FnMut(Difference, &TreePath, &str) -> io::Result<()>;
+pub(super) type Row<'a> = &'a mut dyn FnMut(Difference, &TreePath, &str) -> io::Result<()>;
 
 /// Compares source and destination by content, calling `row` for each file.
 ///
@@ -40,8 +41,12 @@ pub fn check(
     let (local, remote, path, local_is_source) = match (source, dest) {
         (Place::Local(local), Place::Vault(remote, path)) => (local, remote, path, true),
         (Place::Vault(remote, path), Place::Local(local)) => (local, remote, path, false),
-        _ => {
-            return Err(OpsError::new(Class::Usage, "one side of `check` must be local and the other a vault"));
+        (Place::Vault(from, source), Place::Vault(to, dest)) => {
+            return check_vaults(ctx, (from, source), (to, dest), one_way, filter, row);
+        }
+        (Place::Local(_), Place::Local(_)) => {
+            return Err(OpsError::new(Class::Usage, "both sides are local: at least one of them must be a vault")
+                .hint("for two local directories use diff(1)"));
         }
     };
     let opened = open(ctx, remote)?;

@@ -21,14 +21,14 @@ use crate::transfer::{
 };
 use crate::vault::{Vault, VaultError};
 
-/// Carries it out.
+/// Carries it out. The tree that was read comes back with the report.
 pub(super) fn downward(
     ctx: &Ctx<'_>,
     options: &SyncOptions,
     remote: &RemoteProfile,
     path: &TreePath,
     dest: &Path,
-) -> Result<SyncReport, OpsError> {
+) -> Result<(SyncReport, Option<Root>), OpsError> {
     overlap::refuse_down(options, dest, remote)?;
     let opened = open(ctx, remote)?;
     let vault = &opened.vault;
@@ -48,12 +48,12 @@ pub(super) fn downward(
     let mut report = planned(&plan);
     if options.dry_run {
         tell_plan(ctx, &mut plan)?;
-        return Ok(SyncReport { requests: opened.requests(), ..would_do(&plan) });
+        return Ok((SyncReport { requests: opened.requests(), ..would_do(&plan) }, base));
     }
     brake(ctx, options, &plan)?;
     down.carry_out(&mut plan, partial, &mut report)?;
     report.requests = opened.requests();
-    Ok(report)
+    Ok((report, base))
 }
 
 struct Down<'a> {
@@ -82,6 +82,7 @@ impl Down<'_> {
         let options = PlanOptions {
             delete: self.options.delete && single.is_none(),
             always: self.options.checksum,
+            every: false,
             suspects: &no_suspects,
             prefix: &TreePath::root(),
             kept: &kept,

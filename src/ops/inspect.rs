@@ -89,13 +89,15 @@ fn writers(vault: &Vault, own: Option<&str>) -> Vec<WriterEntry> {
 
 /// Commits of members that do not count, by Lamport time.
 pub(super) fn quarantined(vault: &Vault) -> Vec<QuarantinedEntry> {
-    let view = vault.view();
-    let entry = |quarantined: &Quarantined| QuarantinedEntry {
+    vault.view().quarantined().iter().map(quarantined_entry).collect()
+}
+
+pub(super) fn quarantined_entry(quarantined: &Quarantined) -> QuarantinedEntry {
+    QuarantinedEntry {
         entry: log_entry(&quarantined.commit),
         why: quarantined.why.to_string(),
         adoptable: quarantined.why.adoptable(),
-    };
-    view.quarantined().iter().map(entry).collect()
+    }
 }
 
 pub(super) fn log_entry(commit: &Commit) -> LogEntry {

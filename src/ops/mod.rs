@@ -1,8 +1,10 @@
 //! The verbs: options in, report out. Nothing here prints, prompts or reads the environment; what a verb needs from a
 //! person comes through the traits of [`Ctx`].
 
+mod between;
 mod cat;
 mod check;
+mod check_vaults;
 mod down;
 mod edit_tree;
 mod error;
@@ -10,12 +12,14 @@ mod init;
 mod inspect;
 mod list;
 mod make_dir;
+mod moving;
 mod open;
 mod overlap;
 mod rcat;
 mod remove;
 mod rename;
 mod stat;
+mod statements;
 mod sync;
 mod target;
 mod touch;
@@ -44,10 +48,12 @@ pub use init::{init, vault_exists};
 pub use inspect::{log, status};
 pub use list::list;
 pub use make_dir::{mkdir, rmdir};
+pub use moving::Moving;
 pub use rcat::rcat;
 pub use remove::{RemoveOptions, delete, purge, rm};
 pub use rename::{RenameOptions, rename};
 pub use stat::{DuRow, Stat, Stored, du, stat};
+pub use statements::{AdoptReport, RetireReport, adopt, retire};
 pub use sync::sync;
 pub use touch::{TouchOptions, touch};
 pub use tree::{TreeRow, tree};
@@ -109,7 +115,7 @@ pub struct RemoteProfile {
     /// Whether this is the built-in `local:`, which is created at first use after asking.
     pub builtin: bool,
     /// What the state of the vault has to be.
-    pub demands: Demands,
+    pub demands: Box<Demands>,
 }
 
 /// The services there are.
@@ -179,6 +185,8 @@ pub struct SyncOptions {
     /// What the local side can hold, for tests; found out if `None`.
     #[doc(hidden)]
     pub traits: Option<Traits>,
+    /// Remove the source afterwards: `move`.
+    pub moving: Option<Moving>,
     /// The operation as the commit will name it ("sync /home/a/Documents -> docs").
     pub operation: String,
 }
@@ -198,6 +206,8 @@ pub struct SyncReport {
     pub stored: u64,
     /// Entries deleted at the destination.
     pub deleted: u64,
+    /// Entries of the source removed by a move.
+    pub moved: u64,
     /// Entries whose metadata alone changed, directories made.
     pub updated: u64,
     /// Entries that could not be handled.

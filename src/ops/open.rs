@@ -107,7 +107,7 @@ pub(super) fn open(ctx: &Ctx<'_>, profile: &RemoteProfile) -> Result<Opened, Ops
         vault_id,
         memory: (ctx.engine.memory / 6) as usize,
         asker: &AskPerson { person: ctx.person, name: &profile.name },
-        demands: profile.demands.clone(),
+        demands: (*profile.demands).clone(),
     };
     if let (Some(id), Some(checkpoint)) = (vault_id, profile.demands.checkpoint)
         && id != checkpoint.vault

@@ -1,10 +1,13 @@
-//! `copy` and `sync`: plan, ask where it is dangerous, carry out.
+//! `copy`, `sync` and `move`: plan, ask where it is dangerous, carry out.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::between::between;
+use super::moving::{VaultSource, leave_local, leave_vault};
 use super::open::{Opened, open};
 use super::overlap;
 use super::target::{Known, Target};
@@ -15,8 +18,8 @@ use crate::format::entry::{Content, Entry, EntryKind};
 use crate::history::source::{Root, same_tree};
 use crate::path::TreePath;
 use crate::transfer::{
-    Item, Kept, Local, Plan, PlanOptions, Shadow, SideError, Spelling, Step, Traits, TransferError, Upload, VaultSide,
-    Walk, base_root, commit_edits, lookup, stat_item, stat_with_metadata,
+    Item, Kept, Local, Plan, PlanOptions, Shadow, SideError, Spelling, Step, Traits, TransferError, Upload, Uploaded,
+    VaultSide, Walk, base_root, commit_edits, lookup, stat_item, stat_with_metadata,
 };
 use crate::vault::{CommitInfo, Published, Session, SessionOptions, Vault, VaultError};
 use crate::world::Timestamp;
@@ -28,16 +31,18 @@ use crate::world::Timestamp;
 pub fn sync(ctx: &Ctx<'_>, options: &SyncOptions) -> Result<SyncReport, OpsError> {
     match (&options.source, &options.dest) {
         (Place::Local(source), Place::Vault(remote, path)) => upward(ctx, options, source, remote, path),
-        (Place::Vault(remote, path), Place::Local(dest)) => super::down::downward(ctx, options, remote, path, dest),
+        (Place::Vault(remote, path), Place::Local(dest)) => {
+            let (mut report, root) = super::down::downward(ctx, options, remote, path, dest)?;
+            if let (Some(moving), false) = (options.moving, options.dry_run) {
+                leave_vault(ctx, &VaultSource { remote, path, root }, options, moving, &mut report)?;
+            }
+            Ok(report)
+        }
         (Place::Local(_), Place::Local(_)) => {
             Err(OpsError::new(Class::Usage, "both sides are local: one of them must be a vault")
                 .hint("write the vault's side as `remote:path`; for two local directories use cp or rsync"))
         }
-        (Place::Vault(..), Place::Vault(..)) => Err(OpsError::new(
-            Class::Usage,
-            "both sides are vaults: this version copies between a vault and this machine",
-        )
-        .hint("copy to a local directory first, and from there to the other vault")),
+        (Place::Vault(from, source), Place::Vault(to, dest)) => between(ctx, options, (from, source), (to, dest)),
     }
 }
 
@@ -56,13 +61,19 @@ fn upward(
     dest: &TreePath,
 ) -> Result<SyncReport, OpsError> {
     let source = LocalSource::open(source)?;
+    if options.moving.is_some() && source.single.is_some() && source.linked {
+        let what = format!("{} is a symbolic link to a file", source.root.display());
+        return Err(
+            OpsError::new(Class::Usage, what).hint("move the file itself, or the directory that the link is in")
+        );
+    }
     overlap::refuse_up(options, &source.root, remote)?;
     if options.dry_run {
         let opened = open(ctx, remote)?;
-        return Up { ctx, options, source: &source, dest, opened: &opened }.dry_run();
+        return Up { ctx, options, source: &source, dest, opened: &opened, dirs: RefCell::default() }.dry_run();
     }
     let opened = open_for_writing(ctx, remote)?;
-    let up = Up { ctx, options, source: &source, dest, opened: &opened };
+    let up = Up { ctx, options, source: &source, dest, opened: &opened, dirs: RefCell::default() };
     let mut ready = up.prepare()?;
     if ready.is_work(up.source)
         && opened.vault.ensure_joined()?
@@ -99,6 +110,8 @@ struct LocalSource {
     root: PathBuf,
     /// Set if the source is one file: its name.
     single: Option<TreePath>,
+    /// Whether the path is a symbolic link.
+    linked: bool,
 }
 
 impl LocalSource {
@@ -111,13 +124,14 @@ impl LocalSource {
             Err(error) => return Err(VaultError::local(format!("cannot read {}", path.display()))(error).into()),
         };
         let root = std::fs::canonicalize(path).map_err(VaultError::local(format!("cannot read {}", path.display())))?;
+        let linked = path.is_symlink();
         if meta.is_dir() {
-            return Ok(Self { root, single: None });
+            return Ok(Self { root, single: None, linked });
         }
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         let name = TreePath::from_bytes(name)
             .map_err(|bad| OpsError::new(Class::UnsafePath, format!("unsafe name {}: {bad}", path.display())))?;
-        Ok(Self { root, single: Some(name) })
+        Ok(Self { root, single: Some(name), linked })
     }
 }
 
@@ -127,6 +141,8 @@ struct Up<'a> {
     source: &'a LocalSource,
     dest: &'a TreePath,
     opened: &'a Opened,
+    /// For a move: the directories of the source, parents first.
+    dirs: RefCell<Vec<TreePath>>,
 }
 
 impl Up<'_> {
@@ -164,6 +180,7 @@ impl Up<'_> {
         let (ctx, vault) = (self.ctx, self.vault());
         let mut report = planned(&ready.plan);
         if !ready.is_work(self.source) {
+            self.leave(None, &mut report)?;
             report.requests = self.opened.requests();
             return Ok(report);
         }
@@ -176,6 +193,7 @@ impl Up<'_> {
             root: self.source.root.clone(),
             single: self.source.single.is_some(),
             prefix: self.dest.clone(),
+            moving: self.options.moving.is_some(),
             observer,
             budget: ctx.engine.memory / 6,
             threads: threads(ctx),
@@ -206,8 +224,18 @@ impl Up<'_> {
         report.bytes = uploaded.bytes;
         report.failed = failed + plan.totals.refused;
         report.deleted = if delete { plan.totals.deletes } else { 0 };
+        self.leave(Some(&mut uploaded), &mut report)?;
         report.requests = self.opened.requests();
         Ok(report)
+    }
+
+    /// Ends a move: what was read and is durable by now is removed.
+    fn leave(&self, uploaded: Option<&mut Uploaded>, report: &mut SyncReport) -> Result<(), OpsError> {
+        let Some(moving) = self.options.moving else { return Ok(()) };
+        let dirs = if moving.delete_empty_src_dirs { self.dirs.take() } else { Vec::new() };
+        let parent = self.source.root.parent().unwrap_or(&self.source.root);
+        let dir = if self.source.single.is_some() { parent } else { &self.source.root };
+        leave_local(self.ctx, dir, uploaded, &dirs, report)
     }
 
     fn plan(&self, base: Option<&Root>, suspects: &HashSet<u64>, known: &Known) -> Result<Plan, OpsError> {
@@ -224,6 +252,7 @@ impl Up<'_> {
         let options = PlanOptions {
             delete: self.options.delete && self.source.single.is_none(),
             always: self.options.checksum,
+            every: self.options.moving.is_some(),
             suspects,
             prefix: self.dest,
             kept: &kept,
@@ -236,7 +265,13 @@ impl Up<'_> {
                 let walk = Walk::open(&self.source.root, Arc::clone(&filter), true)?.spelled(spelling)?;
                 let walk = walk.linking().with_metadata(self.options.metadata);
                 let dest = VaultSide::open(self.vault(), base, self.dest, filter, true)?.keeping(&kept);
-                let walk = walk.map(|found| fitting(self.dest, found));
+                let mut dirs = self.dirs.borrow_mut();
+                dirs.clear();
+                let note_dirs = self.options.moving.is_some_and(|moving| moving.delete_empty_src_dirs);
+                let walk = walk.map(|found| fitting(self.dest, found)).inspect(|found| match found {
+                    Ok(item) if note_dirs && item.entry.kind == EntryKind::Dir => dirs.push(item.path.clone()),
+                    _ => {}
+                });
                 Plan::make(until_stopped(self.vault(), walk), dest, &options)?
             }
             Some(name) => {
@@ -310,7 +345,7 @@ pub(super) fn until_stopped(
 }
 
 /// Leaves out an entry whose path would be too long below `prefix`.
-fn fitting(prefix: &TreePath, found: Result<Item, SideError>) -> Result<Item, SideError> {
+pub(super) fn fitting(prefix: &TreePath, found: Result<Item, SideError>) -> Result<Item, SideError> {
     match found {
         Ok(item) if prefix.join_path(&item.path).is_err() => {
             let reason = "its path in the vault would be longer than the format allows".into();

@@ -66,7 +66,7 @@ impl Records<'_, '_> {
                     forget_content(&mut entry, &known);
                     return Ok(Some(TreeEdit::Put(key(&path), entry)));
                 }
-                Edit::Delete(_) | Edit::DeleteBelow(_) | Edit::Items(_) | Edit::End => {}
+                Edit::Delete(_) | Edit::DeleteBelow(_) | Edit::Seen(..) | Edit::Items(_) | Edit::End => {}
             }
         }
         Ok(None)

@@ -14,6 +14,7 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid
 use rustix::io::Errno;
 
 use super::beneath::Beneath;
+use super::departed::Mark;
 use super::local::SET_ID;
 use super::metadata;
 use super::people::People;
@@ -269,6 +270,23 @@ impl Dest {
         self.touched.lock().expect("map operations").remove(path);
         self.loosened.lock().expect("map operations").remove(path);
         Ok(())
+    }
+
+    /// Removes a file or a link that still is what its mark says; `false` if it is not. What is gone already is fine.
+    pub(super) fn remove_marked(&self, path: &TreePath, mark: &Mark) -> io::Result<bool> {
+        let (dir, name) = match self.parent(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            other => other?,
+        };
+        match Mark::at(&dir, &name) {
+            Ok(now) if now == *mark => {
+                rustix::fs::unlinkat(&dir, name.as_slice(), AtFlags::empty())?;
+                Ok(true)
+            }
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// What is at `path`.

@@ -13,6 +13,8 @@ pub(super) enum Edit {
     Delete(TreePath),
     /// Remove everything below a directory.
     DeleteBelow(TreePath),
+    /// What the source of a file was when it was read (its path there, its mark): for moves. No edit of the tree.
+    Seen(TreePath, Vec<u8>),
     /// Set an entry.
     Put(TreePath, Entry),
     /// Set a file whose chunk list follows in `Items`, up to `End`.
@@ -31,6 +33,12 @@ pub(super) fn encode(edit: &Edit) -> Vec<u8> {
         Edit::DeleteBelow(path) => (DELETE_BELOW, path, None),
         Edit::Put(path, entry) => (PUT, path, Some(entry)),
         Edit::PutList(path, entry) => (PUT_LIST, path, Some(entry)),
+        Edit::Seen(path, mark) => {
+            out.push(SEEN);
+            out.put_bytes(path.as_bytes());
+            out.put_bytes(mark);
+            return out;
+        }
         Edit::Items(items) => return encode_items(items),
         Edit::End => return vec![END],
     };
@@ -71,6 +79,7 @@ pub(super) fn decode(record: &[u8]) -> Result<Edit, Malformed> {
     match reader.u8()? {
         DELETE => Ok(Edit::Delete(path(&mut reader)?)),
         DELETE_BELOW => Ok(Edit::DeleteBelow(path(&mut reader)?)),
+        SEEN => Ok(Edit::Seen(path(&mut reader)?, reader.bytes(PATH_MAX + 1)?.to_vec())),
         PUT => Ok(Edit::Put(path(&mut reader)?, super::plan::decode_entry(&mut reader)?)),
         PUT_LIST => Ok(Edit::PutList(path(&mut reader)?, super::plan::decode_entry(&mut reader)?)),
         END => Ok(Edit::End),
@@ -93,3 +102,4 @@ const PUT_LIST: u8 = 2;
 const ITEMS: u8 = 3;
 const END: u8 = 4;
 const DELETE_BELOW: u8 = 5;
+const SEEN: u8 = 6;

@@ -22,11 +22,13 @@ pub struct Item {
 }
 
 impl Item {
-    /// Whether both are what the other is: kind, size and time of files, target of links. Modes are not looked at.
+    /// Whether both are what the other is: content of files where both sides know it, else size and time; target of links.
+    /// Modes are not looked at.
     pub fn same_content(&self, other: &Self) -> bool {
         let (a, b) = (&self.entry, &other.entry);
         a.kind == b.kind
             && match a.kind {
+                EntryKind::File if a.content != Content::None && b.content != Content::None => a.content == b.content,
                 EntryKind::File => a.size == b.size && a.mtime == b.mtime,
                 EntryKind::Dir => true,
                 EntryKind::Symlink => a.content == b.content,

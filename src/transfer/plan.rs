@@ -73,6 +73,8 @@ pub struct PlanOptions<'a> {
     pub delete: bool,
     /// Write files whatever size and time say.
     pub always: bool,
+    /// Write files and links even if they are there already: all that a move reads is to be stored by this run.
+    pub every: bool,
     /// Paths (by [`path_mark`]) whose size and time prove nothing: they were fresh when last read.
     pub suspects: &'a HashSet<u64>,
     /// Where in the vault the paths of this plan are: marks are of whole paths.
@@ -218,12 +220,13 @@ impl Maker<'_> {
             let (is, needed) = (kind_name(old_kind), kind_name(kind));
             return Err(TransferError::InTheWay { path: item.path, is, needed });
         }
+        let every = self.options.every && kind != EntryKind::Dir;
         let doubt = kind == EntryKind::File
             && (self.options.always || self.options.suspects.contains(&path_mark(self.options.prefix, &item.path)));
         // Elsewhere links are content: a name is made another's, or its own, by writing it.
         let relinked = self.options.local.is_some_and(|local| !local.is_source)
             && item.entry.attribute(HARD_LINK) != old.entry.attribute(HARD_LINK);
-        if doubt || relinked || !item.same_content(old) {
+        if every || doubt || relinked || !item.same_content(old) {
             let mut item = item;
             if item.entry.content == Content::None && kind == EntryKind::File && old_kind == kind {
                 // A local source: what is known of the old content goes with it, should it turn out to be the same.

@@ -6,8 +6,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::fd::AsFd;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,10 +16,12 @@ use rustix::fs::{Mode, OFlags};
 
 use super::beneath::Beneath;
 use super::budget::{Budget, Held};
+use super::departed::Mark;
 use super::edit::{self, Edit};
 use super::item::{Item, TransferError};
 use super::outcome::{Edits, Outcomes, Pieces, edits_of};
 use super::plan::{Plan, Step, path_mark};
+use super::read::Source;
 use super::spool::Spool;
 use super::traits::Traits;
 use super::walk::mtime_of;
@@ -44,6 +45,8 @@ pub struct Upload<'a> {
     pub single: bool,
     /// Where in the vault the plan's paths are.
     pub prefix: TreePath,
+    /// Whether to note what each source was when it was read, for [`super::remove_departed`].
+    pub moving: bool,
     /// Who listens.
     pub observer: &'a dyn Observer,
     /// Bytes of chunks in flight.
@@ -95,6 +98,8 @@ struct FileWork {
     /// What the vault has there now.
     known: Content,
     action: Action,
+    /// What the source was, if that is to be noted.
+    seen: Option<Mark>,
     state: Mutex<WorkState>,
 }
 
@@ -193,7 +198,12 @@ impl Upload<'_> {
                 }
                 Step::Put { item, .. } => {
                     let action = if item.entry.kind == EntryKind::Dir { Action::MakeDir } else { Action::Copy };
-                    shared.put_entry(number, &item.path, item.entry, action);
+                    let mark = item.link_target().filter(|_| self.moving).map(Mark::of_link);
+                    let noted = mark.map(|mark| seen(&item.path, &mark));
+                    let size = item.entry.size;
+                    let put = edit::encode(&Edit::Put(self.full(&item.path), item.entry));
+                    shared.put_edits(number, noted.into_iter().chain([put]).collect());
+                    self.observer.event(Event::Done { path: &item.path, action, size });
                 }
                 Step::Meta(item) => shared.put_entry(number, &item.path, item.entry, Action::UpdateMeta),
                 Step::Delete { path, .. } => {
@@ -308,7 +318,8 @@ impl Shared<'_> {
         let size = entry.size;
         let is_same = work.known != Content::None && pieces.content(&entry.content).as_ref() == Some(&work.known);
         let action = if is_same { Action::UpdateMeta } else { work.action };
-        let edits = edits_of(self.upload.full(&work.path), entry, work.known.clone(), pieces)?;
+        let mut edits = edits_of(self.upload.full(&work.path), entry, work.known.clone(), pieces)?;
+        edits.first.splice(..0, work.seen.as_ref().map(|mark| seen(&work.path, mark)));
         self.outcomes.put(work.number, edits);
         self.files.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(size, Ordering::Relaxed);
@@ -350,6 +361,7 @@ impl Attempt<'_, '_> {
             path: self.job.item.path.clone(),
             known: self.job.item.entry.content.clone(),
             action,
+            seen: self.shared.upload.moving.then(|| Mark::of_file(&before)),
             state: Mutex::new(WorkState { pieces: Pieces::new(), end: None }),
         });
         let mut content = Content::None;
@@ -368,8 +380,8 @@ impl Attempt<'_, '_> {
             }
         } else {
             let sparse = (before.st_blocks as u64) * 512 < before.st_size as u64;
-            let mut source = Source { file: &mut file, sparse, at: 0, data_end: 0 };
-            while source.fill(self.splitter, self.shared)? {
+            let mut source = Source::new(&mut file, sparse);
+            while source.fill(self.splitter, self.shared.upload.observer)? {
                 self.drain(&work, &mut pieces)?;
                 // A file may be zeros for long: no chunk comes of it that would notice.
                 self.shared.upload.session.checkpoint().map_err(ReadError::Vault)?;
@@ -431,55 +443,8 @@ impl Attempt<'_, '_> {
     }
 }
 
-/// A file, read front to back, known holes skipped.
-struct Source<'a> {
-    file: &'a mut File,
-    sparse: bool,
-    at: u64,
-    /// Where the data that a sparse file has at `at` ends.
-    data_end: u64,
-}
-
-impl Source<'_> {
-    /// Moves some bytes into the splitter. `false` at the end of the file.
-    fn fill(&mut self, splitter: &mut Splitter, shared: &Shared<'_>) -> io::Result<bool> {
-        if self.sparse && self.at >= self.data_end && self.skip_hole(splitter, shared)? {
-            return Ok(true);
-        }
-        let room = splitter.spare();
-        let len = room.len().min(READ_AT_ONCE);
-        let len =
-            if self.sparse && self.data_end > self.at { len.min((self.data_end - self.at) as usize) } else { len };
-        let got = self.file.read(&mut room[..len])?;
-        splitter.advance(got);
-        self.at += got as u64;
-        shared.upload.observer.event(Event::Progress(got as u64));
-        Ok(got > 0)
-    }
-
-    fn skip_hole(&mut self, splitter: &mut Splitter, shared: &Shared<'_>) -> io::Result<bool> {
-        let end = self.file.metadata()?.len();
-        let data = match rustix::fs::seek(self.file.as_fd(), rustix::fs::SeekFrom::Data(self.at)) {
-            Ok(data) => data,
-            Err(rustix::io::Errno::NXIO) => end.max(self.at),
-            Err(_) => {
-                // This file system can't tell: read it all.
-                self.sparse = false;
-                self.file.seek(SeekFrom::Start(self.at))?;
-                return Ok(false);
-            }
-        };
-        let data_end = rustix::fs::seek(self.file.as_fd(), rustix::fs::SeekFrom::Hole(data)).unwrap_or(end);
-        self.data_end = data_end.max(data);
-        self.file.seek(SeekFrom::Start(data))?;
-        if data == self.at {
-            return Ok(false);
-        }
-        splitter.push_zeros(data - self.at);
-        shared.upload.observer.event(Event::Progress(data - self.at));
-        self.at = data;
-        Ok(true)
-    }
+fn seen(path: &TreePath, mark: &Mark) -> Vec<u8> {
+    edit::encode(&Edit::Seen(path.clone(), mark.0.clone()))
 }
 
 fn vault_error(error: TransferError) -> ReadError {
@@ -491,7 +456,6 @@ fn vault_error(error: TransferError) -> ReadError {
 
 /// Chunks below this are finished by the reader itself.
 const SMALL: usize = 128 << 10;
-const READ_AT_ONCE: usize = 1 << 20;
 const READ_ATTEMPTS: usize = 3;
 /// Coarse clocks and file systems: a file this fresh may change again without showing it.
 const RACY_SECONDS: i64 = 2;

@@ -37,6 +37,9 @@ pub enum VaultError {
     /// The vault needs a newer program, or weakens what it was.
     #[error("{0}")]
     Version(String),
+    /// What was named is not there, or not one.
+    #[error("{0}")]
+    Named(String),
     /// A key or signature that nothing vouches for.
     #[error("{0}")]
     Untrusted(String),
@@ -112,6 +115,7 @@ impl VaultError {
             Self::NoVault { .. } => Class::NoVault,
             Self::Exists { .. } | Self::State { .. } => Class::Fatal,
             Self::OtherVault { .. } | Self::Untrusted(_) => Class::Untrusted,
+            Self::Named(_) => Class::Usage,
             Self::NoKey(_) => Class::NoKey,
             Self::Version(_) => Class::Version,
             Self::Rollback(_) => Class::Rollback,

@@ -231,6 +231,7 @@ impl Session {
             body,
             operation: &info.operation,
             closed: !vault.state.is_persistent(),
+            attributes: Vec::new(),
         };
         let Sent { id, size } = vault.send(lock, draft)?;
         self.shared.count_sent(size);

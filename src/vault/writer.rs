@@ -18,7 +18,7 @@ use crate::format::limits::{OPERATION_MAX, PARENTS_MAX};
 use crate::format::name::{ObjectName, record_logical_name};
 use crate::format::node::{NodeWriter, Totals, join_blob};
 use crate::format::pack::{BlobEntry, FrameCoder, encode_frame};
-use crate::format::record::{LogPlaintext, Record, RecordKind, Root as StoredRoot};
+use crate::format::record::{Attribute, LogPlaintext, Record, RecordKind, Root as StoredRoot};
 use crate::id::{BlobKind, CommitId, WriterId};
 
 /// What a record is to say.
@@ -31,6 +31,8 @@ pub(super) struct Draft<'a> {
     pub(super) body: (Vec<u8>, Vec<u8>),
     pub(super) operation: &'a str,
     pub(super) closed: bool,
+    /// What it states, ascending by tag.
+    pub(super) attributes: Vec<Attribute>,
 }
 
 /// A record that is there.
@@ -87,6 +89,7 @@ impl Vault {
             body,
             operation: "join",
             closed: false,
+            attributes: Vec::new(),
         };
         self.send(&lock, join)?;
         drop(lock);
@@ -113,6 +116,7 @@ impl Vault {
             body: Default::default(),
             operation: "close",
             closed: true,
+            attributes: Vec::new(),
         };
         self.send(&self.publish_lock()?, close).map(|_| ())
     }
@@ -197,7 +201,11 @@ impl Vault {
         let before = parents.iter().filter_map(|id| view.commit(id)).chain(prev);
         let lamport = before.map(|commit| commit.record.lamport).max().unwrap_or(0) + 1;
         let (body, _) = draft.body;
-        let note = if draft.kind == RecordKind::Commit { self.state.rollback_note()? } else { None };
+        let mut attributes = draft.attributes;
+        if draft.kind == RecordKind::Commit {
+            attributes.extend(self.state.rollback_note()?);
+            attributes.sort_unstable_by_key(|attribute| attribute.tag);
+        }
         let record = Record {
             kind: draft.kind,
             vault: self.id,
@@ -218,7 +226,7 @@ impl Vault {
             segments_superseded: Vec::new(),
             epochs_seen: Vec::new(),
             body_hash: crypto::hash(&body),
-            attributes: note.into_iter().collect(),
+            attributes,
         };
         Ok((record, body))
     }
@@ -264,7 +272,7 @@ impl Vault {
 }
 
 /// The tree of a record, as a record that follows it states it.
-fn inherited(parent: &Commit) -> StoredRoot {
+pub(super) fn inherited(parent: &Commit) -> StoredRoot {
     let named = |place: Place| match place.holder {
         Holder::SameObject => Place { holder: Holder::Object(parent.object), ..place },
         Holder::Object(_) => place,

@@ -102,6 +102,7 @@ fn up_in_packs(env: &TestEnv, src: &Path) {
     let options = PlanOptions {
         delete: true,
         always: false,
+        every: false,
         suspects: &suspects,
         prefix: &root,
         kept: &kept,
@@ -118,6 +119,7 @@ fn up_in_packs(env: &TestEnv, src: &Path) {
         root: src.to_owned(),
         single: false,
         prefix: root.clone(),
+        moving: false,
         observer: &env.events,
         budget: 16 << 20,
         threads: (1, 1),

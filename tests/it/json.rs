@@ -185,6 +185,26 @@ fn every_verb_fails_in_json() {
     assert_eq!(messages(&by_variable, &["ls"]).len(), 1, "the variable works as the option does");
 }
 
+/// Whatever verbs there are: a mistake on their command line is one object.
+#[test]
+fn no_verb_says_anything_but_json() {
+    let cli = Cli::new();
+    let machine = cli.machine("home");
+    let help = machine.ok(["--help"]).text();
+    let verbs = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let verbs: Vec<&str> = verbs.filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next()).collect();
+    assert!(verbs.len() > 25 && verbs.contains(&"purge"), "{help}");
+    for verb in verbs.into_iter().filter(|verb| *verb != "help") {
+        for args in [[verb, "--no-such-option", "--json"], ["--json", verb, "--no-such-option"]] {
+            let output = machine.run(args);
+            assert_eq!((output.code, output.text()), (2, String::new()), "{args:?}");
+            let messages = messages(&output, &args);
+            assert_eq!(messages.len(), 1, "{args:?}");
+            assert_eq!((&messages[0]["message_type"], &messages[0]["code"]), (&"exit_error".into(), &2.into()));
+        }
+    }
+}
+
 /// A file that can't be read is named, and the run goes on.
 #[test]
 fn entries_that_fail_are_objects_with_their_path() {
@@ -193,7 +213,7 @@ fn entries_that_fail_are_objects_with_their_path() {
     }
     let (_cli, machine) = tree();
     let file = machine.home.join("src/f");
-    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
     fs::write(machine.home.join("src/new"), "x").unwrap();
     let output = run(&machine, &["sync", "src", "v:other"]);
     assert_eq!(output.code, 1);

@@ -96,7 +96,7 @@ fn tree_is_drawn_depth_first() {
     let text = both(&machine, &src, &["tree", "--level", "1", "--noreport", "--noindent"]);
     assert_eq!(text, "/\na\ne\nf1\nlnk -> f1\n");
     let text = both(&machine, &src, &["tree", "--full-path", "-s", "--include", "x.txt"]);
-    assert!(text.contains("│   └── a/b\n") && text.contains("└── [          2]  a/b/x.txt\n"), "{text}");
+    assert!(text.contains("│   └── /a/b\n") && text.contains("└── [          2]  /a/b/x.txt\n"), "{text}");
     machine.run(["tree", "v:nope"]).fails(3, &["does not exist"]);
     machine.run(["tree", "v:t/f1"]).fails(3, &["not a directory"]);
     machine.run(["tree", "nope"]).fails(3, &["no directory"]);
@@ -106,7 +106,7 @@ fn tree_is_drawn_depth_first() {
 fn size_stat_and_du() {
     let (_cli, machine, src) = twice();
     assert_eq!(both(&machine, &src, &["size"]), "Total objects: 4\nTotal size: 2.861 MiB (3000007 Byte)\n");
-    assert_eq!(both(&machine, &src, &["size", "--json"]), "{\"bytes\":3000007,\"count\":4,\"sizeless\":0}\n");
+    assert_eq!(both(&machine, &src, &["size", "--json"]), "{\"count\":4,\"bytes\":3000007,\"sizeless\":0}\n");
     assert_eq!(machine.ok(["size", "v:t/f1"]).text(), "Total objects: 1\nTotal size: 3 B (3 Byte)\n");
     machine.run(["size", "v:nope"]).fails(3, &[]);
 

@@ -18,6 +18,7 @@ mod listings;
 mod many;
 mod metadata;
 mod model;
+mod moving;
 mod properties;
 mod races;
 mod requests;

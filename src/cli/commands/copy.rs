@@ -19,7 +19,7 @@ pub(crate) struct CopyArgs {
 
 impl CopyArgs {
     pub(crate) fn options(&self, settings: &Settings) -> Result<SyncOptions, CliError> {
-        self.transfer.options(settings, false, false)
+        self.transfer.options(settings, "copy", false)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Shared between them: `filters` (what is in scope), `transfer` (copy, sync and move), `changes` (verbs that change a tree
 //! without a transfer), `create` (making vaults).
 
+pub(super) mod adopt;
 pub(super) mod cat;
 mod changes;
 pub(super) mod check;
@@ -22,6 +23,7 @@ pub(super) mod lsf;
 pub(super) mod lsjson;
 pub(super) mod lsl;
 pub(super) mod mkdir;
+pub(super) mod move_;
 pub(super) mod mv;
 pub(super) mod purge;
 pub(super) mod rcat;

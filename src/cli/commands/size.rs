@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use serde::Serialize;
+
 use super::filters::FilterFlags;
 use crate::cli::output::{CliError, rclone_count, rclone_size, write_object};
 use crate::cli::shell::Shell;
@@ -17,6 +19,14 @@ pub(crate) struct SizeArgs {
     filter: FilterFlags,
 }
 
+/// rclone's object: everything here has a size.
+#[derive(Serialize)]
+struct Total {
+    count: u64,
+    bytes: u64,
+    sizeless: u64,
+}
+
 pub(crate) fn run(shell: &Shell, args: &SizeArgs) -> Result<(), CliError> {
     let place = shell.settings.place(&args.path)?;
     let options = ListOptions { place, recursive: true, filter: args.filter.filter()? };
@@ -30,7 +40,7 @@ pub(crate) fn run(shell: &Shell, args: &SizeArgs) -> Result<(), CliError> {
         })
     })?;
     if shell.printer.is_json() {
-        let total = serde_json::json!({ "count": count, "bytes": bytes, "sizeless": 0 });
+        let total = Total { count, bytes, sizeless: 0 };
         return Ok(write_object(&shell.printer, &total)?);
     }
     shell.printer.data(&format!("Total objects: {}", rclone_count(count)))?;

@@ -23,7 +23,7 @@ pub(crate) struct SyncArgs {
 
 impl SyncArgs {
     pub(crate) fn options(&self, settings: &Settings) -> Result<SyncOptions, CliError> {
-        self.transfer.options(settings, true, self.force)
+        self.transfer.options(settings, "sync", self.force)
     }
 }
 

@@ -34,22 +34,22 @@ pub(crate) struct TransferArgs {
 }
 
 impl TransferArgs {
-    /// The options of the op; `delete` tells sync from copy.
-    pub(crate) fn options(&self, settings: &Settings, delete: bool, force: bool) -> Result<SyncOptions, CliError> {
+    /// The options of the op. Of the three verbs only sync deletes at the destination.
+    pub(crate) fn options(&self, settings: &Settings, verb: &str, force: bool) -> Result<SyncOptions, CliError> {
         let (source, dest) = (settings.place(&self.source)?, settings.place(&self.dest)?);
         one_pinned_vault(settings, &source, &dest)?;
-        let verb = if delete { "sync" } else { "copy" };
         Ok(SyncOptions {
             operation: format!("{verb} {} -> {}", shown(&source), shown_in_vault(&dest)),
             source,
             dest,
-            delete,
+            delete: verb == "sync",
             filter: self.filter.filter()?,
             dry_run: self.dry_run,
             force,
             checksum: self.checksum,
             metadata: self.metadata,
             traits: None,
+            moving: None,
         })
     }
 

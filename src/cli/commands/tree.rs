@@ -56,7 +56,8 @@ impl TreeArgs {
             about.push(local_time(row.mtime, &shell.settings.time_zone));
         }
         let about = if about.is_empty() { String::new() } else { format!("[{}]  ", about.join(" ")) };
-        let name = if self.full_path { row.path.as_bytes() } else { row.path.name().unwrap_or_default() };
+        let full = [b"/", row.path.as_bytes()].concat();
+        let name = if self.full_path { &full } else { row.path.name().unwrap_or_default() };
         let target = match &row.kind {
             ListedKind::Symlink(target) => format!(" -> {}", printable(target)),
             _ => String::new(),

@@ -4,7 +4,10 @@ use std::ffi::OsString;
 
 use jiff::tz::TimeZone;
 
-use crate::cli::output::{Align, CliError, JsonWriterRow, local_time, table, truncated, write_array};
+use super::log;
+use crate::cli::output::{
+    Align, CliError, JsonRetired, JsonWriterRow, local_time, table, truncated, write_array, write_object,
+};
 use crate::cli::shell::Shell;
 use crate::ops::{self, WriterRow};
 use crate::path::printable;
@@ -25,6 +28,24 @@ enum What {
     /// List the writers, the one that wrote last first
     #[command(after_help = LIST_EXAMPLES)]
     List(ListArgs),
+    /// End a writer: what it has written stays, what it writes from now on is quarantined
+    ///
+    /// For a machine that is gone, and after exit code 22: when two different commits claim one place of a writer, which a
+    /// copied state directory or a restored machine brings about. Both stay. The machine itself notices and goes on as
+    /// another writer. It takes an admin. If somebody else has the key, remove that as well.
+    #[command(after_help = RETIRE_EXAMPLES)]
+    Retire(RetireArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct RetireArgs {
+    /// The remote, as `name:`
+    remote: OsString,
+    /// The writer's id, or the beginning of it
+    writer: String,
+    /// Show where its log would end and change nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -39,6 +60,7 @@ struct ListArgs {
 pub(crate) fn run(shell: &Shell, args: &WriterArgs) -> Result<(), CliError> {
     match &args.what {
         What::List(args) => list(shell, args),
+        What::Retire(args) => retire(shell, args),
     }
 }
 
@@ -75,6 +97,28 @@ fn lines(writers: &[WriterRow], zone: &TimeZone) -> Vec<String> {
     let left = Align::Left;
     table([left, left, left, left, left, Align::Right, left], &rows)
 }
+
+fn retire(shell: &Shell, args: &RetireArgs) -> Result<(), CliError> {
+    let remote = shell.settings.remote(&args.remote)?;
+    let report = shell.call(false, |ctx| ops::retire(ctx, &remote, &args.writer, args.dry_run))?;
+    let zone = &shell.settings.time_zone;
+    if shell.printer.is_json() {
+        return Ok(write_object(&shell.printer, &JsonRetired::new(&report, zone))?);
+    }
+    for line in log::lines(&report.kept, zone) {
+        shell.printer.data(&line)?;
+    }
+    match &report.commit {
+        Some(commit) => shell.printer.note(format_args!("writer {} is retired, by commit {commit}", report.writer)),
+        None => shell.printer.note(format_args!("nothing was changed")),
+    }
+    Ok(())
+}
+
+const RETIRE_EXAMPLES: &str = "\
+Examples:
+  cryptsync writer retire --dry-run nas: 7yk3qm2xpw
+  cryptsync writer retire nas: 7yk3qm2xpw";
 
 const LIST_EXAMPLES: &str = "\
 Examples:

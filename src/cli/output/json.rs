@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::mime;
 use super::printer::Printer;
-use super::times::rfc3339;
+use super::times::{exact_rfc3339, rfc3339};
 use crate::ops::{
     CheckReport, Listed, ListedKind, LogEntry, QuarantinedEntry, Stat, StatusReport, VerifyReport, WriterEntry,
     WriterRow,
@@ -40,7 +40,7 @@ impl JsonEntry {
             name: text(listed.path.name().unwrap_or_default()),
             size: if is_dir { -1 } else { i64::try_from(listed.size).unwrap_or(i64::MAX) },
             mime_type: None,
-            mod_time: rfc3339(listed.mtime, zone),
+            mod_time: exact_rfc3339(listed.mtime, zone),
             is_dir,
             metadata: None,
             link_target: match &listed.kind {
@@ -63,7 +63,7 @@ impl JsonEntry {
             ListedKind::Dir => 0o040_000,
             ListedKind::Symlink(_) => 0o120_000,
         };
-        let mut metadata = BTreeMap::from([("mtime", rfc3339(listed.mtime, zone))]);
+        let mut metadata = BTreeMap::from([("mtime", exact_rfc3339(listed.mtime, zone))]);
         if let Some(mode) = listed.mode {
             metadata.insert("mode", format!("{:o}", kind | u32::from(mode)));
         }

@@ -6,6 +6,7 @@ mod messages;
 mod mime;
 mod printer;
 mod progress;
+mod statements;
 mod status_line;
 mod summary;
 mod table;
@@ -19,6 +20,7 @@ pub(super) use json::{
 pub(super) use messages::{JsonSummary, Message};
 pub(super) use printer::{Printer, Verbosity};
 pub(super) use progress::{Progress, ProgressMode};
+pub(super) use statements::{JsonAdopted, JsonRetired};
 pub(super) use summary::{brief, summary, truncated};
 pub(super) use table::{Align, table};
 pub(super) use times::{exact_time, local_time};

@@ -11,7 +11,12 @@ pub(crate) fn summary(report: &SyncReport, elapsed: Duration, dry_run: bool) -> 
     let sent = if dry_run { "would send" } else { "sent" };
     let mut first = vec![format!("checked {}", report.checked)];
     first.push(format!("{sent} {}, {}", count(report.files, "file"), ByteSize(report.bytes)));
-    for (amount, name) in [(report.updated, "updated"), (report.deleted, "deleted"), (report.failed, "failed")] {
+    for (amount, name) in [
+        (report.updated, "updated"),
+        (report.moved, "removed from the source"),
+        (report.deleted, "deleted"),
+        (report.failed, "failed"),
+    ] {
         if amount > 0 {
             let name = if dry_run && name != "failed" { format!("would be {name}") } else { name.to_owned() };
             first.push(format!("{name} {amount}"));

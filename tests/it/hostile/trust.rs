@@ -46,9 +46,12 @@ fn advised(run: &Output) -> String {
     rest.split('`').next().unwrap().to_owned()
 }
 
+/// Makes a good record break a rule.
+type Spoil = fn(&mut Record, &Forge);
+
 #[test]
 fn a_record_that_breaks_one_rule_is_left_out() {
-    let rules: [(&str, fn(&mut Record, &Forge)); 6] = [
+    let rules: [(&str, Spoil); 6] = [
         ("place in time", |record, _| record.lamport += 1),
         ("previous commit", |record, forge| {
             let newest = forge.newest();
@@ -190,6 +193,113 @@ fn b07_two_records_in_one_place_of_one_writer() {
         }
     }
     assert_eq!(before, contents(&cli.path("vault")));
+}
+
+#[test]
+fn b07_an_admin_retires_a_writer_that_said_two_things() {
+    let (cli, home) = two_commits();
+    let other = cli.fresh("other");
+    let forge = Forge::new(&home);
+    let newest = forge.newest();
+    let twin = Record { operation: "twin".into(), body_hash: cryptsync::crypto::hash(b""), ..newest.record.clone() };
+    let twin = forge.plant(Record { root: forge.after(&newest).root, ..twin });
+    home.run(["lsf", "v:"]).fails(22, &["writer retire REMOTE: ", &newest.writer.to_string()]);
+    let prefix = &newest.writer.to_string()[..12];
+    home.run(["writer", "retire", "v:", "zzzzzzzz"]).fails(22, &["two different commits"]);
+    let before = contents(&cli.path("vault"));
+    let dry = home.ok(["writer", "retire", "-n", "v:", prefix]);
+    assert!(dry.text().contains(&twin.short()) && dry.text().contains(&newest.id.short()), "{}", dry.text());
+    assert_eq!(before, contents(&cli.path("vault")));
+    home.ok(["writer", "retire", "v:", prefix]).says(&["retired"]);
+    // Both commits stay, for everybody, and what comes next is of another writer.
+    for machine in [&home, &other] {
+        let seen = status(machine);
+        let writers = seen["writers"].as_array().unwrap();
+        let state = |id: String| writers.iter().find(|one| one["id"] == id).map(|one| one["state"].clone());
+        assert_eq!(state(newest.writer.to_string()), Some("retired".into()));
+        assert_eq!(seen["quarantined"].as_array().unwrap().len(), 0);
+        let ids: Vec<String> = log(machine).iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+        assert!(ids.contains(&twin.to_string()) && ids.contains(&newest.id.to_string()), "{ids:?}");
+    }
+    let own = status(&home)["writer"].as_str().unwrap().to_owned();
+    assert_ne!(own, newest.writer.to_string());
+    home.run(["writer", "retire", "v:", prefix]).fails(2, &["already"]);
+}
+
+#[test]
+fn a_retired_writer_goes_on_as_another_and_what_it_wrote_late_can_be_adopted() {
+    let (cli, home) = two_commits();
+    let other = cli.fresh("other");
+    put(&cli, &other, "c");
+    let writer = Forge::new(&home).newest().writer.to_string();
+    // It writes where the others can't see it yet.
+    let apart = cli.path("apart");
+    copy_tree(&cli.path("vault"), &apart);
+    put(&cli, &other.clone().at(&apart), "late");
+    let late = fs::read_dir(apart.join("log")).unwrap().map(|entry| entry.unwrap().path());
+    let late: Vec<PathBuf> =
+        late.filter(|path| !cli.path("vault/log").join(path.file_name().unwrap()).exists()).collect();
+    fs::remove_file(cli.path("src/late")).unwrap();
+    home.ok(["writer", "retire", "v:", &writer]).says(&["retired"]);
+    for path in &late {
+        fs::copy(path, cli.path("vault/log").join(path.file_name().unwrap())).unwrap();
+    }
+    let run = home.ok(["lsf", "v:"]);
+    assert_eq!(run.text(), "a\nb\nc\n");
+    run.says(&["left out", "retired by commit"]);
+    // The machine finds that it has ended, loses nothing, and writes on.
+    put(&cli, &other, "d");
+    assert_eq!(other.ok(["lsf", "v:"]).text(), "a\nb\nc\nd\n");
+    assert_ne!(status(&other)["writer"].as_str().unwrap(), writer);
+    let quarantined = status(&home)["quarantined"].clone();
+    let id = quarantined[0]["id"].as_str().unwrap();
+    assert_eq!((&quarantined[0]["adoptable"], quarantined.as_array().unwrap().len()), (&true.into(), late.len()));
+    // Looking first; then for everybody.
+    let dry = home.ok(["adopt", "-n", "v:", &id[..10]]);
+    assert!(dry.text().contains(&id[..10]), "{}", dry.text());
+    assert_eq!(status(&home)["quarantined"].as_array().unwrap().len(), 1);
+    home.ok(["adopt", "v:", &id[..10]]).says(&["adopted by commit"]);
+    for machine in [&home, &other, &cli.fresh("fresh")] {
+        let seen = status(machine);
+        assert_eq!(seen["quarantined"].as_array().unwrap().len(), 0);
+        assert!(log(machine).iter().any(|commit| commit["id"] == id));
+    }
+    home.run(["adopt", "v:", &id[..10]]).fails(2, &["no quarantined commit"]);
+    home.run(["adopt", "v:", "ab"]).fails(2, &[]);
+}
+
+#[test]
+fn old_writers_can_be_retired_and_old_checkpoints_are_reached() {
+    let (cli, home) = two_commits();
+    let other = cli.fresh("other");
+    put(&cli, &other, "c");
+    let seen = status(&other);
+    let (writer, checkpoint) = (seen["writer"].as_str().unwrap(), seen["checkpoint"].as_str().unwrap());
+    // Much has happened since.
+    for i in 0..14 {
+        put(&cli, &home, &format!("more {i}"));
+    }
+    let late = cli.fresh("late");
+    late.ok(["lsf", "v:", "--checkpoint", checkpoint]);
+    late.ok(["writer", "retire", "v:", &writer[..10]]).says(&["is retired"]);
+    put(&cli, &other, "d");
+    for machine in [&home, &other, &late, &cli.fresh("fresh")] {
+        let seen = status(machine);
+        let of = |id: &str| seen["writers"].as_array().unwrap().iter().find(|one| one["id"] == id).unwrap().clone();
+        assert_eq!(of(writer)["state"], "retired");
+        assert_eq!(seen["quarantined"].as_array().unwrap().len(), 0);
+        assert_eq!(machine.ok(["lsf", "v:"]).text().lines().count(), 18);
+    }
+}
+
+#[test]
+fn what_is_faulty_cannot_be_adopted() {
+    let (_cli, home) = two_commits();
+    let forge = Forge::new(&home);
+    let mut record = forge.after(&forge.newest());
+    record.lamport += 4;
+    let id = forge.plant(record).to_string();
+    home.run(["adopt", "v:", &id[..12]]).fails(23, &["can't be adopted", "place in time"]);
 }
 
 #[test]
@@ -388,7 +498,7 @@ fn status_tells_all() {
     let writers = seen["writers"].as_array().unwrap();
     assert_eq!(writers.len(), 2);
     assert_eq!((&writers[0]["own"], &writers[1]["own"]), (&false.into(), &true.into()));
-    assert_eq!((&writers[1]["number"], &writers[1]["state"]), (&3.into(), &"live".into()), "join and two commits");
+    assert_eq!((&writers[1]["number"], &writers[1]["state"]), (&3.into(), &"live".into()));
     assert_eq!(seen["heads"].as_array().unwrap().len(), 1);
     assert!(seen["age_seconds"].as_u64().unwrap() < 3_600);
     assert_eq!(seen["head"]["kind"], "commit");

@@ -138,6 +138,7 @@ impl TestEnv {
             checksum: false,
             metadata: self.metadata,
             traits: None,
+            moving: None,
             operation: "test".into(),
         }
     }
