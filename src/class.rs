@@ -37,6 +37,8 @@ pub enum Class {
     NoKey = 28,
     /// There is no vault at that place.
     NoVault = 29,
+    /// The run was successful, and conflicts wait for somebody to settle them.
+    Conflicts = 30,
     /// Stopped by a signal.
     Interrupted = 130,
 }

@@ -90,7 +90,7 @@ impl PasswordSource {
         Ok(Zeroizing::new(text.to_owned()))
     }
 
-    fn command(origin: &str, text: &str) -> Result<Self, CliError> {
+    pub(super) fn command(origin: &str, text: &str) -> Result<Self, CliError> {
         match words::split(text, ' ') {
             Ok(words) if words.is_empty() => Err(CliError::usage(format!("{origin} names no command"))),
             Ok(words) => Ok(Self::Command(words)),

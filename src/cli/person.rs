@@ -16,6 +16,8 @@ use crate::path::printable;
 /// Answers the engine's questions.
 pub(super) struct Answers {
     source: Option<PasswordSource>,
+    /// Where a password comes from that replaces or joins one that there is.
+    other: Mutex<Option<PasswordSource>>,
     terminal: Option<Arc<dyn Terminal>>,
     printer: Arc<Printer>,
     signals: Arc<Signals>,
@@ -31,7 +33,20 @@ impl Answers {
         printer: Arc<Printer>,
         signals: Arc<Signals>,
     ) -> Self {
-        Self { source, terminal, printer, signals, given: Mutex::default(), failure: Mutex::default() }
+        Self {
+            source,
+            other: Mutex::default(),
+            terminal,
+            printer,
+            signals,
+            given: Mutex::default(),
+            failure: Mutex::default(),
+        }
+    }
+
+    /// Names the source of a further password.
+    pub(super) fn set_other(&self, source: PasswordSource) {
+        *self.other.lock().unwrap_or_else(PoisonError::into_inner) = Some(source);
     }
 
     /// Whether there is somebody to ask.
@@ -59,8 +74,8 @@ impl Answers {
         Ok(password)
     }
 
-    fn typed(&self, vault: &str, new: bool) -> Result<Zeroizing<String>, CliError> {
-        let Some(terminal) = &self.terminal else { return Err(no_password(vault)) };
+    fn typed(&self, vault: &str, what: What) -> Result<Zeroizing<String>, CliError> {
+        let Some(terminal) = &self.terminal else { return Err(what.is_missing(vault)) };
         let ask = |prompt: String| {
             let answer = self.signals.while_prompting(|| self.printer.suspend(|| terminal.secret(&prompt)));
             answer.map_err(|error| match error.kind() {
@@ -72,11 +87,10 @@ impl Answers {
         };
         let vault = printable(vault.as_bytes());
         for _ in 0..TRIES {
-            let password =
-                ask(if new { format!("New password for {vault}: ") } else { format!("Password for {vault}: ") })?;
+            let password = ask(format!("{} {vault}: ", what.prompt()))?;
             if password.is_empty() {
                 self.printer.complain(format_args!("The password can't be empty."));
-            } else if new && *password != *ask("The same again: ".to_owned())? {
+            } else if matches!(what, What::New | What::Other) && *password != *ask("The same again: ".to_owned())? {
                 self.printer.complain(format_args!("The two are not the same."));
             } else {
                 return Ok(password);
@@ -85,11 +99,15 @@ impl Answers {
         Err(CliError::usage("no usable password was typed"))
     }
 
-    fn answer(&self, vault: &str, new: bool) -> io::Result<Zeroizing<String>> {
-        let answer = match &self.source {
-            Some(source) => self.sourced(source, new),
-            None => self.typed(vault, new),
+    fn answer(&self, vault: &str, what: What) -> io::Result<Zeroizing<String>> {
+        let other = self.other.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = match (&self.source, &*other) {
+            // The source of the password that there is must not be taken for that of the next one.
+            (_, Some(other)) if what == What::Other => other.read(true),
+            (Some(source), _) if what != What::Other => self.sourced(source, what == What::New),
+            _ => self.typed(vault, what),
         };
+        drop(other);
         answer.map_err(|error| {
             let told = io::Error::other(error.chain.join(": "));
             *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -98,18 +116,62 @@ impl Answers {
     }
 }
 
-impl Person for Answers {
-    fn password(&self, vault: &str) -> io::Result<Zeroizing<String>> {
-        self.answer(vault, false)
-    }
-
-    fn new_password(&self, vault: &str) -> io::Result<Zeroizing<String>> {
-        let password = self.answer(vault, true)?;
+impl Answers {
+    fn long_enough(&self, password: Zeroizing<String>) -> Zeroizing<String> {
         if password.chars().count() < SHORT {
             let warning = "warning: this password is shorter than 8 characters and may be guessed";
             self.printer.note(format_args!("{warning}"));
         }
-        Ok(password)
+        password
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Password,
+    /// The first password of a new vault.
+    New,
+    /// A further password of a vault that there is.
+    Other,
+    Words,
+}
+
+impl What {
+    fn prompt(self) -> &'static str {
+        match self {
+            Self::Password => "Password for",
+            Self::New | Self::Other => "New password for",
+            Self::Words => "Recovery words of",
+        }
+    }
+
+    fn is_missing(self, vault: &str) -> CliError {
+        match self {
+            Self::Other => {
+                CliError::usage(format!("a new password for {vault} is needed, and there is no terminal to ask at"))
+                    .hint("give it by --new-password-file, --new-password-command or --new-password-fd")
+            }
+            _ => no_password(vault),
+        }
+    }
+}
+
+impl Person for Answers {
+    fn password(&self, vault: &str) -> io::Result<Zeroizing<String>> {
+        self.answer(vault, What::Password)
+    }
+
+    fn new_password(&self, vault: &str) -> io::Result<Zeroizing<String>> {
+        Ok(self.long_enough(self.answer(vault, What::New)?))
+    }
+
+    fn changed_password(&self, vault: &str) -> io::Result<Zeroizing<String>> {
+        Ok(self.long_enough(self.answer(vault, What::Other)?))
+    }
+
+    fn recovery_words(&self, vault: &str) -> io::Result<Zeroizing<String>> {
+        self.answer(vault, What::Words)
     }
 
     fn confirm(&self, question: &str) -> Option<bool> {

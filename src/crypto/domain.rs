@@ -16,10 +16,13 @@ pub(super) enum Domain {
     MemberKem,
     MemberSign,
     Slot,
+    Encapsulate,
+    Dummy,
     Password,
     SignCommit,
     SignAccess,
     SignAdopt,
+    SignNotice,
 }
 
 impl Domain {
@@ -39,10 +42,13 @@ impl Domain {
             Self::MemberKem => "cryptsync 2026-11 v1 member-kem",
             Self::MemberSign => "cryptsync 2026-11 v1 member-sign",
             Self::Slot => "cryptsync 2026-11 v1 slot",
+            Self::Encapsulate => "cryptsync 2026-11 v1 encapsulate",
+            Self::Dummy => "cryptsync 2026-11 v1 dummy-slot",
             Self::Password => "cryptsync 2026-11 v1 password",
             Self::SignCommit => "cryptsync 2026-11 v1 sign commit",
             Self::SignAccess => "cryptsync 2026-11 v1 sign access",
             Self::SignAdopt => "cryptsync 2026-11 v1 sign adopt",
+            Self::SignNotice => "cryptsync 2026-11 v1 sign notice",
         }
     }
 
@@ -56,7 +62,7 @@ impl Domain {
 mod tests {
     use super::*;
 
-    const ALL: [Domain; 17] = [
+    const ALL: [Domain; 20] = [
         Domain::ChunkId,
         Domain::Cdc,
         Domain::Hedge,
@@ -70,10 +76,13 @@ mod tests {
         Domain::MemberKem,
         Domain::MemberSign,
         Domain::Slot,
+        Domain::Encapsulate,
+        Domain::Dummy,
         Domain::Password,
         Domain::SignCommit,
         Domain::SignAccess,
         Domain::SignAdopt,
+        Domain::SignNotice,
     ];
 
     #[test]

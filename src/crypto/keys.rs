@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::{Arc, RwLock};
 
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::domain::Domain;
@@ -50,7 +52,8 @@ pub struct VaultKeys {
     tag: Secret32,
     split: Secret32,
     gear: Zeroizing<Vec<u64>>,
-    objects: BTreeMap<u32, Secret32>,
+    /// More than one key to an epoch: a fork made them. The first is the one to seal with.
+    objects: RwLock<BTreeMap<u32, Vec<Arc<Secret32>>>>,
 }
 
 impl VaultKeys {
@@ -66,13 +69,18 @@ impl VaultKeys {
             tag: s0.derive(Domain::WriterTag),
             split: s0.derive(Domain::Split),
             gear: Zeroizing::new(table.chunks_exact(8).map(word).collect()),
-            objects: BTreeMap::new(),
+            objects: RwLock::default(),
         }
     }
 
-    /// Adds the secret of an epoch.
-    pub fn add_epoch(&mut self, epoch: u32, secret: &Secret32) {
-        self.objects.insert(epoch, secret.derive(Domain::Object));
+    /// Adds a secret of an epoch. What was added first stays the one to seal with.
+    pub fn add_epoch(&self, epoch: u32, secret: &Secret32) {
+        let key = secret.derive(Domain::Object);
+        let mut objects = self.objects.write().expect("held only for map operations");
+        let keys = objects.entry(epoch).or_default();
+        if !keys.iter().any(|known| bool::from(known.expose().ct_eq(key.expose()))) {
+            keys.push(Arc::new(key));
+        }
     }
 
     /// The vault these keys belong to.
@@ -102,8 +110,9 @@ impl VaultKeys {
         self.gear.as_slice().try_into().expect("2048 bytes are 256 words")
     }
 
-    pub(super) fn object_key(&self, epoch: u32) -> Option<&Secret32> {
-        self.objects.get(&epoch)
+    /// Every key of an epoch.
+    pub(super) fn object_keys(&self, epoch: u32) -> Vec<Arc<Secret32>> {
+        self.objects.read().expect("held only for map operations").get(&epoch).cloned().unwrap_or_default()
     }
 
     pub(super) fn hedge_key(&self) -> &Secret32 {

@@ -1,27 +1,16 @@
-//! Members: one seed, two key pairs; slots that wrap an epoch's secret for one of them; signatures
-//! (docs/format.md, sections 4.1, 4.3, 4.6).
+//! Members: one seed, two key pairs; signatures (docs/format.md, sections 4.1 and 4.6). Slots are in `slot.rs`.
 
-use std::io;
-
-use chacha20poly1305::aead::{AeadInOut, KeyInit};
-use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
-use subtle::ConstantTimeEq;
-use x_wing::{Ciphertext, Decapsulate, DecapsulationKey, Decapsulator, EncapsulationKey, KeyExport};
-use zeroize::Zeroizing;
+use x_wing::{DecapsulationKey, Decapsulator, EncapsulationKey, KeyExport};
 
 use super::domain::Domain;
-use super::keys::{Secret32, hash};
+use super::keys::Secret32;
 use super::seal::lp;
 use crate::id::{MemberId, VaultId, WriterId};
-use crate::world::Entropy;
-
-/// Length of a slot in bytes.
-pub const SLOT_LEN: usize = 1200;
 
 /// The secret half of a member.
 pub struct MemberKeys {
-    kem: DecapsulationKey,
+    pub(super) kem: DecapsulationKey,
     sign: SigningKey,
 }
 
@@ -48,6 +37,8 @@ pub enum Label {
     Access,
     /// The adoption of a quarantined commit.
     Adopt,
+    /// That an access version is by whoever may make one, for those whom it lets in no more.
+    Notice,
 }
 
 impl MemberKeys {
@@ -117,105 +108,21 @@ fn signed_bytes(label: Label, vault: &VaultId, message: &[u8]) -> Vec<u8> {
         Label::Commit => Domain::SignCommit,
         Label::Access => Domain::SignAccess,
         Label::Adopt => Domain::SignAdopt,
+        Label::Notice => Domain::SignNotice,
     };
     let context = context.context().as_bytes();
     [&lp(context), context, vault.as_bytes(), message].concat()
 }
 
-/// Wraps an epoch's secret for a member.
-///
-/// # Errors
-/// The operating system has no entropy, or the key is malformed.
-pub fn seal_slot(
-    to: &MemberPublic,
-    vault: &VaultId,
-    epoch: u32,
-    slot_id: u32,
-    secret: &Secret32,
-    entropy: &dyn Entropy,
-) -> io::Result<[u8; SLOT_LEN]> {
-    let key = EncapsulationKey::try_from(&to.kem[..]).map_err(|_| io::Error::other(BadKey))?;
-    let mut randomness = Zeroizing::new([0; 64]);
-    entropy.fill(&mut *randomness)?;
-    let (ciphertext, shared) = key.encapsulate_deterministic(&(*randomness).into());
-    let (cipher, check) = slot_keys(&shared, &ciphertext, &to.kem, vault, epoch, slot_id);
-    let mut slot = [0; SLOT_LEN];
-    slot[..CT].copy_from_slice(&ciphertext);
-    slot[CT..CT + 32].copy_from_slice(&check);
-    let (body, tag) = slot[CT + 32..].split_at_mut(32);
-    body.copy_from_slice(secret.expose());
-    tag.copy_from_slice(&cipher.encrypt_inout_detached(&XNonce::default(), b"", body.into()).expect("32 bytes"));
-    Ok(slot)
-}
-
-/// Unwraps an epoch's secret; `None` if the slot is not this member's.
-pub fn open_slot(
-    member: &MemberKeys,
-    vault: &VaultId,
-    epoch: u32,
-    slot_id: u32,
-    slot: &[u8; SLOT_LEN],
-) -> Option<Secret32> {
-    let ciphertext = Ciphertext::try_from(&slot[..CT]).expect("the slice has the ciphertext's length");
-    let shared = member.kem.decapsulate(&ciphertext);
-    let (cipher, check) = slot_keys(&shared, &ciphertext, &member.public().kem, vault, epoch, slot_id);
-    if !bool::from(check.ct_eq(&slot[CT..CT + 32])) {
-        return None;
-    }
-    let mut secret = Zeroizing::new([0; 32]);
-    secret.copy_from_slice(&slot[CT + 32..CT + 64]);
-    let tag = Tag::try_from(&slot[CT + 64..]).expect("the slice has the tag's length");
-    cipher.decrypt_inout_detached(&XNonce::default(), b"", secret.as_mut_slice().into(), &tag).ok()?;
-    Some(Secret32::new(*secret))
-}
-
-fn slot_keys(
-    shared: &[u8],
-    ciphertext: &[u8],
-    kem: &[u8; 1216],
-    vault: &VaultId,
-    epoch: u32,
-    slot_id: u32,
-) -> (XChaCha20Poly1305, [u8; 32]) {
-    let mut hasher = Domain::Slot.hasher();
-    for part in [&lp(shared), shared, &lp(ciphertext), ciphertext, &hash(kem), vault.as_bytes()] {
-        hasher.update(part);
-    }
-    hasher.update(&epoch.to_le_bytes()).update(&slot_id.to_le_bytes());
-    let mut okm = Zeroizing::new([0; 64]);
-    hasher.finalize_xof().fill(&mut *okm);
-    let cipher = XChaCha20Poly1305::new_from_slice(&okm[..32]).expect("the key has 32 bytes");
-    (cipher, okm[32..].try_into().expect("thirty-two bytes"))
-}
-
-const CT: usize = x_wing::CIPHERTEXT_SIZE;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::World;
 
     fn member(byte: u8) -> MemberKeys {
         MemberKeys::from_seed(&Secret32::new([byte; 32]))
     }
 
     const VAULT: VaultId = VaultId::new([1; 32]);
-
-    #[test]
-    fn slots_open_for_their_member_only_and_only_in_place() {
-        let entropy = World::system().entropy;
-        let slot = seal_slot(&member(1).public(), &VAULT, 3, 2, &Secret32::new([42; 32]), &*entropy).unwrap();
-        assert_eq!(open_slot(&member(1), &VAULT, 3, 2, &slot).unwrap().expose(), &[42; 32]);
-        assert!(open_slot(&member(2), &VAULT, 3, 2, &slot).is_none());
-        assert!(open_slot(&member(1), &VAULT, 4, 2, &slot).is_none());
-        assert!(open_slot(&member(1), &VAULT, 3, 1, &slot).is_none());
-        assert!(open_slot(&member(1), &VaultId::new([2; 32]), 3, 2, &slot).is_none());
-        for at in (0..SLOT_LEN).step_by(37).chain([SLOT_LEN - 1]) {
-            let mut bad = slot;
-            bad[at] ^= 1;
-            assert!(open_slot(&member(1), &VAULT, 3, 2, &bad).is_none(), "byte {at}");
-        }
-    }
 
     #[test]
     fn signatures_are_bound_to_label_and_vault() {

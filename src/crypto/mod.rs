@@ -10,11 +10,13 @@ mod keys;
 mod member;
 mod password;
 mod seal;
+mod slot;
 pub mod words;
 
 pub use keys::{ObjectHasher, Secret32, VaultKeys, access_id, commit_id, hash, object_id, vault_id};
-pub use member::{BadKey, Label, MemberKeys, MemberPublic, SLOT_LEN, open_slot, seal_slot, verify, writer_id};
+pub use member::{BadKey, Label, MemberKeys, MemberPublic, verify, writer_id};
 pub use password::{KdfError, KdfParams, PASSWORD_ENTRY_LEN, PasswordEntry};
 pub use seal::{
     Class, OBJECT_HEADER_LEN, ObjectHeader, OpenError, Opener, SealBuffer, SealContext, Sealed, open, seal,
 };
+pub use slot::{SLOT_LEN, open_slot, slot_list};

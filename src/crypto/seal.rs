@@ -4,6 +4,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
@@ -227,7 +228,8 @@ impl SealBuffer {
         hedge.update(fresh.expose()).update(writer.as_bytes()).update(digest.finalize().as_bytes());
         let salt = *hedge.finalize().as_bytes();
 
-        let secret = keys.object_key(epoch).expect("sealing happens in the epoch that was opened");
+        let secrets = keys.object_keys(epoch);
+        let secret = secrets.first().expect("sealing happens in the epoch that was opened");
         let header = header_bytes(epoch);
         let object = ObjectKey::derive(secret, &header, keys.vault(), context, &salt);
         self.bytes.resize(sealed_len(self.len) as usize, 0);
@@ -267,7 +269,8 @@ pub fn open(keys: &VaultKeys, context: &SealContext<'_>, object: &[u8]) -> Resul
 
 /// Opens segments of one object.
 pub struct Opener {
-    key: ObjectKey,
+    /// One for each key of the epoch that may be the object's.
+    keys: Vec<ObjectKey>,
     header: [u8; 12],
 }
 
@@ -277,8 +280,9 @@ impl Opener {
     /// # Errors
     /// No key for the epoch, or the commitment is not this key's.
     pub fn from_header(keys: &VaultKeys, context: &SealContext<'_>, header: &ObjectHeader) -> Result<Self, OpenError> {
-        let opener = Self::from_salt(keys, context, header.epoch, &header.salt)?;
-        if opener.key.commitment.ct_eq(&header.commitment).into() { Ok(opener) } else { Err(OpenError::Broken) }
+        let mut opener = Self::from_salt(keys, context, header.epoch, &header.salt)?;
+        opener.keys.retain(|key| key.commitment.ct_eq(&header.commitment).into());
+        if opener.keys.is_empty() { Err(OpenError::Broken) } else { Ok(opener) }
     }
 
     /// From an authenticated reference, which carries epoch and salt.
@@ -291,9 +295,10 @@ impl Opener {
         epoch: u32,
         salt: &[u8; 32],
     ) -> Result<Self, OpenError> {
-        let secret = keys.object_key(epoch).ok_or(OpenError::UnknownEpoch)?;
         let header = header_bytes(epoch);
-        Ok(Self { key: ObjectKey::derive(secret, &header, keys.vault(), context, salt), header })
+        let derive = |secret: &Arc<Secret32>| ObjectKey::derive(secret, &header, keys.vault(), context, salt);
+        let keys: Vec<_> = keys.object_keys(epoch).iter().map(derive).collect();
+        if keys.is_empty() { Err(OpenError::UnknownEpoch) } else { Ok(Self { keys, header }) }
     }
 
     /// Opens segment `index` and appends its plaintext.
@@ -304,13 +309,15 @@ impl Opener {
         let start = out.len();
         let (body, tag) = sealed.split_at_checked(sealed.len().wrapping_sub(TAG as usize)).ok_or(OpenError::Broken)?;
         let tag = Tag::try_from(tag).map_err(|_| OpenError::Broken)?;
-        out.extend_from_slice(body);
-        let nonce = self.key.nonce(index, last);
-        let opened = self.key.cipher.decrypt_inout_detached(&nonce, &self.header, out[start..].as_mut().into(), &tag);
-        opened.map_err(|_| {
+        for key in &self.keys {
+            out.extend_from_slice(body);
+            let nonce = key.nonce(index, last);
+            if key.cipher.decrypt_inout_detached(&nonce, &self.header, out[start..].as_mut().into(), &tag).is_ok() {
+                return Ok(());
+            }
             out.truncate(start);
-            OpenError::Broken
-        })
+        }
+        Err(OpenError::Broken)
     }
 }
 

@@ -14,7 +14,7 @@ impl Entropy for Fixed {
 }
 
 fn keys(epochs: &[u32]) -> VaultKeys {
-    let mut keys = VaultKeys::new(VaultId::new([1; 32]), &Secret32::new([2; 32]));
+    let keys = VaultKeys::new(VaultId::new([1; 32]), &Secret32::new([2; 32]));
     for epoch in epochs {
         keys.add_epoch(*epoch, &Secret32::new([*epoch as u8; 32]));
     }
@@ -73,7 +73,7 @@ fn nothing_passes_for_another_class_name_vault_or_epoch() {
     }
     assert!(open(&keys(&[1]), &SealContext { name: b"n", ..DATA }, &object).is_err());
     assert_eq!(open(&keys(&[2]), &DATA, &object), Err(OpenError::UnknownEpoch));
-    let mut other = VaultKeys::new(VaultId::new([9; 32]), &Secret32::new([2; 32]));
+    let other = VaultKeys::new(VaultId::new([9; 32]), &Secret32::new([2; 32]));
     other.add_epoch(1, &Secret32::new([1; 32]));
     assert_eq!(open(&other, &DATA, &object), Err(OpenError::Broken));
 }
@@ -112,4 +112,27 @@ proptest! {
         prop_assert_eq!(object.bytes.len() as u64, sealed_len(len as u64));
         prop_assert_eq!(open(&keys(&[1]), &DATA, &object.bytes).unwrap(), plain);
     }
+}
+
+/// After a fork an epoch has two keys, and what either of them sealed is read.
+#[test]
+fn an_epoch_may_have_two_keys() {
+    let (ours, theirs) = (keys(&[1]), VaultKeys::new(VaultId::new([1; 32]), &Secret32::new([2; 32])));
+    theirs.add_epoch(1, &Secret32::new([99; 32]));
+    let plain = vec![7; 100_000];
+    let sealed = [&ours, &theirs].map(|keys| seal(keys, 1, &DATA, &WRITER, &Fixed, &[&plain]).unwrap());
+    assert_eq!(open(&ours, &DATA, &sealed[1].bytes), Err(OpenError::Broken));
+    ours.add_epoch(1, &Secret32::new([99; 32]));
+    ours.add_epoch(1, &Secret32::new([99; 32]));
+    for object in &sealed {
+        assert_eq!(open(&ours, &DATA, &object.bytes).unwrap(), plain);
+        let opener = Opener::from_salt(&ours, &DATA, 1, &object.salt).unwrap();
+        let mut out = vec![1];
+        let first = segment_offset(0) as usize..segment_offset(1) as usize;
+        opener.open_segment(0, false, &object.bytes[first], &mut out).unwrap();
+        assert_eq!(out[1..], plain[..65_536]);
+    }
+    // What was there first stays the key to seal with.
+    let again = seal(&ours, 1, &DATA, &WRITER, &Fixed, &[&plain]).unwrap();
+    assert_eq!(again.id, sealed[0].id);
 }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::limits::{LABEL_MAX, LOG_OBJECT_MAX, MEMBERS_MAX, NOTE_MAX, PARENTS_MAX, PASSWORDS_MAX, SLOTS_MAX};
 use super::name::ACCESS_NUMBER_MAX;
 use super::wire::{Malformed, Put, Reader};
-use crate::id::{AccessId, CommitId, MemberId};
+use crate::id::{AccessId, CommitId, MemberId, ObjectId};
 use crate::world::Timestamp;
 
 /// A password entry (section 4.4), as bytes.
@@ -16,11 +16,13 @@ pub type PasswordEntryBytes = [u8; 152];
 /// A slot (section 4.3), as bytes.
 pub type SlotBytes = [u8; 1200];
 
-/// The two halves of an access version object.
+/// The parts of an access version object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccessObject<'a> {
     /// What [`Public`] decodes; its hash is in the signed body.
     pub public: &'a [u8],
+    /// Signature over the hash of the public part, for those whom this version lets in no more.
+    pub notice: &'a [u8; 64],
     /// The sealed object that holds the [`Chain`].
     pub sealed: &'a [u8],
 }
@@ -36,12 +38,14 @@ impl<'a> AccessObject<'a> {
             return Err(reader.bad());
         }
         let len = reader.u32()? as usize;
-        Ok(Self { public: reader.take(len)?, sealed: reader.rest() })
+        let public = reader.take(len)?;
+        let notice = reader.take(64)?.try_into().expect("sixty-four bytes were taken");
+        Ok(Self { public, notice, sealed: reader.rest() })
     }
 
     /// Puts an object together.
     pub fn join(&self) -> Vec<u8> {
-        [MAGIC, &(self.public.len() as u32).to_le_bytes(), self.public, self.sealed].concat()
+        [MAGIC, &(self.public.len() as u32).to_le_bytes(), self.public, self.notice, self.sealed].concat()
     }
 }
 
@@ -197,8 +201,8 @@ pub struct Body {
     pub public_hash: [u8; 32],
     /// Hash of the keyring.
     pub keyring_hash: [u8; 32],
-    /// The versions it follows.
-    pub parents: Vec<AccessId>,
+    /// The versions it follows, ascending by id.
+    pub parents: Vec<Parent>,
     /// When it was made, as its maker's clock had it.
     pub time: Timestamp,
     /// What a reader must know to use the vault, ascending.
@@ -224,7 +228,10 @@ impl Body {
         out.put_varint(u64::from(self.epoch));
         out.put(&self.public_hash);
         out.put(&self.keyring_hash);
-        put_list(&mut out, &self.parents, |out, id| out.put(id.as_bytes()));
+        put_list(&mut out, &self.parents, |out, parent| {
+            out.put(parent.id.as_bytes());
+            out.put(parent.object.as_bytes());
+        });
         out.put_time(self.time);
         put_list(&mut out, &self.features, |out, feature| out.put_bytes(feature.as_bytes()));
         put_list(&mut out, &self.members, |out, member| member.encode(out));
@@ -246,7 +253,7 @@ impl Body {
             epoch,
             public_hash: reader.array()?,
             keyring_hash: reader.array()?,
-            parents: list(&mut reader, PARENTS_MAX, 32, |r| Ok(AccessId::new(r.array()?)))?,
+            parents: list(&mut reader, PARENTS_MAX, 64, Parent::decode)?,
             time: reader.time()?,
             features: list(&mut reader, FEATURES_MAX, 1, |r| text(r, LABEL_MAX))?,
             members: list(&mut reader, MEMBERS_MAX, Member::LEN_MIN, Member::decode)?,
@@ -255,8 +262,24 @@ impl Body {
             signer: MemberId::new(reader.array()?),
         };
         ascending(&reader, &body.features)?;
+        ascending(&reader, &body.parents.iter().map(|parent| parent.id).collect::<Vec<_>>())?;
         reader.finish()?;
         Ok(body)
+    }
+}
+
+/// A version that another follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parent {
+    /// Its id.
+    pub id: AccessId,
+    /// The object that holds it: who has verified the child needs not fetch it.
+    pub object: ObjectId,
+}
+
+impl Parent {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self { id: AccessId::new(reader.array()?), object: ObjectId::new(reader.array()?) })
     }
 }
 
@@ -407,7 +430,7 @@ mod tests {
         fn body()(
             (n, epoch) in (1..=ACCESS_NUMBER_MAX, 1u32..),
             hashes: ([u8; 32], [u8; 32], [u8; 16]),
-            parents in vec(any::<[u8; 32]>().prop_map(AccessId::new), 0..3),
+            parents in proptest::collection::btree_map(any::<[u8; 32]>(), any::<[u8; 32]>(), 0..3),
             (secs, nanos) in (any::<i64>(), 0u32..1_000_000_000),
             features in proptest::collection::btree_set("[a-z]{1,9}", 0..4),
             members in vec(member(), 0..4),
@@ -415,7 +438,9 @@ mod tests {
             note in "\\PC{0,40}",
         ) -> Body {
             Body {
-                n, epoch, public_hash: hashes.0, keyring_hash: hashes.1, parents, time: Timestamp { secs, nanos },
+                n, epoch, public_hash: hashes.0, keyring_hash: hashes.1,
+                parents: parents.into_iter().map(|(id, object)| Parent { id: AccessId::new(id), object: ObjectId::new(object) }).collect(),
+                time: Timestamp { secs, nanos },
                 features: features.into_iter().collect(), members, frontier, note, signer: MemberId::new(hashes.2),
             }
         }
@@ -497,9 +522,9 @@ mod tests {
 
     #[test]
     fn objects_split_where_they_were_joined() {
-        let object = AccessObject { public: b"public", sealed: b"sealed" };
+        let object = AccessObject { public: b"public", notice: &[b'n'; 64], sealed: b"sealed" };
         let bytes = object.join();
-        assert_eq!(bytes, b"CSYNACC\x01\x06\x00\x00\x00publicsealed");
+        assert_eq!(bytes, [&b"CSYNACC\x01\x06\x00\x00\x00public"[..], &[b'n'; 64], b"sealed"].concat());
         assert_eq!(AccessObject::split(&bytes), Ok(object));
         assert!(AccessObject::split(&bytes[..17]).is_err());
         assert!(AccessObject::split(b"CSYNACC\x02\x00\x00\x00\x00").is_err());

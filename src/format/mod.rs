@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod attribute;
+pub mod card;
 pub mod entry;
 pub mod genesis;
 pub mod hints;

@@ -6,6 +6,7 @@
 pub mod builder;
 pub mod chunk_list;
 mod conflict_name;
+pub mod conflicts;
 pub mod cursor;
 pub mod diff;
 pub mod editor;

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::conflicts::waiting;
 use super::open::open;
 use super::overlap;
 use super::sync::{brake, not_there, one, planned, tell_left_out, tell_plan, tell_totals, until_stopped, would_do};
@@ -52,6 +53,7 @@ pub(super) fn downward(
     }
     brake(ctx, options, &plan)?;
     down.carry_out(&mut plan, partial, &mut report)?;
+    report.conflicts = waiting(ctx, vault, &remote.name, path)?;
     report.requests = opened.requests();
     Ok((report, base))
 }

@@ -32,7 +32,7 @@ pub(super) struct Change<'a> {
 pub(super) struct Tree<'a> {
     change: &'a Change<'a>,
     pub(super) vault: &'a Arc<Vault>,
-    root: Option<Root>,
+    pub(super) root: Option<Root>,
 }
 
 impl Change<'_> {

@@ -35,6 +35,7 @@ pub fn init(ctx: &Ctx<'_>, options: &InitOptions) -> Result<InitReport, OpsError
         password: &password,
         kdf,
         device_label: &options.device_label,
+        password_role: options.password_role,
         chunker: ChunkerPolicy::Gear { min: 256 << 10, avg: 1 << 20, max: 4 << 20 },
     };
     let mut keep = |words: &str| match &options.recovery_file {

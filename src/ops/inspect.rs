@@ -29,7 +29,10 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
     let view = vault.view();
     let access = vault.access();
     let journal = vault.state.journal()?;
-    let mut warnings = Vec::new();
+    let mut warnings = access.warnings.clone();
+    if let Some(error) = access.may_write().err().filter(|_| access.is_forked()) {
+        warnings.push(error.to_string());
+    }
     if !vault.state.is_persistent() {
         warnings.push("the local state can't be written: a rollback of the vault would not be noticed".to_owned());
     }

@@ -5,11 +5,14 @@ mod between;
 mod cat;
 mod check;
 mod check_vaults;
+mod conflicts;
+mod device;
 mod down;
 mod edit_tree;
 mod error;
 mod init;
 mod inspect;
+mod key;
 mod list;
 mod make_dir;
 mod moving;
@@ -39,13 +42,23 @@ use crate::path::TreePath;
 pub use crate::vault::{BadCheckpoint, Checkpoint, Demands, Newest};
 use crate::world::{Timestamp, World};
 
+pub use crate::format::access::Role;
+pub use crate::format::card::Card;
 pub use crate::transfer::Traits;
 pub use crate::world::Cancel;
 pub use cat::cat;
 pub use check::check;
+pub use conflicts::{Conflict, Keep, ResolveOptions, Version, list_conflicts, resolve_conflicts, show_conflict};
+pub use device::{
+    DeviceRequest, RecoveryReport, device_add, device_approve, device_remove, device_request, test_recovery,
+};
 pub use error::OpsError;
 pub use init::{init, vault_exists};
 pub use inspect::{log, status};
+pub use key::{
+    AccessStep, KeyChange, KeyReport, MemberInfo, card as key_card, change as key_change, history as key_history,
+    member as key_member, members as key_members,
+};
 pub use list::list;
 pub use make_dir::{mkdir, rmdir};
 pub use moving::Moving;
@@ -66,6 +79,14 @@ pub trait Person: Send + Sync {
     fn password(&self, vault: &str) -> io::Result<Zeroizing<String>>;
     /// A new password, asked for twice where there is somebody to ask.
     fn new_password(&self, vault: &str) -> io::Result<Zeroizing<String>>;
+    /// Another password for an existing vault, asked for twice where there is somebody to ask.
+    fn changed_password(&self, vault: &str) -> io::Result<Zeroizing<String>> {
+        self.new_password(vault)
+    }
+    /// The recovery words of an existing vault.
+    fn recovery_words(&self, vault: &str) -> io::Result<Zeroizing<String>> {
+        self.password(vault)
+    }
     /// A yes-or-no question. `None` if there is nobody to ask.
     fn confirm(&self, question: &str) -> Option<bool>;
 }
@@ -149,6 +170,8 @@ pub struct InitOptions {
     pub device_label: String,
     /// Argon2id: KiB, passes, lanes.
     pub kdf: (u32, u32, u32),
+    /// What the password may do.
+    pub password_role: Role,
     /// Where to write the recovery words (0600, must not exist); `None` returns them for showing.
     pub recovery_file: Option<PathBuf>,
 }
@@ -212,6 +235,8 @@ pub struct SyncReport {
     pub updated: u64,
     /// Entries that could not be handled.
     pub failed: u64,
+    /// Conflict copies that wait below the path of the vault.
+    pub conflicts: u64,
     /// Requests to the remote.
     pub requests: u64,
     /// The new commit, if there is one.

@@ -10,6 +10,7 @@ use cryptsync_backends::{Op, Remote, RemotePath};
 use super::{Ctx, OpsError, Person, RemoteProfile, Service};
 use crate::class::Class;
 use crate::event::Event;
+use crate::format::access::{MemberKind, Role};
 use crate::id::VaultId;
 use crate::vault::{Asker, OpenOptions, RemoteIo, Vault, VaultError};
 
@@ -92,22 +93,43 @@ pub(super) fn connect(ctx: &Ctx<'_>, profile: &RemoteProfile) -> Result<Connecti
 
 /// Opens the vault of a profile.
 pub(super) fn open(ctx: &Ctx<'_>, profile: &RemoteProfile) -> Result<Opened, OpsError> {
+    open_as(ctx, profile, false)
+}
+
+/// Opens the vault of a profile as somebody who may change access: with the password, if this device's key may not.
+pub(super) fn open_as_admin(ctx: &Ctx<'_>, profile: &RemoteProfile) -> Result<Opened, OpsError> {
+    let opened = open(ctx, profile)?;
+    let me = opened.vault.access().me.clone();
+    if me.role == Role::Admin || me.kind != MemberKind::Device { Ok(opened) } else { open_as(ctx, profile, true) }
+}
+
+/// Opens the vault of a profile; with what a person gives, even if this device has a key, if `anyway`.
+pub(super) fn open_as(ctx: &Ctx<'_>, profile: &RemoteProfile, anyway: bool) -> Result<Opened, OpsError> {
     let connection = connect(ctx, profile)?;
+    let asker = AskPerson { person: ctx.person, name: &profile.name, secret: Secret::Password, anyway };
+    let options = options(ctx, profile, &asker)?;
+    let vault = Vault::open(connection.io.clone(), &options).map_err(|error| no_vault_hint(error, profile))?;
+    if !vault.state.is_persistent() && !ctx.ephemeral {
+        ctx.observer.event(Event::Notice(
+            "the state directory can't be written: what is seen in this run is not remembered, so a rollback of the vault will not be noticed later",
+        ));
+    }
+    tell(ctx, &vault);
+    vault.access().warnings.iter().for_each(|warning| ctx.observer.event(Event::Notice(warning)));
+    Ok(Opened { vault: Arc::new(vault), connection })
+}
+
+/// How the vault of a profile is opened.
+pub(super) fn options<'a>(
+    ctx: &'a Ctx<'_>,
+    profile: &RemoteProfile,
+    asker: &'a dyn Asker,
+) -> Result<OpenOptions<'a>, OpsError> {
     let vault_id = match &profile.vault_id {
         None => None,
         Some(text) => Some(text.parse::<VaultId>().map_err(|error| {
             OpsError::new(Class::Usage, format!("the vault id of `{}:` is wrong: {error}", profile.name))
         })?),
-    };
-    let options = OpenOptions {
-        world: ctx.world.clone(),
-        state_dir: &ctx.state_dir,
-        ephemeral: ctx.ephemeral,
-        cache_dir: &ctx.cache_dir,
-        vault_id,
-        memory: (ctx.engine.memory / 6) as usize,
-        asker: &AskPerson { person: ctx.person, name: &profile.name },
-        demands: (*profile.demands).clone(),
     };
     if let (Some(id), Some(checkpoint)) = (vault_id, profile.demands.checkpoint)
         && id != checkpoint.vault
@@ -118,14 +140,16 @@ pub(super) fn open(ctx: &Ctx<'_>, profile: &RemoteProfile) -> Result<Opened, Ops
             format!("the checkpoint is of vault {found}, but {id} is expected"),
         ));
     }
-    let vault = Vault::open(connection.io.clone(), &options).map_err(|error| no_vault_hint(error, profile))?;
-    tell(ctx, &vault);
-    if !vault.state.is_persistent() && !ctx.ephemeral {
-        ctx.observer.event(Event::Notice(
-            "the state directory can't be written: what is seen in this run is not remembered, so a rollback of the vault will not be noticed later",
-        ));
-    }
-    Ok(Opened { vault: Arc::new(vault), connection })
+    Ok(OpenOptions {
+        world: ctx.world.clone(),
+        state_dir: &ctx.state_dir,
+        ephemeral: ctx.ephemeral,
+        cache_dir: &ctx.cache_dir,
+        vault_id,
+        memory: (ctx.engine.memory / 6) as usize,
+        asker,
+        demands: (*profile.demands).clone(),
+    })
 }
 
 /// Says what a person should know of the log before anything that rests on it is shown.
@@ -152,14 +176,30 @@ fn no_vault_hint(error: VaultError, profile: &RemoteProfile) -> OpsError {
     if is_none { error.hint(format!("create one with `cryptsync init {}:`", profile.name)) } else { error }
 }
 
-struct AskPerson<'a> {
-    person: &'a dyn Person,
-    name: &'a str,
+pub(super) struct AskPerson<'a> {
+    pub(super) person: &'a dyn Person,
+    pub(super) name: &'a str,
+    pub(super) secret: Secret,
+    /// Whether to ask even if this device has a key.
+    pub(super) anyway: bool,
+}
+
+/// What a person is asked for.
+pub(super) enum Secret {
+    Password,
+    Words,
 }
 
 impl Asker for AskPerson<'_> {
     fn password(&self, _: &str) -> std::io::Result<zeroize::Zeroizing<String>> {
-        self.person.password(self.name)
+        match self.secret {
+            Secret::Password => self.person.password(self.name),
+            Secret::Words => self.person.recovery_words(self.name),
+        }
+    }
+
+    fn asks_anyway(&self) -> bool {
+        self.anyway
     }
 
     fn confirm_vault(&self, location: &str, vault: &VaultId) -> Option<bool> {

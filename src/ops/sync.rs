@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::between::between;
+use super::conflicts::waiting;
 use super::moving::{VaultSource, leave_local, leave_vault};
 use super::open::{Opened, open};
 use super::overlap;
@@ -81,7 +82,9 @@ fn upward(
     {
         ready = up.prepare()?;
     }
-    up.carry_out(ready)
+    let mut report = up.carry_out(ready)?;
+    report.conflicts = waiting(ctx, &opened.vault, &remote.name, dest)?;
+    Ok(report)
 }
 
 /// What an upload is about to do.

@@ -67,7 +67,8 @@ pub fn writers(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<Vec<WriterRow>, 
         found.entry(commit.writer).or_insert((time(commit), commit)).0 = time(commit);
     }
     let own = vault.known_writer()?;
-    let members = &vault.access().body().members;
+    let access = vault.access();
+    let members = &access.body().members;
     let mut rows: Vec<WriterRow> = found
         .into_iter()
         .map(|(writer, (first, last))| WriterRow {

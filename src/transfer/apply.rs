@@ -12,6 +12,7 @@ use crate::format::entry::Entry;
 use crate::format::key::{TreeKey, subtree_range};
 use crate::format::list::ListItem;
 use crate::history::chunk_list::ListBuilder;
+use crate::history::cursor::get;
 use crate::history::editor::{Edit as TreeEdit, apply_edits};
 use crate::history::source::Root;
 use crate::path::TreePath;
@@ -33,7 +34,7 @@ pub fn commit_edits(
     let Uploaded { edits, over_dirs, .. } = uploaded;
     let mut build = |writer: &TreeWriter<'_>| {
         let reader = edits.read().map_err(spool_error())?;
-        let records = Records { reader: RefCell::new(reader), writer, delete, over_dirs };
+        let records = Records { reader: RefCell::new(reader), writer, base, delete, over_dirs };
         let first = extra.iter().map(|(path, entry)| Ok(TreeEdit::Put(key(path), entry.clone())));
         let rest = std::iter::from_fn(|| records.next().transpose());
         apply_edits(writer, base, first.chain(rest))
@@ -45,6 +46,7 @@ pub fn commit_edits(
 struct Records<'r, 'w> {
     reader: RefCell<SpoolReader<'r>>,
     writer: &'w TreeWriter<'w>,
+    base: Option<&'r Root>,
     delete: bool,
     over_dirs: &'r HashSet<TreePath>,
 }
@@ -60,16 +62,30 @@ impl Records<'_, '_> {
                 }
                 Edit::Put(path, _) if self.left_out(&path) => {}
                 Edit::PutList(path, _) if self.left_out(&path) => {} // its items are passed over below
-                Edit::Put(path, entry) => return Ok(Some(TreeEdit::Put(key(&path), entry))),
+                Edit::Put(path, entry) => return self.put(&path, entry).map(Some),
                 Edit::PutList(path, mut entry) => {
                     let known = std::mem::replace(&mut entry.content, self.list()?);
                     forget_content(&mut entry, &known);
-                    return Ok(Some(TreeEdit::Put(key(&path), entry)));
+                    return self.put(&path, entry).map(Some);
                 }
                 Edit::Delete(_) | Edit::DeleteBelow(_) | Edit::Seen(..) | Edit::Items(_) | Edit::End => {}
             }
         }
         Ok(None)
+    }
+
+    fn put(&self, path: &TreePath, mut entry: Entry) -> Result<TreeEdit, VaultError> {
+        let key = key(path);
+        if entry.conflict().is_some()
+            && let Some(base) = self.base
+            && let Some(old) = get(self.writer, base, &key)?
+            && old.entry.conflict().is_some()
+            && old.entry.content != entry.content
+        {
+            // Whoever edits a conflict copy has settled the conflict.
+            entry.set_conflict(None);
+        }
+        Ok(TreeEdit::Put(key, entry))
     }
 
     fn left_out(&self, path: &TreePath) -> bool {

@@ -8,7 +8,7 @@ use super::edit::{self, Edit};
 use super::item::TransferError;
 use super::spool::{Spool, SpoolWriter};
 use crate::format::attribute::CONTENT_HASHES;
-use crate::format::entry::{Conflict, Content, Entry};
+use crate::format::entry::{Content, Entry};
 use crate::format::list::ListItem;
 use crate::path::TreePath;
 
@@ -166,7 +166,7 @@ pub(super) fn edits_of(
 /// Takes from `entry` what was said of its former content, if it has another.
 pub(super) fn forget_content(entry: &mut Entry, known: &Content) {
     if entry.content != *known {
-        [CONTENT_HASHES, Conflict::TAG].into_iter().for_each(|tag| entry.set_attribute(tag, None));
+        entry.set_attribute(CONTENT_HASHES, None);
     }
 }
 

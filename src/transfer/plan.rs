@@ -213,7 +213,7 @@ impl Maker<'_> {
         }
     }
 
-    fn compare(&mut self, item: Item, old: &Item) -> Result<(), TransferError> {
+    fn compare(&mut self, mut item: Item, old: &Item) -> Result<(), TransferError> {
         let (kind, old_kind) = (item.entry.kind, old.entry.kind);
         let dir_at_stake = kind != old_kind && (kind == EntryKind::Dir || old_kind == EntryKind::Dir);
         if dir_at_stake && !self.options.delete {
@@ -227,12 +227,16 @@ impl Maker<'_> {
         let relinked = self.options.local.is_some_and(|local| !local.is_source)
             && item.entry.attribute(HARD_LINK) != old.entry.attribute(HARD_LINK);
         if every || doubt || relinked || !item.same_content(old) {
-            let mut item = item;
             if item.entry.content == Content::None && kind == EntryKind::File && old_kind == kind {
                 // A local source: what is known of the old content goes with it, should it turn out to be the same.
                 item.entry.content.clone_from(&old.entry.content);
             } else if kind == EntryKind::Symlink && self.options.local.is_some_and(|local| local.is_source) {
                 forget_content(&mut item.entry, &old.entry.content);
+            }
+            if self.options.local.is_none() && kind == old_kind && item.entry.attributes.is_empty() {
+                // Attributes that this program does not know, or was not asked about, outlive new content. That of a
+                // conflict copy does if the content turns out to be the old one: see `apply`.
+                item.entry.attributes.clone_from(&old.entry.attributes);
             }
             self.put(item, Some(old_kind))
         } else if item.same_meta(old) && (self.options.local.is_none() || item.same_attributes(old)) {

@@ -5,20 +5,17 @@ use std::path::Path;
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-use super::access::keyring_hash;
 use super::error::VaultError;
 use super::io::RemoteIo;
 use super::open::geneses;
 use super::pins::Pins;
+use super::rekey::{NextVersion, no_entropy};
 use super::state::State;
-use crate::crypto::{
-    self, Class as SealClass, KdfParams, Label, MemberKeys, MemberPublic, PasswordEntry, SealContext, Secret32,
-    VaultKeys, geometry, words,
-};
-use crate::format::access::{AccessObject, Body, Chain, Keyring, Member, MemberKind, Public, Role, SignedBody};
+use crate::crypto::{self, KdfParams, MemberKeys, MemberPublic, PasswordEntry, Secret32, words};
+use crate::format::access::{Keyring, Member, MemberKind, Role};
 use crate::format::genesis::{ChunkerPolicy, Genesis};
-use crate::format::name::{ObjectName, access_logical_name};
-use crate::id::{VaultId, WriterId};
+use crate::format::name::ObjectName;
+use crate::id::VaultId;
 use crate::world::World;
 
 /// What a new vault is to be.
@@ -29,6 +26,8 @@ pub struct NewVault<'a> {
     pub state_dir: &'a Path,
     /// The first password.
     pub password: &'a str,
+    /// What it may do.
+    pub password_role: Role,
     /// The cost of guessing it.
     pub kdf: KdfParams,
     /// What this machine is called in the list of members.
@@ -77,7 +76,7 @@ impl NewVault<'_> {
 
         let state = State::open(self.state_dir, &vault)?;
         if state.is_persistent() {
-            state.set_device_seed(seeds.device.expose())?;
+            state.set_device_seed(&seeds.device)?;
         }
         // The genesis last: before it is there, there is no vault, and a second try starts afresh.
         let access_name = ObjectName::Access { n: 1, id: crypto::object_id(&[&access]) };
@@ -103,57 +102,32 @@ impl NewVault<'_> {
         root: &MemberKeys,
         seeds: &Seeds,
     ) -> Result<Vec<u8>, VaultError> {
-        let (s0, epoch_secret) = (self.secret()?, self.secret()?);
-        let entropy = &*self.world.entropy;
-        let entry = PasswordEntry::seal(vault, self.password, &seeds.password, self.kdf, entropy)
+        let (s0, secret) = (self.secret()?, self.secret()?);
+        let entry = PasswordEntry::seal(vault, self.password, &seeds.password, self.kdf, &*self.world.entropy)
             .map_err(VaultError::local("cannot protect the password"))?;
+        let of = |seed: &Secret32| MemberKeys::from_seed(seed).public();
         let members = [
-            (MemberKind::Recovery, "recovery words", root.public(), [0; 16]),
-            (MemberKind::Password, "password", MemberKeys::from_seed(&seeds.password).public(), entry.id),
-            (MemberKind::Device, self.device_label, MemberKeys::from_seed(&seeds.device).public(), [0; 16]),
+            member(MemberKind::Recovery, Role::Admin, "recovery words", root.public(), [0; 16]),
+            member(MemberKind::Password, self.password_role, "password", of(&seeds.password), entry.id),
+            member(MemberKind::Device, Role::Admin, self.device_label, of(&seeds.device), [0; 16]),
         ];
-        let mut slots = Vec::new();
-        for slot_id in 0..SLOTS {
-            // Unused slots are sealed to a key that nobody keeps: random bytes could be told from them, because neither
-            // half of a ciphertext is uniform.
-            let (nobody, nothing) = (MemberKeys::from_seed(&self.secret()?).public(), self.secret()?);
-            let (public, secret) = match members.get(slot_id as usize) {
-                Some((.., public, _)) => (public, &epoch_secret),
-                None => (&nobody, &nothing),
-            };
-            slots.push(crypto::seal_slot(public, vault, EPOCH, slot_id, secret, entropy).map_err(no_entropy())?);
-        }
-        let public = Public { genesis: genesis.to_vec(), n: 1, epoch: EPOCH, passwords: vec![entry.encode()], slots }
-            .encode()?;
-        let keyring = Keyring { s0: Zeroizing::new(*s0.expose()), epochs: Vec::new() };
-        let body = Body {
+        let first = NextVersion {
+            vault,
+            genesis,
             n: 1,
-            epoch: EPOCH,
-            public_hash: crypto::hash(&public),
-            keyring_hash: keyring_hash(&keyring, EPOCH),
+            epoch: 1,
+            secret: &secret,
+            keyring: &Keyring { s0: Zeroizing::new(*s0.expose()), epochs: Vec::new() },
+            chain: &[],
             parents: Vec::new(),
-            time: self.world.clock.now(),
-            features: Vec::new(),
-            members: members
-                .into_iter()
-                .map(|(kind, label, public, entry_id)| admin(kind, label, public, entry_id))
-                .collect(),
+            members: &members,
+            passwords: vec![entry.encode()],
             frontier: Vec::new(),
-            note: "init".into(),
-            signer: root.public().id(),
-        }
-        .encode()?;
-        let signature = root.sign(Label::Access, vault, &body);
-        let chain = Chain { versions: vec![SignedBody { body, signature }], keyring };
-        let content = chain.encode(0).len() as u64;
-        let padded = chain.encode((geometry::padded_plain_len(content) - content) as usize);
-        let mut keys = VaultKeys::new(*vault, &s0);
-        keys.add_epoch(EPOCH, &epoch_secret);
-        let logical = access_logical_name(1);
-        let context = SealContext { class: SealClass::Access, name: logical.as_bytes() };
-        let sealed =
-            crypto::seal(&keys, EPOCH, &context, &WriterId::new([0; 16]), entropy, &[&padded]).map_err(no_entropy())?;
-        Ok(AccessObject { public: &public, sealed: &sealed.bytes }.join())
+            note: "init",
+            time: self.world.clock.now(),
+            signer: root,
+        };
+        Ok(first.object(self.world)?.1)
     }
 
     fn secret(&self) -> Result<Secret32, VaultError> {
@@ -161,14 +135,7 @@ impl NewVault<'_> {
     }
 }
 
-fn admin(kind: MemberKind, label: &str, public: MemberPublic, entry_id: [u8; 16]) -> Member {
+fn member(kind: MemberKind, role: Role, label: &str, public: MemberPublic, entry_id: [u8; 16]) -> Member {
     let MemberPublic { kem, sign } = public;
-    Member { kind, role: Role::Admin, kem_pk: kem, sign_pk: sign, label: label.into(), entry_id }
+    Member { kind, role, kem_pk: kem, sign_pk: sign, label: label.into(), entry_id }
 }
-
-fn no_entropy() -> impl FnOnce(std::io::Error) -> VaultError {
-    VaultError::local("cannot get random bytes from the system")
-}
-
-const EPOCH: u32 = 1;
-const SLOTS: u32 = 8;

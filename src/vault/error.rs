@@ -61,6 +61,12 @@ pub enum VaultError {
         /// What to do.
         hint: String,
     },
+    /// What was asked for would do harm.
+    #[error("{0}")]
+    Refused(String),
+    /// The members have changed while something was being written.
+    #[error("the keys of the vault were changed while this ran, and nothing is written under the old ones")]
+    KeysChanged,
     /// Something stored does not verify.
     #[error("`{object}` does not verify: {reason}")]
     Damaged {
@@ -113,7 +119,8 @@ impl VaultError {
     pub fn class(&self) -> Class {
         match self {
             Self::NoVault { .. } => Class::NoVault,
-            Self::Exists { .. } | Self::State { .. } => Class::Fatal,
+            Self::Exists { .. } | Self::State { .. } | Self::Refused(_) => Class::Fatal,
+            Self::KeysChanged => Class::Temporary,
             Self::OtherVault { .. } | Self::Untrusted(_) => Class::Untrusted,
             Self::Named(_) => Class::Usage,
             Self::NoKey(_) => Class::NoKey,
@@ -147,6 +154,7 @@ impl VaultError {
             Self::Alarm { hint, .. } => hint.clone(),
             Self::Damaged { .. } => "nothing was changed; run `cryptsync verify` to see all that is damaged, and keep other copies of the vault".into(),
             Self::Missing { .. } => "nothing was changed; run `cryptsync verify` to see all that is missing".into(),
+            Self::KeysChanged => "run the command again".into(),
             Self::Version(_) => "use a newer cryptsync".into(),
             Self::Remote(error) => return remote_hint(error),
             Self::Local { source, .. } if is_full(source) => {

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,11 +49,10 @@ impl State {
         made.map_err(VaultError::local(format!("cannot create {}", dir.display())))?;
         let path = dir.join(&name);
         let lock = open_lock(&path)?;
-        match try_lock(&lock, &path)? {
-            true => Ok(LiveSession { name, path, _lock: lock }),
-            // Only somebody who has found the new file in the moment before can hold it, and lets go at once.
-            false => self.begin_session(entropy),
-        }
+        // Somebody may have found the new file before it was locked, and taken it for that of a dead run.
+        let is_ours = try_lock(&lock, &path)?
+            && fs::metadata(&path).and_then(|there| Ok(there.ino() == lock.metadata()?.ino())).unwrap_or(false);
+        if is_ours { Ok(LiveSession { name, path, _lock: lock }) } else { self.begin_session(entropy) }
     }
 
     /// Ends a session. What it has left in the journal stays for the next one.

@@ -31,4 +31,13 @@ impl Listing {
         })?;
         Ok(listing)
     }
+
+    /// Adds an access version that is known to be there.
+    pub(super) fn add(&mut self, name: ObjectName, size: u64) {
+        let ObjectName::Access { n, .. } = name else { return };
+        let known = self.access.entry(n).or_default();
+        if !known.iter().any(|(listed, _)| *listed == name) {
+            known.push((name, size));
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 
-use super::access::{self, Access, Asker};
+use super::access::{Access, Asker};
 use super::cache::Cache;
 use super::demands::Demands;
 use super::error::VaultError;
@@ -17,6 +17,7 @@ use super::objects::Objects;
 use super::overlay::Overlay;
 use super::pins::Pins;
 use super::state::State;
+use super::unlock::Unlock;
 use crate::chunk::{Cutter, Policy};
 use crate::crypto::VaultKeys;
 use crate::format::genesis::{ChunkerPolicy, Genesis};
@@ -57,7 +58,7 @@ pub struct Vault {
     pub objects: Objects,
     /// What this installation remembers.
     pub state: State,
-    pub(super) access: Access,
+    access: RwLock<Arc<Access>>,
     demands: Demands,
     view: RwLock<Arc<View>>,
     index: Mutex<Option<Arc<Index>>>,
@@ -89,7 +90,7 @@ impl Vault {
             State::open(options.state_dir, &vault)?
         };
         let cache = Cache::open(options.cache_dir, &vault);
-        let (access, genesis) = access::unlock(&io, &cache, &state, &listing, &vault, options.asker)?;
+        let (access, genesis) = Unlock::new(&io, &cache, &state, &listing, &vault).with(options.asker)?;
         if told.is_none() && pinned.is_none() && !options.ephemeral {
             pins.add(&location, &vault)?;
         }
@@ -107,7 +108,7 @@ impl Vault {
             genesis,
             objects,
             state,
-            access,
+            access: RwLock::new(Arc::new(access)),
             demands,
             view: RwLock::new(Arc::new(view)),
             index: Mutex::default(),
@@ -132,18 +133,33 @@ impl Vault {
     /// Reads the log again. `sent` is there even if the listing does not show it yet.
     pub(super) fn read_log(&self, sent: Option<(ObjectName, u64)>) -> Result<bool, VaultError> {
         let listing = Listing::read(&self.objects.io)?;
-        if listing.access.keys().next_back() > Some(&self.access.n) {
-            return Err(VaultError::Untrusted(
-                "the members of the vault have changed while this ran; run the command again".into(),
-            ));
-        }
-        let now = self.world.clock.now();
-        let (objects, state, access, demands) = (&self.objects, &self.state, &self.access, &self.demands);
+        self.follow_access(&listing)?;
+        let (now, access) = (self.world.clock.now(), self.access());
+        let (objects, state, access, demands) = (&self.objects, &self.state, &*access, &self.demands);
         let reading = Reading { objects, state, access, vault: &self.id, now, demands };
         let view = View::load(&reading, listing, sent)?;
         let changed = self.view().heads() != view.heads();
         self.show(view, changed);
         Ok(changed)
+    }
+
+    /// Takes in access versions that a listing shows and that were not there before.
+    fn follow_access(&self, listing: &Listing) -> Result<(), VaultError> {
+        let access = self.access();
+        if listing.access.values().flatten().all(|(name, _)| access.seen.contains(&name.id())) {
+            return Ok(());
+        }
+        let unlock = Unlock::new(&self.objects.io, &self.objects.cache, &self.state, listing, &self.id);
+        let access = unlock.again(Arc::clone(&access.member), &access.keys)?;
+        *self.access.write().expect("swapping does not panic") = Arc::new(access);
+        Ok(())
+    }
+
+    /// Takes in an access version just made, even if a listing does not show it yet.
+    pub(super) fn take_access(&self, name: &ObjectName, size: u64) -> Result<(), VaultError> {
+        let mut listing = Listing::read(&self.objects.io)?;
+        listing.add(*name, size);
+        self.follow_access(&listing)
     }
 
     fn show(&self, view: View, changed: bool) {
@@ -174,7 +190,7 @@ impl Vault {
 
     /// The epoch that new objects are sealed in.
     pub fn epoch(&self) -> u32 {
-        self.access.epoch
+        self.access().epoch
     }
 
     /// How file content is cut.
@@ -191,7 +207,7 @@ impl Vault {
     /// # Errors
     /// The local state fails.
     pub fn writer(&self) -> Result<WriterId, VaultError> {
-        Ok(self.access.member.public().writer_id(&self.state.writer_salt(&*self.world.entropy)?))
+        Ok(self.access().member.public().writer_id(&self.state.writer_salt(&*self.world.entropy)?))
     }
 
     /// The same, if this installation has written already.
@@ -200,7 +216,7 @@ impl Vault {
     /// The local state fails.
     pub fn known_writer(&self) -> Result<Option<WriterId>, VaultError> {
         let salt = self.state.known_writer_salt()?;
-        Ok(salt.map(|salt| self.access.member.public().writer_id(&salt)))
+        Ok(salt.map(|salt| self.access().member.public().writer_id(&salt)))
     }
 
     /// The index of the current view. Fetches segments that are not on this machine.
@@ -235,8 +251,8 @@ impl Vault {
     }
 
     /// The access version and the members in words.
-    pub fn access(&self) -> &Access {
-        &self.access
+    pub fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.read().expect("swapping does not panic"))
     }
 }
 
@@ -262,6 +278,24 @@ pub(super) fn geneses(io: &RemoteIo) -> Result<Vec<VaultId>, VaultError> {
         Ok(())
     })?;
     Ok(found)
+}
+
+/// Which vault is there, by what is pinned or by consent, without opening it.
+///
+/// # Errors
+/// There is none, or another one than is pinned.
+pub fn identify(io: &RemoteIo, options: &OpenOptions<'_>) -> Result<VaultId, VaultError> {
+    let location = io.describe();
+    let mut pins = Pins::load(options.state_dir);
+    match options.vault_id.or_else(|| pins.get(&location)) {
+        Some(vault) if geneses(io)?.contains(&vault) => Ok(vault),
+        Some(vault) => Err(nothing_there(io, vault)?),
+        None => {
+            let vault = first_contact(io, options)?;
+            pins.add(&location, &vault)?;
+            Ok(vault)
+        }
+    }
 }
 
 /// Nobody has pinned a vault here: find the only one, and have a person confirm it.

@@ -219,6 +219,10 @@ impl Session {
     fn put(&self, lock: &std::fs::File, staged: Staged, info: &CommitInfo) -> Result<CommitId, VaultError> {
         let vault = &self.shared.vault;
         let Staged { root, place, payload } = staged;
+        if matches!(payload, Payload::Packs { .. }) && vault.epoch() != self.shared.epoch {
+            // Whoever was removed has the keys of the packs.
+            return Err(VaultError::KeysChanged);
+        }
         let (body, segments_added) = match payload {
             Payload::Bundle { container, .. } => (container.into_body(), Vec::new()),
             Payload::Packs { segments } => (Default::default(), segments),

@@ -26,7 +26,9 @@ pub(super) fn resume(vault: &Vault, session: &LiveSession) -> Result<Placed, Vau
     let known = vault.committed_objects()?;
     let present = present(vault, &journal)?;
     for JournalPack { object, class } in journal {
-        if known.contains(&object.id) || !present.contains(&object.id) {
+        // What is sealed under the keys of an epoch that is over is open to whoever was removed then.
+        let is_old = object.epoch != vault.epoch();
+        if is_old || known.contains(&object.id) || !present.contains(&object.id) {
             gone.push(object.id);
             continue;
         }

@@ -62,6 +62,8 @@ pub struct Session {
 /// What the threads of a session share.
 pub(super) struct Shared {
     pub(super) vault: Arc<Vault>,
+    /// The epoch in which the session began.
+    pub(super) epoch: u32,
     pub(super) placed: Placed,
     buffers: Arc<Buffers>,
     live: LiveSession,
@@ -107,11 +109,13 @@ impl Session {
     /// # Errors
     /// The index can't be loaded.
     pub fn begin(vault: Arc<Vault>, options: SessionOptions) -> Result<Self, VaultError> {
+        vault.access().may_write()?;
         vault.ensure_joined()?;
         let index = vault.index()?;
         let live = vault.state.begin_session(&*vault.world.entropy)?;
         let placed = resume(&vault, &live)?;
         let shared = Arc::new(Shared {
+            epoch: vault.epoch(),
             vault,
             placed,
             // Two are being filled; with fewer than three, nothing could be sent meanwhile.

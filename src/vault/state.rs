@@ -4,14 +4,13 @@
 //! One directory a vault, 0700: `state.sqlite` (small mutable things), `device.key` (0600), `lock`, `index/` (plain copies
 //! of index segments). Where the directory can't be written, everything lives in memory for the run and says so.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-use zeroize::Zeroizing;
 
 use super::error::VaultError;
 use crate::format::hints::ObjectRef;
@@ -74,7 +73,9 @@ impl State {
         let home = base.join(vault.to_string());
         let scratch = tempfile::tempdir().map_err(VaultError::local("cannot create a scratch directory"))?;
         fs::create_dir(scratch.path().join("index")).map_err(VaultError::local("cannot create a scratch directory"))?;
-        let db = Connection::open_in_memory().and_then(prepare).map_err(|source| state_error(&home, source))?;
+        let db = Connection::open_in_memory()
+            .and_then(|db| prepare(db, "MEMORY"))
+            .map_err(|source| state_error(&home, source))?;
         match copy_memory(&home, &db) {
             // What may not be read is not remembered, and whoever calls says so. What is damaged is no empty memory.
             Err(source) if !is_unwritable(&source) => return Err(state_error(&home, source)),
@@ -99,28 +100,9 @@ impl State {
         &self.dir
     }
 
-    /// The seed of this device's key; `None` if this installation has none.
-    ///
-    /// # Errors
-    /// The file is there but can't be read, is readable by others, or is no key.
-    pub fn device_seed(&self) -> Result<Option<Zeroizing<[u8; 32]>>, VaultError> {
-        read_seed(&self.home.join("device.key"))
-    }
-
-    /// Keeps the seed of this device's key, 0600.
-    ///
-    /// # Errors
-    /// The file can't be written.
-    pub fn set_device_seed(&self, seed: &[u8; 32]) -> Result<(), VaultError> {
-        let path = self.dir.join("device.key");
-        let write = || -> io::Result<()> {
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-            let text = Zeroizing::new(crate::id::base32(seed));
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            File::open(&self.dir)?.sync_all()
-        };
-        write().map_err(VaultError::local(format!("cannot write {}", path.display())))
+    /// Where the state is meant to be, writable or not.
+    pub(super) fn home(&self) -> &Path {
+        &self.home
     }
 
     /// The 16 random bytes of this installation's writer id, made at first use. Bound to the machine and to the state
@@ -304,12 +286,19 @@ fn open_persistent(dir: &Path) -> Result<Connection, Fault> {
     // SQLite creates its file by the umask: making it first keeps it ours alone.
     let path = dir.join("state.sqlite");
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
-    Connection::open(&path).and_then(prepare).map_err(Fault::Database)
+    Connection::open(&path).and_then(|db| prepare(db, journal_mode(dir))).map_err(Fault::Database)
 }
 
-fn prepare(db: Connection) -> rusqlite::Result<Connection> {
+/// SQLite's journal for a database in `dir`: a log ahead of it needs memory that all processes share, and across a network
+/// they have none.
+fn journal_mode(dir: &Path) -> &'static str {
+    let network = rustix::fs::statfs(dir).is_ok_and(|found| NETWORK.contains(&(found.f_type as u32)));
+    if network { "TRUNCATE" } else { "WAL" }
+}
+
+fn prepare(db: Connection, journal: &str) -> rusqlite::Result<Connection> {
     db.busy_timeout(std::time::Duration::from_secs(30))?;
-    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "journal_mode", journal)?;
     db.pragma_update(None, "synchronous", "FULL")?;
     db.execute_batch(SCHEMA)?;
     Ok(db)
@@ -353,28 +342,6 @@ fn binding(dir: &Path) -> Vec<u8> {
     bound
 }
 
-fn read_seed(path: &Path) -> Result<Option<Zeroizing<[u8; 32]>>, VaultError> {
-    let mut file = match OpenOptions::new().read(true).custom_flags(libc_nofollow()).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(VaultError::local(format!("cannot read {}", path.display()))(error)),
-    };
-    let bad = |why: &str| VaultError::NoKey(format!("the device key {} {why}", path.display()));
-    let mode = file.metadata().map_err(VaultError::local(format!("cannot read {}", path.display())))?.mode();
-    if mode & 0o077 != 0 {
-        return Err(bad("is open to other users; make it private with `chmod 600` if nobody can have read it"));
-    }
-    let mut text = Zeroizing::new(String::new());
-    file.read_to_string(&mut text).map_err(VaultError::local(format!("cannot read {}", path.display())))?;
-    let bytes = Zeroizing::new(crate::id::unbase32(text.trim_end()).ok_or_else(|| bad("is damaged"))?);
-    let seed: [u8; 32] = bytes.as_slice().try_into().map_err(|_| bad("is damaged"))?;
-    Ok(Some(Zeroizing::new(seed)))
-}
-
-fn libc_nofollow() -> i32 {
-    rustix::fs::OFlags::NOFOLLOW.bits() as i32
-}
-
 pub(super) fn object_bytes(object: &ObjectRef) -> Vec<u8> {
     let mut out = Vec::new();
     object.encode(&mut out);
@@ -390,6 +357,9 @@ fn state_error(dir: &Path, source: rusqlite::Error) -> VaultError {
     VaultError::State { path: dir.display().to_string(), source }
 }
 
+/// Linux's marks of NFS, CIFS, SMB, SMB 2, 9P, Ceph, AFS and FUSE.
+const NETWORK: [u32; 8] =
+    [0x6969, 0xff53_4d42, 0x517b, 0xfe53_4d42, 0x0102_1997, 0x00c3_6400, 0x5346_414f, 0x6573_5546];
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS records (

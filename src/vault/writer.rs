@@ -12,7 +12,6 @@ use super::error::VaultError;
 use super::log::{Commit, View};
 use super::open::Vault;
 use crate::crypto::{self, Class as SealClass, Label, SealContext, geometry};
-use crate::format::access::Role;
 use crate::format::hints::{Holder, ObjectRef, Place, encode_hints};
 use crate::format::limits::{OPERATION_MAX, PARENTS_MAX};
 use crate::format::name::{ObjectName, record_logical_name};
@@ -58,7 +57,7 @@ impl Vault {
     /// # Errors
     /// The key at hand may not write; the remote or the local state fails.
     pub fn ensure_joined(&self) -> Result<bool, VaultError> {
-        self.may_write()?;
+        self.access().may_write()?;
         if self.is_joined()? {
             return Ok(false);
         }
@@ -151,7 +150,7 @@ impl Vault {
 
     /// Numbers, signs, seals, journals and puts a record, and takes it into the view.
     pub(super) fn send(&self, _lock: &File, draft: Draft<'_>) -> Result<Sent, VaultError> {
-        self.may_write()?;
+        self.access().may_write()?;
         let directory = draft.body.1.clone();
         let (record, body) = self.record(&self.view(), draft)?;
         let sealed = self.seal_record(&record, &body)?;
@@ -174,13 +173,6 @@ impl Vault {
         Ok(self.own_last(&self.view())?.is_some_and(|last| !last.record.closed))
     }
 
-    fn may_write(&self) -> Result<(), VaultError> {
-        if self.access().me.role < Role::Writer {
-            return Err(VaultError::Untrusted("the key at hand may read this vault, but not write to it".into()));
-        }
-        Ok(())
-    }
-
     /// Whether a run of this installation has sent or seen records of its writer.
     fn own_is_remembered(&self) -> Result<bool, VaultError> {
         let Some(salt) = self.state.known_writer_salt()? else { return Ok(false) };
@@ -191,7 +183,8 @@ impl Vault {
     fn record(&self, view: &View, draft: Draft<'_>) -> Result<(Record, Vec<u8>), VaultError> {
         // Taken once: a reading run that finds a copy of this machine at work may end the writer at any time.
         let writer_salt = self.state.writer_salt(&*self.world.entropy)?;
-        let public = self.access().member.public();
+        let access = self.access();
+        let public = access.member.public();
         let prev = view.last_of(&public.writer_id(&writer_salt));
         let mut parents = draft.parents;
         parents.retain(|id| prev.is_none_or(|prev| prev.id != *id));
@@ -209,8 +202,8 @@ impl Vault {
         let record = Record {
             kind: draft.kind,
             vault: self.id,
-            access_n: self.access().n,
-            access: self.access().id,
+            access_n: access.n,
+            access: access.id,
             writer_sign: public.sign,
             writer_salt,
             seq: prev.map_or(0, |prev| prev.record.seq) + 1,
@@ -219,7 +212,7 @@ impl Vault {
             lamport,
             time: self.world.clock.now(),
             operation: truncated(draft.operation, OPERATION_MAX),
-            writer_label: self.access().me.label.clone(),
+            writer_label: access.me.label.clone(),
             closed: draft.closed,
             root: draft.root,
             segments_added: draft.segments_added,

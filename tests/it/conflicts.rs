@@ -140,3 +140,157 @@ fn what_two_machines_have_done_to_different_files_comes_together() {
     assert_eq!(apart.seen(), after);
     assert_eq!(apart.machines[0].run(["verify", "v:", "--read-data"]).code, 0);
 }
+
+/// One vault with a conflict at `d/a.txt` and the machine that lost.
+fn with_conflict() -> (Apart, String) {
+    let mut apart = Apart::new(&["home", "other"], |tree| {
+        write(tree.join("d/a.txt"), "base");
+        write(tree.join("big"), &"x".repeat(100_000));
+    });
+    // The second machine has one commit more, so it is ahead.
+    apart.at_once(&[&|tree| write(tree.join("d/a.txt"), "of home"), &|tree| write(tree.join("d/a.txt"), "of other")]);
+    let copies: Vec<String> =
+        apart.machines[0].ok(["conflicts", "ls", "v:"]).text().lines().map(str::to_owned).collect();
+    assert_eq!(copies.len(), 1, "{copies:?}");
+    (apart, copies[0].clone())
+}
+
+#[test]
+fn both_versions_of_an_edited_file_stay_and_are_told_of() {
+    let (apart, copy) = with_conflict();
+    let seen = apart.seen();
+    let mut versions = vec![seen["d/a.txt"].clone(), seen[&copy].clone()];
+    versions.sort();
+    assert_eq!(versions, ["of home", "of other"]);
+    assert!(copy.starts_with("d/a.conflict-") && copy.ends_with(".txt"), "{copy}");
+    let status = apart.machines[0].ok(["status", "v:"]).text();
+    assert!(
+        status.contains("conflicts:") && status.lines().any(|l| l.starts_with("conflicts:") && l.contains('1')),
+        "{status}"
+    );
+    // Runs succeed with a code of their own, up and down, and name the copy.
+    for machine in &apart.machines {
+        let tree = machine.home.join("tree");
+        let down = machine.run(["sync", "v:", tree.to_str().unwrap()]);
+        assert_eq!(down.code, 30, "{}", down.stderr);
+        assert!(down.stderr.contains(&copy) && down.stderr.contains("conflicts ls"), "{}", down.stderr);
+        assert!(!down.stderr.contains("error:"), "{}", down.stderr);
+        assert_eq!(fs::read_to_string(tree.join(&copy)).unwrap(), seen[&copy]);
+        let up = machine.run(["sync", tree.to_str().unwrap(), "v:"]);
+        assert_eq!(up.code, 30, "{}", up.stderr);
+        // Not where the run has not been, and not for a run that fails.
+        fs::create_dir_all(machine.home.join("elsewhere")).unwrap();
+        machine.ok(["copy", machine.home.join("elsewhere").to_str().unwrap(), "v:e"]);
+        assert_eq!(machine.run(["sync", "/nowhere", "v:"]).code, 3);
+    }
+    for path in [copy.as_str(), "d/a.txt"] {
+        let shown = apart.machines[0].ok(["conflicts", "show", &format!("v:{path}")]).text();
+        assert!(shown.contains("current: d/a.txt") && shown.contains(&format!("copy: {copy}")), "{shown}");
+        assert_eq!(shown.matches("written by").count(), 2, "{shown}");
+        assert!(!shown.contains("not known"), "{shown}");
+    }
+    let json = apart.machines[0].ok(["conflicts", "ls", "v:d", "--json"]).text();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((json[0]["path"].as_str(), json[0]["lost"].as_str()), (Some(&copy[..]), Some("d/a.txt")));
+    assert!(json[0]["copy"]["commit"]["id"].is_string());
+    assert_eq!(apart.machines[0].ok(["conflicts", "ls", "v:elsewhere"]).text(), "");
+}
+
+/// What becomes of the file that has the name, of the copy, and of the name that the copy may be given.
+type Left = fn(&str, &str) -> [Option<String>; 3];
+
+#[test]
+fn conflicts_are_settled_by_verbs() {
+    let cases: [(&[&str], bool, Left); 6] = [
+        (&["resolve", "--keep", "current"], true, |current, _| [Some(current.into()), None, None]),
+        (&["resolve", "--keep", "copy"], false, |_, copy| [Some(copy.into()), None, None]),
+        (&["resolve", "--keep", "both", "--as", "b.txt"], true, |a, b| [Some(a.into()), None, Some(b.into())]),
+        (&["resolve", "--keep", "both"], false, |current, copy| [Some(current.into()), Some(copy.into()), None]),
+        (&["discard"], true, |current, _| [Some(current.into()), None, None]),
+        (&["discard", "--all"], false, |current, _| [Some(current.into()), None, None]),
+    ];
+    let mut apart = Apart::new(&["home", "other"], |tree| {
+        (0..6).for_each(|n| write(tree.join(format!("d{n}/a.txt")), "base"));
+        write(tree.join("e"), "e");
+    });
+    let change =
+        |text: &'static str| move |tree: &Path| (0..6).for_each(|n| write(tree.join(format!("d{n}/a.txt")), text));
+    apart.at_once(&[&change("of home"), &change("of other")]);
+    let before = apart.seen();
+    let machine = &apart.machines[0];
+    for (n, (args, by_copy, left)) in cases.into_iter().enumerate() {
+        let copy = machine.ok(["conflicts", "ls", &format!("v:d{n}")]).text().trim_end().to_owned();
+        let file = format!("d{n}/a.txt");
+        let path = if by_copy { format!("v:{copy}") } else { format!("v:{file}") };
+        let path = if args.contains(&"--all") { format!("v:d{n}") } else { path };
+        let command = [&["conflicts", args[0], &path], &args[1..]].concat();
+        machine.ok([&command[..], &["-n"]].concat());
+        assert_eq!(machine.ok(["cat", &format!("v:{copy}")]).text(), before[&copy], "a dry run changes nothing");
+        machine.ok(&command);
+        let expected = left(&before[&file], &before[&copy]);
+        for (path, content) in [file, copy, format!("d{n}/b.txt")].iter().zip(expected) {
+            let output = machine.run(["cat", &format!("v:{path}")]);
+            assert_eq!((output.code == 0).then(|| output.text()), content, "{args:?} {path}");
+        }
+        let again = machine.run(&command);
+        assert_eq!(again.code, if args.contains(&"--all") { 0 } else { 4 }, "{}", again.stderr);
+    }
+    assert_eq!(machine.ok(["conflicts", "ls", "v:"]).text(), "");
+    assert_eq!((apart.heads(), apart.down(1)), (1, 0));
+    assert_eq!(machine.run(["verify", "v:"]).code, 0);
+    apart.seen();
+}
+
+#[test]
+fn what_settles_nothing_is_refused() {
+    let (apart, copy) = with_conflict();
+    let machine = &apart.machines[0];
+    let path = format!("v:{copy}");
+    for (args, code) in [
+        (vec!["resolve", &path, "--keep", "copy", "--as", "x"], 2),
+        (vec!["resolve", &path], 2),
+        (vec!["resolve", "v:big", "--keep", "copy"], 4),
+        (vec!["resolve", &path, "--keep", "both", "--as", "a.txt"], 1),
+        (vec!["resolve", &path, "--keep", "both", "--as", "a/b"], 27),
+        (vec!["show", "v:big"], 4),
+        (vec!["discard", "v:"], 2),
+        (vec!["ls", "/tmp"], 2),
+    ] {
+        let output = machine.run([&["conflicts"], &args[..]].concat());
+        assert_eq!(output.code, code, "{args:?}: {}", output.stderr);
+    }
+    // Nothing has the name any more: the last version is not deleted by mistake.
+    machine.ok(["rm", "v:d/a.txt"]);
+    assert_eq!(machine.run(["conflicts", "resolve", &path, "--keep", "current"]).code, 1);
+    assert!(machine.ok(["conflicts", "show", &path]).text().contains("deleted since"));
+    machine.ok(["conflicts", "resolve", &path, "--keep", "copy"]);
+    assert!(machine.ok(["lsf", "-R", "v:d"]).text().contains("a.txt"));
+}
+
+/// Whoever deletes or renames a copy on disk has settled the conflict; whoever only touches it has not.
+#[test]
+fn copies_are_files_like_any_other() {
+    let (apart, copy) = with_conflict();
+    apart.down(0);
+    let local = apart.tree(0).join(&copy);
+    let later = std::time::SystemTime::now() - std::time::Duration::from_secs(1000);
+    fs::File::options().write(true).open(&local).unwrap().set_modified(later).unwrap();
+    assert_eq!(apart.up(0), 30);
+    let checked = apart.machines[0].run(["sync", "-c", apart.tree(0).to_str().unwrap(), "v:"]);
+    assert_eq!(checked.code, 30, "the same content read again: {}", checked.stderr);
+    fs::write(&local, "edited by hand").unwrap();
+    assert_eq!(apart.up(0), 0, "a file of its own");
+    assert_eq!(apart.machines[1].ok(["cat", &format!("v:{copy}")]).text(), "edited by hand");
+
+    for settle in [
+        |copy: &Path| fs::remove_file(copy).unwrap(),
+        |copy: &Path| fs::rename(copy, copy.with_extension("mine")).unwrap(),
+    ] {
+        let (apart, copy) = with_conflict();
+        apart.down(1);
+        settle(&apart.tree(1).join(&copy));
+        assert_eq!(apart.up(1), 0);
+        assert_eq!(apart.down(0), 0);
+        assert_eq!(apart.heads(), 1);
+    }
+}

@@ -146,6 +146,7 @@ fn make_golden() {
             remote: env.remote(),
             device_label: "golden".into(),
             kdf: (64 << 10, 3, 1),
+            password_role: ops::Role::Admin,
             recovery_file: Some(env.path("words")),
         },
     )

@@ -16,6 +16,7 @@ mod json;
 mod links;
 mod listings;
 mod many;
+mod members;
 mod metadata;
 mod model;
 mod moving;

@@ -346,10 +346,10 @@ fn a_suspended_run_wakes_up() {
     let other = cli.fresh("other");
     let src = cli.path("src");
     fs::create_dir(&src).unwrap();
-    for round in 0..6u64 {
-        fs::write(src.join(format!("large{round}")), noise(round, 6_000_000)).unwrap();
+    for round in 0..4u64 {
+        fs::write(src.join(format!("large{round}")), noise(round, 4_000_000)).unwrap();
         let run = Running::start(&home, &["sync", text(&src), "v:src"]);
-        std::thread::sleep(Duration::from_millis(30 + 60 * round));
+        std::thread::sleep(Duration::from_millis(30 + 90 * round));
         run.signal(Signal::STOP);
         let mine = cli.path("note");
         fs::write(&mine, format!("note {round}")).unwrap();
@@ -626,4 +626,31 @@ fn a_late_commit_and_those_of_others() {
         env.assert_whole(true);
     }
     assert_eq!(ops::log(&env.ctx(), &env.remote(), 20).unwrap().len(), 7, "each change once");
+}
+
+/// The remote fills up while two processes write: neither breaks anything, and both get done when there is room.
+#[test]
+fn two_writers_on_a_full_disk() {
+    let mut cli = Cli::new();
+    let Some(disk) = crate::bad_input::Disk::mount(cli.path("vault"), "4m") else { return };
+    let home = cli.machine("home");
+    cli.vault_id = cli.init(&home);
+    let srcs = [cli.path("src0"), cli.path("src1")];
+    for (seed, src) in (0..).zip(&srcs) {
+        fs::create_dir(src).unwrap();
+        fs::write(src.join("small"), format!("small {seed}")).unwrap();
+        fs::write(src.join("large"), noise(seed, 5 << 20)).unwrap();
+    }
+    let start = || [0, 1].map(|n| Running::start(&home, &["copy", text(&srcs[n]), &format!("v:dir{n}")]));
+    for run in start() {
+        let output = run.0.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(7), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    home.ok(["verify", "--read-data", "v:"]);
+    disk.grow("64m");
+    start().into_iter().for_each(Running::done);
+    for (n, src) in srcs.iter().enumerate() {
+        assert!(seen(&cli, &home, &format!("v:dir{n}")) == contents(src));
+    }
+    home.ok(["verify", "--read-data", "v:"]);
 }

@@ -8,7 +8,7 @@ use crate::cli::output::CliError;
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
 use crate::crypto::KdfParams;
-use crate::ops::{self, InitOptions, InitReport, Person, Place, RemoteProfile, Service};
+use crate::ops::{self, InitOptions, InitReport, Person, Place, RemoteProfile, Role, Service};
 
 /// The flags of verbs that write to a vault which may not be there yet.
 #[derive(Debug, Default, clap::Args)]
@@ -64,6 +64,7 @@ pub(crate) fn options(
     InitOptions {
         remote,
         device_label: device_name.unwrap_or(&settings.host_name).to_owned(),
+        password_role: Role::Admin,
         kdf: kdf.unwrap_or((KdfParams::DEFAULT.m_kib, KdfParams::DEFAULT.t, KdfParams::DEFAULT.p)),
         recovery_file: recovery_file.map(|path| settings.cwd.join(path)),
     }

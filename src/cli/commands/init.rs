@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::create;
+use super::key::RoleArg;
 use crate::cli::output::{Align, CliError, table, write_object};
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
@@ -28,13 +29,17 @@ pub(crate) struct InitArgs {
     /// Cost of guessing the password (Argon2id): memory, passes and lanes [default: 256M,3,4]
     #[arg(long, value_name = "M,T,P", value_parser = parse_kdf)]
     kdf: Option<(u32, u32, u32)>,
+    /// What the password may do: change who has access too, or write only; then that takes a device that is an admin, or the words
+    #[arg(long, value_name = "ROLE", default_value = "admin")]
+    password_role: RoleArg,
 }
 
 impl InitArgs {
     pub(crate) fn options(&self, settings: &Settings) -> Result<InitOptions, CliError> {
         let remote = settings.remote(&self.remote)?;
         let (name, recovery_file) = (self.device_name.as_deref(), self.recovery_file.clone());
-        Ok(create::options(settings, remote, name, self.kdf, recovery_file))
+        let options = create::options(settings, remote, name, self.kdf, recovery_file);
+        Ok(InitOptions { password_role: self.password_role.into(), ..options })
     }
 }
 
@@ -52,7 +57,7 @@ pub(crate) fn run(shell: &Shell, args: &InitArgs) -> Result<(), CliError> {
 }
 
 /// `256M,3,4`: the memory with its unit, so that nobody has to guess which one is meant.
-fn parse_kdf(text: &str) -> Result<(u32, u32, u32), String> {
+pub(super) fn parse_kdf(text: &str) -> Result<(u32, u32, u32), String> {
     let bad = || format!("`{text}` is not memory, passes and lanes; write for example `256M,3,4`");
     let [memory, passes, lanes] = text.split(',').collect::<Vec<_>>()[..] else { return Err(bad()) };
     if memory.bytes().all(|b| b.is_ascii_digit()) {

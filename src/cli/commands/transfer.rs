@@ -79,10 +79,18 @@ pub(crate) fn finish(
         shell.printer.detail(format_args!("peak memory {peak}"));
     }
     match report.failed {
+        0 if report.conflicts > 0 => Err(conflicts_wait(report.conflicts)),
         0 => Ok(()),
         1 => Err(CliError::new(Class::Failed, "one entry could not be handled; it is named above")),
         n => Err(CliError::new(Class::Failed, format!("{n} entries could not be handled; they are named above"))),
     }
+}
+
+/// The run has done what it should; only its exit code says that somebody has to look.
+fn conflicts_wait(count: u64) -> CliError {
+    let what = if count == 1 { "one conflict waits".to_owned() } else { format!("{count} conflicts wait") };
+    CliError::new(Class::Conflicts, format!("done, and {what} to be settled"))
+        .hint("`cryptsync conflicts ls` lists them, `cryptsync conflicts show` shows both versions")
 }
 
 /// `--vault-id`, `--checkpoint` and `--accept-rollback` speak of one vault, so they can't speak for two.

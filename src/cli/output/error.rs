@@ -46,7 +46,9 @@ impl CliError {
     pub(crate) fn render(&self, color: bool) -> String {
         let (red, reset) = if color { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
         let mut lines = self.chain.iter().map(|line| printable(line.as_bytes()));
-        let mut text = format!("{red}error:{reset} {}", lines.next().unwrap_or_default());
+        // A run that did what it should is no error, whatever it has found.
+        let label = if self.class == Class::Conflicts { "note:" } else { "error:" };
+        let mut text = format!("{red}{label}{reset} {}", lines.next().unwrap_or_default());
         for cause in lines {
             write!(text, "\n  caused by: {cause}").expect("writing to a String cannot fail");
         }
@@ -109,6 +111,7 @@ pub(crate) const EXIT_CODES: &[(Class, &str)] = &[
     (Class::UnsafePath, "A path that would leave its root, or that this system cannot hold"),
     (Class::NoKey, "No key at hand opens the vault: wrong password, for example"),
     (Class::NoVault, "There is no vault at that place"),
+    (Class::Conflicts, "Done, and conflicts are waiting: see `cryptsync conflicts`"),
     (Class::Interrupted, "Stopped by a signal"),
 ];
 

@@ -10,10 +10,50 @@ use super::mime;
 use super::printer::Printer;
 use super::times::{exact_rfc3339, rfc3339};
 use crate::ops::{
-    CheckReport, Listed, ListedKind, LogEntry, QuarantinedEntry, Stat, StatusReport, VerifyReport, WriterEntry,
-    WriterRow,
+    CheckReport, Conflict, Listed, ListedKind, LogEntry, QuarantinedEntry, Stat, StatusReport, VerifyReport, Version,
+    WriterEntry, WriterRow,
 };
 use crate::path::printable;
+
+/// A conflict that waits.
+#[derive(Debug, Serialize)]
+pub(crate) struct JsonConflict<'a> {
+    path: String,
+    lost: String,
+    copy: JsonVersion<'a>,
+    current: Option<JsonVersion<'a>>,
+}
+
+/// One of its versions.
+#[derive(Debug, Serialize)]
+struct JsonVersion<'a> {
+    kind: &'static str,
+    size: u64,
+    modified: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<JsonCommit<'a>>,
+}
+
+impl<'a> JsonConflict<'a> {
+    pub(crate) fn new(conflict: &'a Conflict, zone: &TimeZone) -> Self {
+        let version = |version: &'a Version| JsonVersion {
+            kind: match version.listed.kind {
+                ListedKind::File => "file",
+                ListedKind::Dir => "directory",
+                ListedKind::Symlink(_) => "symlink",
+            },
+            size: version.listed.size,
+            modified: rfc3339(version.listed.mtime, zone),
+            commit: version.commit.as_ref().map(|commit| JsonCommit::new(commit, zone)),
+        };
+        Self {
+            path: text(conflict.copy.listed.path.as_bytes()),
+            lost: text(conflict.lost.as_bytes()),
+            copy: version(&conflict.copy),
+            current: conflict.current.as_ref().map(version),
+        }
+    }
+}
 
 /// An entry, as rclone's `lsjson` shows it.
 #[derive(Debug, Serialize)]

@@ -15,7 +15,8 @@ mod units;
 
 pub(super) use error::{CliError, EXIT_CODES};
 pub(super) use json::{
-    JsonCheck, JsonCommit, JsonEntry, JsonStat, JsonStatus, JsonVerify, JsonWriterRow, write_array, write_object,
+    JsonCheck, JsonCommit, JsonConflict, JsonEntry, JsonStat, JsonStatus, JsonVerify, JsonWriterRow, write_array,
+    write_object,
 };
 pub(super) use messages::{JsonSummary, Message};
 pub(super) use printer::{Printer, Verbosity};
@@ -23,5 +24,5 @@ pub(super) use progress::{Progress, ProgressMode};
 pub(super) use statements::{JsonAdopted, JsonRetired};
 pub(super) use summary::{brief, summary, truncated};
 pub(super) use table::{Align, table};
-pub(super) use times::{exact_time, local_time};
+pub(super) use times::{exact_time, local_time, rfc3339};
 pub(super) use units::{rclone_count, rclone_size};

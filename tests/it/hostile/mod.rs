@@ -3,6 +3,7 @@
 //! Whatever lies at the remote: the outcome is the very same plaintext, or a documented exit code with no data or a
 //! verified prefix of it; destinations hold whole files only; and a failed check never writes to the remote.
 
+mod access;
 mod forge;
 mod named;
 mod sweep;

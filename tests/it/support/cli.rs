@@ -54,7 +54,8 @@ impl Cli {
     pub fn init(&self, machine: &Machine) -> String {
         let words = machine.home.join("words.txt");
         fs::create_dir_all(&machine.home).unwrap();
-        let made = machine.run(["init", "v:", "--kdf", "64M,3,1", "--recovery-file", words.to_str().unwrap()]);
+        let (words, name) = (words.to_str().unwrap(), machine.home.file_name().unwrap().to_str().unwrap());
+        let made = machine.run(["init", "v:", "--kdf", "64M,3,1", "--recovery-file", words, "--device-name", name]);
         assert_eq!(made.code, 0, "{}", made.stderr);
         let text = made.text();
         let id = text.lines().find_map(|line| line.strip_prefix("vault id:")).unwrap();

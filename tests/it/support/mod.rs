@@ -122,6 +122,7 @@ impl TestEnv {
             remote: self.remote(),
             device_label: "test".into(),
             kdf: (64 << 10, 3, 1),
+            password_role: ops::Role::Admin,
             recovery_file: None,
         };
         ops::init(&self.ctx(), &options)
