@@ -35,6 +35,7 @@ mod seeds;
 mod session;
 mod slots;
 mod state;
+mod state_keys;
 mod statement;
 mod times;
 mod tree;
