@@ -36,6 +36,11 @@ impl Filter {
         Ok(Self { rules: compiled.into(), otherwise_out })
     }
 
+    /// Whether everything is in scope.
+    pub fn is_everything(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// Whether a file (or a link: anything but a directory) at this path is in scope.
     pub fn decide_file(&self, path: &TreePath) -> bool {
         let text = as_text(path.as_bytes());

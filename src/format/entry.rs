@@ -140,6 +140,20 @@ impl Entry {
         }
     }
 
+    /// The bytes of an attribute.
+    pub fn attribute(&self, tag: u64) -> Option<&[u8]> {
+        self.attributes.iter().find(|(known, _)| *known == tag).map(|(_, bytes)| bytes.as_slice())
+    }
+
+    /// Sets or removes an attribute.
+    pub fn set_attribute(&mut self, tag: u64, bytes: Option<Vec<u8>>) {
+        self.attributes.retain(|(known, _)| *known != tag);
+        if let Some(bytes) = bytes {
+            let at = self.attributes.partition_point(|(known, _)| *known < tag);
+            self.attributes.insert(at, (tag, bytes));
+        }
+    }
+
     /// Appends the entry.
     pub fn encode(&self, out: &mut Vec<u8>) {
         debug_assert_eq!(self.check(), Ok(()), "only what can be read is written");

@@ -3,6 +3,7 @@
 //! Never trusts a length: every count is held against [`limits`] before anything is allocated for it.
 
 pub mod access;
+pub mod attribute;
 pub mod card;
 pub mod entry;
 pub mod genesis;

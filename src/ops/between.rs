@@ -154,6 +154,7 @@ impl Run<'_> {
             suspects: &no_suspects,
             prefix: self.dest,
             kept: &kept,
+            local: None,
             observer: self.ctx.observer,
         };
         if let Some(item) = &self.single {

@@ -46,7 +46,7 @@ pub fn cat(ctx: &Ctx<'_>, places: &[Place], range: CatRange, out: &mut dyn Write
                         for item in VaultSide::open(&opened.vault, base.as_ref(), path, filter, true)? {
                             let item = item.map_err(|error| match error {
                                 SideError::Fatal(error) => OpsError::from(error),
-                                SideError::Skipped { .. } => OpsError::new(Class::Failed, error.to_string()),
+                                _ => OpsError::new(Class::Failed, error.to_string()),
                             })?;
                             if item.entry.kind == EntryKind::File {
                                 write(&opened.vault, &item.entry, item.place.as_ref(), range, out)?;

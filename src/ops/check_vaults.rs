@@ -225,6 +225,6 @@ impl From<VaultError> for Stop {
 fn fatal(error: SideError) -> OpsError {
     match error {
         SideError::Fatal(error) => error.into(),
-        SideError::Skipped { .. } => OpsError::new(crate::class::Class::Failed, error.to_string()),
+        _ => OpsError::new(crate::class::Class::Failed, error.to_string()),
     }
 }

@@ -109,7 +109,7 @@ impl Tree<'_> {
             self.vault.checkpoint()?;
             found.map_err(|error| match error {
                 SideError::Fatal(error) => OpsError::from(error),
-                SideError::Skipped { .. } => OpsError::new(Class::Failed, error.to_string()),
+                _ => OpsError::new(Class::Failed, error.to_string()),
             })
         }))
     }

@@ -7,6 +7,7 @@ mod check;
 mod check_vaults;
 mod conflicts;
 mod device;
+mod down;
 mod edit_tree;
 mod error;
 mod init;
@@ -23,6 +24,7 @@ mod rename;
 mod stat;
 mod statements;
 mod sync;
+mod target;
 mod touch;
 mod tree;
 mod verify;
@@ -42,6 +44,7 @@ use crate::world::{Timestamp, World};
 
 pub use crate::format::access::Role;
 pub use crate::format::card::Card;
+pub use crate::transfer::Traits;
 pub use crate::world::Cancel;
 pub use cat::cat;
 pub use check::check;
@@ -200,6 +203,11 @@ pub struct SyncOptions {
     pub force: bool,
     /// Compare content by reading the source, not by size and time.
     pub checksum: bool,
+    /// Whether owners, extended attributes and set-id bits belong to it.
+    pub metadata: bool,
+    /// What the local side can hold, for tests; found out if `None`.
+    #[doc(hidden)]
+    pub traits: Option<Traits>,
     /// Remove the source afterwards: `move`.
     pub moving: Option<Moving>,
     /// The operation as the commit will name it ("sync /home/a/Documents -> docs").

@@ -11,6 +11,7 @@ use super::conflicts::waiting;
 use super::moving::{VaultSource, leave_local, leave_vault};
 use super::open::{Opened, open};
 use super::overlap;
+use super::target::{Known, Target};
 use super::{Ctx, OpsError, Place, RemoteProfile, SyncOptions, SyncReport};
 use crate::class::Class;
 use crate::event::{Action, Event};
@@ -18,8 +19,8 @@ use crate::format::entry::{Content, Entry, EntryKind};
 use crate::history::source::{Root, same_tree};
 use crate::path::TreePath;
 use crate::transfer::{
-    Download, Item, Kept, Plan, PlanOptions, SideError, Step, TransferError, Upload, Uploaded, VaultSide, Walk,
-    base_root, commit_edits, lookup, stat_item,
+    Item, Kept, Local, Plan, PlanOptions, Shadow, SideError, Spelling, Step, Traits, TransferError, Upload, Uploaded,
+    VaultSide, Walk, base_root, commit_edits, lookup, stat_item, stat_with_metadata,
 };
 use crate::vault::{CommitInfo, Published, Session, SessionOptions, Vault, VaultError};
 use crate::world::Timestamp;
@@ -32,7 +33,7 @@ pub fn sync(ctx: &Ctx<'_>, options: &SyncOptions) -> Result<SyncReport, OpsError
     match (&options.source, &options.dest) {
         (Place::Local(source), Place::Vault(remote, path)) => upward(ctx, options, source, remote, path),
         (Place::Vault(remote, path), Place::Local(dest)) => {
-            let (mut report, root) = downward(ctx, options, remote, path, dest)?;
+            let (mut report, root) = super::down::downward(ctx, options, remote, path, dest)?;
             if let (Some(moving), false) = (options.moving, options.dry_run) {
                 leave_vault(ctx, &VaultSource { remote, path, root }, options, moving, &mut report)?;
             }
@@ -94,6 +95,10 @@ struct Ready {
     suspects: HashMap<u64, i64>,
     marks: HashSet<u64>,
     scan_start: Timestamp,
+    /// What the source can hold.
+    traits: Traits,
+    /// Whether the source may lack what nobody has deleted there.
+    unsure: bool,
     plan: Plan,
 }
 
@@ -151,7 +156,7 @@ impl Up<'_> {
     fn dry_run(&self) -> Result<SyncReport, OpsError> {
         let base = base_root(self.vault())?;
         missing_dirs(self.vault(), base.as_ref(), self.dest)?;
-        let mut plan = self.plan(base.as_ref(), &HashSet::new())?;
+        let mut plan = self.plan(base.as_ref(), &HashSet::new(), &self.known()?)?;
         tell_plan(self.ctx, &mut plan)?;
         Ok(SyncReport { requests: self.opened.requests(), ..would_do(&plan) })
     }
@@ -163,9 +168,15 @@ impl Up<'_> {
         let suspects = vault.state.suspects()?;
         let marks = suspects.keys().copied().collect();
         let scan_start = self.ctx.world.clock.now();
-        let plan = self.plan(base.as_ref(), &marks)?;
-        brake(self.ctx, self.options, &plan)?;
-        Ok(Ready { base, extra, suspects, marks, scan_start, plan })
+        let known = self.known()?;
+        let plan = self.plan(base.as_ref(), &marks, &known)?;
+        let unsure = known.incomplete && plan.totals.deletes > 0 && !self.options.force;
+        if unsure {
+            self.ctx.observer.event(Event::Notice(UNSURE));
+        } else {
+            brake(self.ctx, self.options, &plan)?;
+        }
+        Ok(Ready { base, extra, suspects, marks, scan_start, traits: known.traits, unsure, plan })
     }
 
     fn carry_out(&self, ready: Ready) -> Result<SyncReport, OpsError> {
@@ -176,7 +187,7 @@ impl Up<'_> {
             report.requests = self.opened.requests();
             return Ok(report);
         }
-        let Ready { base, extra, suspects, marks, scan_start, mut plan } = ready;
+        let Ready { base, extra, suspects, marks, scan_start, traits, unsure, mut plan } = ready;
         self.opened.sweep()?;
         let observer = ctx.observer;
         let mut session = Session::begin(Arc::clone(vault), session_options(ctx))?;
@@ -189,6 +200,7 @@ impl Up<'_> {
             observer,
             budget: ctx.engine.memory / 6,
             threads: threads(ctx),
+            traits: &traits,
             scan_start,
             suspects: &marks,
         };
@@ -196,8 +208,8 @@ impl Up<'_> {
         // Before the commit: should the run end right after it, the fresh files must still be read again.
         vault.state.suspect(&uploaded.suspects, &*ctx.world.entropy)?;
         let failed = uploaded.failed + plan.totals.skipped;
-        let delete = failed == 0;
-        if !delete && plan.totals.deletes > 0 {
+        let delete = failed == 0 && !unsure;
+        if failed > 0 && plan.totals.deletes > 0 {
             observer.event(Event::Notice("nothing is deleted, because some entries could not be read"));
         }
         let info = CommitInfo { operation: self.options.operation.clone() };
@@ -213,7 +225,7 @@ impl Up<'_> {
         vault.state.settle_suspects(&suspects, &uploaded.settled)?;
         report.files = uploaded.files;
         report.bytes = uploaded.bytes;
-        report.failed = failed;
+        report.failed = failed + plan.totals.refused;
         report.deleted = if delete { plan.totals.deletes } else { 0 };
         self.leave(Some(&mut uploaded), &mut report)?;
         report.requests = self.opened.requests();
@@ -229,9 +241,17 @@ impl Up<'_> {
         leave_local(self.ctx, dir, uploaded, &dirs, report)
     }
 
-    fn plan(&self, base: Option<&Root>, suspects: &HashSet<u64>) -> Result<Plan, OpsError> {
+    fn plan(&self, base: Option<&Root>, suspects: &HashSet<u64>, known: &Known) -> Result<Plan, OpsError> {
         let filter = Arc::new(self.options.filter.clone());
         let kept = Kept::default();
+        let local = Local {
+            is_source: true,
+            traits: known.traits.clone(),
+            metadata: self.options.metadata,
+            links: self.source.single.is_none(),
+            incomplete: known.incomplete,
+            shadow: Shadow::new(self.dest, known.marks.clone()),
+        };
         let options = PlanOptions {
             delete: self.options.delete && self.source.single.is_none(),
             always: self.options.checksum,
@@ -239,11 +259,14 @@ impl Up<'_> {
             suspects,
             prefix: self.dest,
             kept: &kept,
+            local: Some(&local),
             observer: self.ctx.observer,
         };
         let plan = match &self.source.single {
             None => {
-                let walk = Walk::open(&self.source.root, Arc::clone(&filter), true)?;
+                let spelling = Spelling::new(self.vault(), base, self.dest, &local.shadow);
+                let walk = Walk::open(&self.source.root, Arc::clone(&filter), true)?.spelled(spelling)?;
+                let walk = walk.linking().with_metadata(self.options.metadata);
                 let dest = VaultSide::open(self.vault(), base, self.dest, filter, true)?.keeping(&kept);
                 let mut dirs = self.dirs.borrow_mut();
                 dirs.clear();
@@ -255,7 +278,8 @@ impl Up<'_> {
                 Plan::make(until_stopped(self.vault(), walk), dest, &options)?
             }
             Some(name) => {
-                let item = stat_item(&self.source.root, name.clone())?;
+                let stat = if self.options.metadata { stat_with_metadata } else { stat_item };
+                let item = stat(&self.source.root, name.clone())?;
                 let item = item.filter(|item| item.entry.kind == EntryKind::File).ok_or_else(|| {
                     OpsError::new(
                         Class::Failed,
@@ -269,77 +293,37 @@ impl Up<'_> {
             }
         };
         tell_totals(self.ctx, &plan);
+        tell_left_out(self.ctx, &plan);
         Ok(plan)
+    }
+
+    /// What earlier runs have found out about the source, if it was a destination.
+    fn known(&self) -> Result<Known, OpsError> {
+        let mut known = match self.source.single {
+            None => Target::new(self.vault(), &self.source.root, self.dest)?.recall()?,
+            Some(_) => {
+                let parent = self.source.root.parent().unwrap_or(&self.source.root);
+                Target::new(self.vault(), parent, self.dest)?.recall()?
+            }
+        };
+        if let Some(traits) = &self.options.traits {
+            known.traits = traits.clone();
+        }
+        Ok(known)
     }
 }
 
-fn downward(
-    ctx: &Ctx<'_>,
-    options: &SyncOptions,
-    remote: &RemoteProfile,
-    path: &TreePath,
-    dest: &Path,
-) -> Result<(SyncReport, Option<Root>), OpsError> {
-    overlap::refuse_down(options, dest, remote)?;
-    let opened = open(ctx, remote)?;
-    let vault = &opened.vault;
-    let base = base_root(vault)?;
-    let found = lookup(vault, base.as_ref(), path)?;
-    let is_dir = path.is_root() || found.as_ref().is_some_and(|item| item.entry.kind == EntryKind::Dir);
-    if !is_dir && found.is_none() {
-        return Err(not_there(remote, path));
+/// What a run leaves out without having failed.
+pub(super) fn tell_left_out(ctx: &Ctx<'_>, plan: &Plan) {
+    let totals = &plan.totals;
+    if totals.specials > 0 {
+        let text = format!("{} sockets, pipes or devices are left out (-v names them)", totals.specials);
+        ctx.observer.event(Event::Notice(&text));
     }
-    let filter = Arc::new(options.filter.clone());
-    let no_suspects = HashSet::new();
-    let kept = Kept::default();
-    let plan_options = PlanOptions {
-        delete: options.delete && is_dir,
-        always: options.checksum,
-        every: false,
-        suspects: &no_suspects,
-        prefix: &TreePath::root(),
-        kept: &kept,
-        observer: ctx.observer,
-    };
-    let exists = match std::fs::metadata(dest) {
-        Ok(meta) if !meta.is_dir() => {
-            return Err(OpsError::new(
-                Class::Failed,
-                format!("{} is a file, but a directory is needed there", dest.display()),
-            )
-            .hint("give the directory that the files are to go into"));
-        }
-        Ok(_) => true,
-        Err(_) => false,
-    };
-    let mut plan = if is_dir {
-        let source = VaultSide::open(vault, base.as_ref(), path, Arc::clone(&filter), true)?;
-        let walk = if exists { Some(Walk::open(dest, filter, true)?.keeping(&kept)) } else { None };
-        let walk = until_stopped(vault, walk.into_iter().flatten());
-        Plan::make(until_stopped(vault, source), walk, &plan_options)?
-    } else {
-        let name = TreePath::from_bytes(path.name().unwrap_or_default())
-            .map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
-        let local = crate::transfer::local_path(dest, &name);
-        let old = if local.symlink_metadata().is_ok() { stat_item(&local, name.clone())? } else { None };
-        Plan::make(one(found.map(|item| Item { path: name, ..item })), one(old), &plan_options)?
-    };
-    tell_totals(ctx, &plan);
-    let mut report = planned(&plan);
-    if options.dry_run {
-        tell_plan(ctx, &mut plan)?;
-        return Ok((SyncReport { requests: opened.requests(), ..would_do(&plan) }, base));
+    if totals.spared > 0 {
+        let text = format!("{} entries stay in the vault: the source was never able to hold them", totals.spared);
+        ctx.observer.event(Event::Notice(&text));
     }
-    brake(ctx, options, &plan)?;
-    let download = Download { vault, root: dest.to_owned(), observer: ctx.observer, workers: ctx.engine.checkers };
-    let done = download.run(&mut plan)?;
-    report.files = done.files;
-    report.bytes = done.bytes;
-    report.deleted = done.deleted;
-    report.failed += done.failed;
-    report.conflicts = waiting(ctx, vault, &remote.name, path)?;
-    report.requests = opened.requests();
-    Ok((report, base))
 }
 
 /// Why a path of a vault can't be used: nothing is there.
@@ -467,7 +451,7 @@ pub(super) fn planned(plan: &Plan) -> SyncReport {
     SyncReport {
         checked: plan.totals.source,
         updated: plan.totals.updates,
-        failed: plan.totals.skipped,
+        failed: plan.totals.skipped + plan.totals.refused,
         ..SyncReport::default()
     }
 }
@@ -489,3 +473,6 @@ pub(super) fn threads(ctx: &Ctx<'_>) -> (usize, usize) {
     let most = cores.min((ctx.engine.memory >> 25) as usize).max(1);
     (ctx.engine.checkers.clamp(1, most), most)
 }
+
+const UNSURE: &str = "nothing is deleted: the source was last written from the vault by a run that did not complete it, so \
+                      that what it lacks may never have been there; copy it from the vault again, or use --force";

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::edit::{self, Edit};
 use super::item::TransferError;
+use super::outcome::forget_content;
 use super::spool::SpoolReader;
 use super::upload::Uploaded;
 use crate::format::entry::Entry;
@@ -63,7 +64,8 @@ impl Records<'_, '_> {
                 Edit::PutList(path, _) if self.left_out(&path) => {} // its items are passed over below
                 Edit::Put(path, entry) => return self.put(&path, entry).map(Some),
                 Edit::PutList(path, mut entry) => {
-                    entry.content = self.list()?;
+                    let known = std::mem::replace(&mut entry.content, self.list()?);
+                    forget_content(&mut entry, &known);
                     return self.put(&path, entry).map(Some);
                 }
                 Edit::Delete(_) | Edit::DeleteBelow(_) | Edit::Seen(..) | Edit::Items(_) | Edit::End => {}

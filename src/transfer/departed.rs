@@ -10,6 +10,7 @@ use rustix::fs::{AtFlags, FileType, Stat};
 use super::dest::Dest;
 use super::edit::{self, Edit};
 use super::item::TransferError;
+use super::traits::Traits;
 use super::upload::Uploaded;
 use crate::event::{Action, Event, Observer};
 use crate::format::entry::EntryKind;
@@ -74,7 +75,7 @@ pub fn remove_departed(
     observer: &dyn Observer,
 ) -> Result<Departed, TransferError> {
     let fail = || TransferError::local(format!("cannot remove what was moved from {}", root.display()));
-    let source = Dest::open(root).map_err(fail())?;
+    let source = Dest::open(root, &Traits::default(), false).map_err(fail())?;
     let mut departed = Departed::default();
     if let Some(uploaded) = uploaded {
         for record in uploaded.edits.read().map_err(fail())? {

@@ -12,7 +12,9 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::dest::{Dest, PartialFile};
 use super::item::{Item, TransferError};
-use super::plan::{Plan, Step};
+use super::links::link_of;
+use super::plan::{MARKS_MAX, Plan, Step, path_mark};
+use super::traits::Traits;
 use crate::event::{Action, Event, Observer};
 use crate::format::entry::{Content, EntryKind};
 use crate::history::chunk_list::ListReader;
@@ -27,10 +29,16 @@ pub struct Download<'a> {
     pub vault: &'a Vault,
     /// The directory that paths of the plan are below.
     pub root: std::path::PathBuf,
+    /// Where in the vault the paths of the plan are.
+    pub prefix: TreePath,
     /// Who listens.
     pub observer: &'a dyn Observer,
     /// Files in work at once.
     pub workers: usize,
+    /// What the directory can hold.
+    pub traits: &'a Traits,
+    /// Whether owners, extended attributes and set-id bits are restored.
+    pub metadata: bool,
 }
 
 /// What came of it.
@@ -44,6 +52,8 @@ pub struct Downloaded {
     pub deleted: u64,
     /// Entries that failed.
     pub failed: u64,
+    /// Marks, by [`path_mark`], of entries that are not there because they failed; what is below one is not there either.
+    pub unwritten: HashSet<u64>,
 }
 
 struct Shared<'a> {
@@ -53,6 +63,7 @@ struct Shared<'a> {
     bytes: AtomicU64,
     deleted: AtomicU64,
     failed: AtomicU64,
+    unwritten: Mutex<HashSet<u64>>,
     failure: Mutex<Option<VaultError>>,
     stopped: AtomicBool,
 }
@@ -88,15 +99,17 @@ impl Download<'_> {
         let fail = |what: &str| TransferError::local(format!("cannot {what} {}", self.root.display()));
         let shared = Shared {
             run: self,
-            dest: Dest::open(&self.root).map_err(fail("write to the directory"))?,
+            dest: Dest::open(&self.root, self.traits, self.metadata).map_err(fail("write to the directory"))?,
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             deleted: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            unwritten: Mutex::default(),
             failure: Mutex::default(),
             stopped: AtomicBool::new(false),
         };
         shared.write_all(plan, Pass::Main)?;
+        shared.write_all(plan, Pass::Links)?;
         if shared.failed.load(Ordering::Relaxed) + plan.totals.skipped == 0 {
             shared.delete_all(plan)?;
             shared.write_all(plan, Pass::AfterDeletes)?;
@@ -105,14 +118,30 @@ impl Download<'_> {
         }
         shared.finish_dirs(plan)?;
         shared.outcome()?;
-        shared.dest.restore_dir_times().map_err(fail("set times below"))?;
+        shared.dest.restore_dirs().map_err(fail("set times below"))?;
+        self.tell_metadata(&shared.dest);
         shared.dest.sync().map_err(fail("make durable what was written to"))?;
         Ok(Downloaded {
             files: shared.files.into_inner(),
             bytes: shared.bytes.into_inner(),
             deleted: shared.deleted.into_inner(),
             failed: shared.failed.into_inner(),
+            unwritten: shared.unwritten.into_inner().expect("inserting does not panic"),
         })
+    }
+}
+
+impl Download<'_> {
+    fn tell_metadata(&self, dest: &Dest) {
+        let (unowned, unset) = (dest.unowned.load(Ordering::Relaxed), dest.unset.load(Ordering::Relaxed));
+        for (amount, what) in [
+            (unowned, "entries could not be given their owner: only root can do that"),
+            (unset, "extended attributes could not be set: the file system or the system does not allow it"),
+        ] {
+            if amount > 0 {
+                self.observer.event(Event::Notice(&format!("{amount} {what}")));
+            }
+        }
     }
 }
 
@@ -120,6 +149,8 @@ impl Download<'_> {
 enum Pass {
     /// Everything that can be there before anything is deleted.
     Main,
+    /// Further names of files that are there by now.
+    Links,
     /// What replaces a directory: that has to be emptied first.
     AfterDeletes,
 }
@@ -142,7 +173,7 @@ impl Shared<'_> {
             for step in plan.steps()? {
                 let Step::Put { item, replaces } = step? else { continue };
                 self.check()?;
-                let mut its = pass_of(item.entry.kind, replaces);
+                let mut its = pass_of(&item, replaces);
                 // What is below a directory that has to wait waits with it; the plan has parents first.
                 if item.path.parent().is_some_and(|parent| waiting.contains(&parent)) {
                     its = Pass::AfterDeletes;
@@ -182,7 +213,7 @@ impl Shared<'_> {
                     let action = if job.replaces.is_some() { Action::Replace } else { Action::Copy };
                     self.run.observer.event(Event::Done { path, action, size });
                 }
-                Err(WriteError::File(error)) => self.entry_failed(path, error),
+                Err(WriteError::File(error)) => self.unwritten(path, error),
                 Err(WriteError::Vault(error)) => {
                     if !matches!(error, VaultError::Cancelled) {
                         let named = format!("`{path}` can't be read from the vault");
@@ -195,6 +226,12 @@ impl Shared<'_> {
     }
 
     fn write_file(&self, Job { item, replaces }: &Job, pieces: &Sender<PieceJob>) -> Result<(), WriteError> {
+        if let Some(first) = link_of(item)
+            && *replaces != Some(EntryKind::Dir)
+            && self.dest.link(&first, &item.path, &item.entry, replaces.is_none())?
+        {
+            return Ok(());
+        }
         let file = self.dest.begin_file(&item.path)?;
         if let Content::List(id) = &item.entry.content {
             return self.write_pieces(item, *replaces, id, file, pieces);
@@ -216,7 +253,7 @@ impl Shared<'_> {
             Ok::<_, WriteError>(())
         })?;
         self.clear_dir(&item.path, *replaces)?;
-        file.finish(&item.path, &item.entry)?;
+        self.dest.finish_file(file, &item.path, &item.entry, replaces.is_none())?;
         Ok(())
     }
 
@@ -254,7 +291,7 @@ impl Shared<'_> {
         tally.wait()?;
         let file = Arc::into_inner(file).expect("every piece lets go of the file before it counts as done");
         self.clear_dir(&item.path, replaces)?;
-        file.finish(&item.path, &item.entry)?;
+        self.dest.finish_file(file, &item.path, &item.entry, replaces.is_none())?;
         Ok(())
     }
 
@@ -274,20 +311,27 @@ impl Shared<'_> {
 
     fn make_dir(&self, item: &Item, replaces: Option<EntryKind>) {
         let made = match replaces {
-            Some(EntryKind::Dir) | None => self.dest.make_dir(&item.path),
-            Some(kind) => self.dest.remove(&item.path, kind).and_then(|()| self.dest.make_dir(&item.path)),
+            Some(EntryKind::Dir) | None => self.dest.make_dir(&item.path, replaces.is_none()),
+            Some(kind) => self.dest.remove(&item.path, kind).and_then(|()| self.dest.make_dir(&item.path, false)),
         };
-        self.tell(item, made, Action::MakeDir);
+        self.tell_made(item, made, Action::MakeDir);
     }
 
     fn make_link(&self, item: &Item, replaces: Option<EntryKind>) {
         let target = item.link_target().unwrap_or_default();
         let made = self.clear_dir(&item.path, replaces);
         let made = made
-            .and_then(|()| self.dest.make_link(&item.path, target))
+            .and_then(|()| self.dest.make_link(&item.path, target, replaces.is_none()))
             .and_then(|()| self.dest.set_meta(&item.path, &item.entry));
         let action = if replaces.is_some() { Action::Replace } else { Action::Copy };
-        self.tell(item, made, action);
+        self.tell_made(item, made, action);
+    }
+
+    fn tell_made(&self, item: &Item, made: io::Result<()>, action: Action) {
+        match made {
+            Ok(()) => self.tell(item, Ok(()), action),
+            Err(error) => self.unwritten(&item.path, error),
+        }
     }
 
     fn tell(&self, item: &Item, done: io::Result<()>, action: Action) {
@@ -322,18 +366,42 @@ impl Shared<'_> {
     }
 
     fn finish_dirs(&self, plan: &mut Plan) -> Result<(), TransferError> {
+        let mut closed = Vec::new();
         for step in plan.steps()? {
             let (item, is_new) = match step? {
                 Step::Meta(item) => (item, false),
                 Step::Put { item, .. } if item.entry.kind == EntryKind::Dir => (item, true),
                 _ => continue,
             };
-            match self.dest.set_meta(&item.path, &item.entry) {
-                Ok(()) if is_new => {}
-                done => self.tell(&item, done, Action::UpdateMeta),
+            self.check()?;
+            let opens = |mode| mode & 0o300 == 0o300;
+            if item.entry.kind == EntryKind::Dir && !item.entry.mode.is_none_or(opens) {
+                closed.push((item, is_new)); // few, and what is below them comes first
+            } else {
+                self.finish_entry(&item, is_new);
             }
         }
+        closed.iter().rev().for_each(|(item, is_new)| self.finish_entry(item, *is_new));
         Ok(())
+    }
+
+    fn finish_entry(&self, item: &Item, is_new: bool) {
+        match self.dest.set_meta(&item.path, &item.entry) {
+            Ok(()) if is_new => {}
+            done => self.tell(item, done, Action::UpdateMeta),
+        }
+    }
+
+    /// What could not be written is not gone from the vault: the next run from here has to know.
+    fn unwritten(&self, path: &TreePath, error: io::Error) {
+        let mark = |path: &TreePath| path_mark(&self.run.prefix, path);
+        let mut marks = self.unwritten.lock().expect("inserting does not panic");
+        let known = path.parent().is_some_and(|parent| marks.contains(&mark(&parent)));
+        if !known && marks.len() <= MARKS_MAX {
+            marks.insert(mark(path));
+        }
+        drop(marks);
+        self.entry_failed(path, error);
     }
 
     fn entry_failed(&self, path: &TreePath, error: io::Error) {
@@ -397,8 +465,13 @@ impl Tally {
     }
 }
 
-fn pass_of(kind: EntryKind, replaces: Option<EntryKind>) -> Pass {
-    if replaces == Some(EntryKind::Dir) && kind != EntryKind::Dir { Pass::AfterDeletes } else { Pass::Main }
+fn pass_of(item: &Item, replaces: Option<EntryKind>) -> Pass {
+    match item.entry.kind {
+        EntryKind::Dir => Pass::Main,
+        _ if replaces == Some(EntryKind::Dir) => Pass::AfterDeletes,
+        _ if link_of(item).is_some() => Pass::Links,
+        _ => Pass::Main,
+    }
 }
 
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Mutex;
 
 use crate::class::Class;
+use crate::format::attribute::{HARD_LINK, OWNER, XATTRS};
 use crate::format::entry::{Content, Entry, EntryKind};
 use crate::history::source::ResolvedPlace;
 use crate::path::TreePath;
@@ -41,6 +42,12 @@ impl Item {
         same_mode && (a.mtime == b.mtime || a.kind == EntryKind::Symlink)
     }
 
+    /// Whether owners, extended attributes and hard links agree.
+    pub fn same_attributes(&self, other: &Self) -> bool {
+        let known = |item: &Self, tag| item.entry.attribute(tag).map(<[u8]>::to_vec);
+        [OWNER, XATTRS, HARD_LINK].into_iter().all(|tag| known(self, tag) == known(other, tag))
+    }
+
     /// The target, if this is a link.
     pub fn link_target(&self) -> Option<&[u8]> {
         match &self.entry.content {
@@ -61,6 +68,17 @@ pub enum SideError {
         /// Why.
         reason: String,
     },
+    /// Something of an entry, which follows, is left out.
+    #[error("`{path}`: {reason}")]
+    Partly {
+        /// Which.
+        path: TreePath,
+        /// Why.
+        reason: String,
+    },
+    /// A socket, a pipe or a device: nothing to store, and nothing to fail for.
+    #[error("`{0}` is a socket, a pipe or a device")]
+    Special(TreePath),
     /// The side ends here.
     #[error(transparent)]
     Fatal(#[from] TransferError),

@@ -4,21 +4,35 @@
 //! threads of their own.
 
 mod apply;
+mod beneath;
 mod budget;
+mod clashes;
 mod departed;
 mod dest;
 mod download;
 mod edit;
 mod edit_list;
+mod fold;
 mod item;
+mod kept;
+mod links;
+mod local;
+mod metadata;
 mod outcome;
+mod people;
 mod plan;
+mod read;
 mod relay;
+mod shadow;
+mod spelling;
 mod spool;
 mod stream;
+mod temp;
+mod traits;
 mod upload;
 mod vault_side;
 mod walk;
+mod xattr;
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -28,12 +42,18 @@ pub use departed::{Departed, remove_departed};
 pub use download::{Download, Downloaded};
 pub use edit_list::EditList;
 pub use item::{Item, SideError, TransferError};
-pub use plan::{Kept, Plan, PlanOptions, Step, Totals, path_mark};
+pub use kept::Kept;
+pub use links::LinkTargets;
+pub use local::Local;
+pub use plan::{MARKS_MAX, Plan, PlanOptions, Step, Totals, path_mark};
 pub use relay::Relay;
+pub use shadow::Shadow;
+pub use spelling::Spelling;
 pub use stream::StreamUpload;
+pub use traits::Traits;
 pub use upload::{Upload, Uploaded};
 pub use vault_side::{VaultSide, base_root, lookup};
-pub use walk::{Walk, stat_item};
+pub use walk::{Walk, stat_item, stat_with_metadata};
 
 use crate::path::TreePath;
 

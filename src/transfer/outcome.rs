@@ -7,6 +7,7 @@ use std::sync::{Condvar, Mutex};
 use super::edit::{self, Edit};
 use super::item::TransferError;
 use super::spool::{Spool, SpoolWriter};
+use crate::format::attribute::CONTENT_HASHES;
 use crate::format::entry::{Content, Entry};
 use crate::format::list::ListItem;
 use crate::path::TreePath;
@@ -121,32 +122,52 @@ impl Pieces {
         Ok(())
     }
 
+    /// The content that these pieces make, if that can be told without building a list.
+    pub(super) fn content(&self, inline: &Content) -> Option<Content> {
+        match (&self.head[..], &self.spool) {
+            ([], _) => Some(inline.clone()),
+            ([ListItem::Data { id, .. }], None) => Some(Content::Chunk(*id)),
+            _ => None,
+        }
+    }
+
     /// How many pieces are in order by now.
     pub(super) fn done(&self) -> u64 {
         self.next
     }
 }
 
-/// The edit records of one file.
+/// The edit records of one file. `known`: the content of the entry that it takes the place of.
 ///
 /// # Errors
 /// A spool can't be written.
-pub(super) fn edits_of(path: TreePath, mut entry: Entry, pieces: Pieces) -> Result<Edits, TransferError> {
-    let one = |entry| Edits { first: vec![edit::encode(&Edit::Put(path.clone(), entry))], ..Edits::default() };
-    Ok(match (&pieces.head[..], pieces.spool) {
-        ([], _) => one(entry),
-        ([ListItem::Data { id, .. }], None) => {
-            entry.content = Content::Chunk(*id);
-            one(entry)
-        }
-        (head, spool) => {
-            let mut first = vec![edit::encode(&Edit::PutList(path, entry))];
-            first.extend(head.chunks(1024).map(edit::encode_items));
-            let more = spool.map(SpoolWriter::finish).transpose();
-            let more = more.map_err(TransferError::local("cannot write to a temporary file"))?;
-            Edits { first, more, last: Some(edit::encode(&Edit::End)) }
-        }
-    })
+pub(super) fn edits_of(
+    path: TreePath,
+    mut entry: Entry,
+    known: Content,
+    pieces: Pieces,
+) -> Result<Edits, TransferError> {
+    let one = |mut entry: Entry| {
+        forget_content(&mut entry, &known);
+        Edits { first: vec![edit::encode(&Edit::Put(path.clone(), entry))], ..Edits::default() }
+    };
+    if let Some(content) = pieces.content(&entry.content) {
+        entry.content = content;
+        return Ok(one(entry));
+    }
+    entry.content = known; // until the list is built
+    let mut first = vec![edit::encode(&Edit::PutList(path, entry))];
+    first.extend(pieces.head.chunks(1024).map(edit::encode_items));
+    let more = pieces.spool.map(SpoolWriter::finish).transpose();
+    let more = more.map_err(TransferError::local("cannot write to a temporary file"))?;
+    Ok(Edits { first, more, last: Some(edit::encode(&Edit::End)) })
+}
+
+/// Takes from `entry` what was said of its former content, if it has another.
+pub(super) fn forget_content(entry: &mut Entry, known: &Content) {
+    if entry.content != *known {
+        entry.set_attribute(CONTENT_HASHES, None);
+    }
 }
 
 const WINDOW: u64 = 8192;

@@ -1,14 +1,17 @@
 //! What a run will do, as data: a streaming merge-join of the two sides, kept in a spool. Pure: it changes nothing.
 
-use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::iter::Peekable;
-use std::rc::Rc;
 
+use super::clashes::Clashes;
 use super::item::{Item, SideError, TransferError, kind_name};
+use super::kept::{Kept, mark};
+use super::local::Local;
+use super::outcome::forget_content;
 use super::spool::{Spool, SpoolWriter};
 use crate::event::{Event, Observer};
+use crate::format::attribute::HARD_LINK;
 use crate::format::entry::{Content, Entry, EntryKind};
 use crate::format::hints::{Holder, Place, decode_hints_from, encode_hints};
 use crate::format::key::TreeKey;
@@ -56,6 +59,12 @@ pub struct Totals {
     pub deletes: u64,
     /// Entries of either side that can't be read.
     pub skipped: u64,
+    /// Entries that the destination can't hold.
+    pub refused: u64,
+    /// Entries that stay in the vault because the source could not have held them.
+    pub spared: u64,
+    /// Sockets, pipes and devices in the source.
+    pub specials: u64,
 }
 
 /// What to look at when comparing.
@@ -72,41 +81,10 @@ pub struct PlanOptions<'a> {
     pub prefix: &'a TreePath,
     /// What the destination holds besides its entries: told by that side while the plan is made.
     pub kept: &'a Kept,
+    /// The side that is a directory of this machine, if one is.
+    pub local: Option<&'a Local>,
     /// Who hears of what is skipped.
     pub observer: &'a dyn Observer,
-}
-
-/// Directories that hold something the run must not touch: it is excluded, or can't be read. They stay.
-#[derive(Debug, Default, Clone)]
-pub struct Kept(Rc<RefCell<HashSet<u64>>>);
-
-impl Kept {
-    /// Something at `path` stays, whatever the source has.
-    pub fn note(&self, path: &TreePath) {
-        if let Some(dir) = path.parent() {
-            self.note_in(dir);
-        }
-    }
-
-    /// Something in the directory `dir` stays.
-    pub(super) fn note_in(&self, dir: TreePath) {
-        let mut marks = self.0.borrow_mut();
-        let mut above = Some(dir);
-        while let Some(dir) = above
-            && marks.insert(mark(&dir))
-        {
-            above = dir.parent();
-        }
-    }
-
-    /// Whether something in the directory `dir`, or further below it, stays.
-    pub fn holds(&self, dir: &TreePath) -> bool {
-        self.0.borrow().contains(&mark(dir))
-    }
-}
-
-fn mark(path: &TreePath) -> u64 {
-    path_mark(&TreePath::root(), path)
 }
 
 /// The steps of a run, in key order, and their totals.
@@ -115,6 +93,8 @@ pub struct Plan {
     kept: Kept,
     /// The sums.
     pub totals: Totals,
+    /// Marks of what the destination can't hold, the first [`MARKS_MAX`] and one more.
+    pub refused: Vec<u64>,
 }
 
 impl Plan {
@@ -133,8 +113,10 @@ impl Plan {
             options,
             deleted_dirs: Vec::new(),
             replaced_dirs: Vec::new(),
+            clashes: Clashes::default(),
+            refused: Vec::new(),
         };
-        let (mut source, mut dest) = (Readable::new(source), Readable::new(dest));
+        let (mut source, mut dest) = (Readable::new(source, true), Readable::new(dest, false));
         loop {
             let (s, d) = (source.peek(&mut maker)?, dest.peek(&mut maker)?);
             let order = match (s, d) {
@@ -149,7 +131,7 @@ impl Plan {
         }
         maker.spare_kept();
         let spool = maker.spool.finish().map_err(TransferError::local("cannot write the plan to a temporary file"))?;
-        Ok(Self { spool, kept: options.kept.clone(), totals: maker.totals })
+        Ok(Self { spool, kept: options.kept.clone(), totals: maker.totals, refused: maker.refused })
     }
 
     /// Whether there is nothing to do.
@@ -195,16 +177,29 @@ struct Maker<'a> {
     /// Marks of them.
     deleted_dirs: Vec<u64>,
     replaced_dirs: Vec<Item>,
+    clashes: Clashes,
+    refused: Vec<u64>,
 }
 
 impl Maker<'_> {
-    fn join(&mut self, source: Option<Item>, dest: Option<Item>) -> Result<(), TransferError> {
+    fn join(&mut self, mut source: Option<Item>, mut dest: Option<Item>) -> Result<(), TransferError> {
         self.totals.source += u64::from(source.is_some());
         self.totals.dest += u64::from(dest.is_some());
         if (self.totals.source + self.totals.dest).is_multiple_of(TELL_EVERY) {
             self.options.observer.event(Event::Checked(self.totals.source));
         }
+        if let Some(local) = self.options.local {
+            if self.refuses(local, source.as_ref(), dest.as_ref()) || self.spares(local, source.as_ref(), dest.as_ref())
+            {
+                return Ok(());
+            }
+            let (here, there) = if local.is_source { (&mut source, &dest) } else { (&mut dest, &source) };
+            if let Some(here) = here {
+                local.settle(here, there.as_ref());
+            }
+        }
         match (source, dest) {
+            (Some(item), None) if self.in_the_way(&item) => Ok(()),
             (Some(item), None) => self.put(item, None),
             (None, Some(item)) if self.options.delete => {
                 self.totals.deletes += 1;
@@ -228,34 +223,76 @@ impl Maker<'_> {
         let every = self.options.every && kind != EntryKind::Dir;
         let doubt = kind == EntryKind::File
             && (self.options.always || self.options.suspects.contains(&path_mark(self.options.prefix, &item.path)));
-        if every || doubt || !item.same_content(old) {
-            if kind == old_kind && item.entry.attributes.is_empty() {
+        // Elsewhere links are content: a name is made another's, or its own, by writing it.
+        let relinked = self.options.local.is_some_and(|local| !local.is_source)
+            && item.entry.attribute(HARD_LINK) != old.entry.attribute(HARD_LINK);
+        if every || doubt || relinked || !item.same_content(old) {
+            if item.entry.content == Content::None && kind == EntryKind::File && old_kind == kind {
+                // A local source: what is known of the old content goes with it, should it turn out to be the same.
+                item.entry.content.clone_from(&old.entry.content);
+            } else if kind == EntryKind::Symlink && self.options.local.is_some_and(|local| local.is_source) {
+                forget_content(&mut item.entry, &old.entry.content);
+            }
+            if self.options.local.is_none() && kind == old_kind && item.entry.attributes.is_empty() {
                 // Attributes that this program does not know, or was not asked about, outlive new content. That of a
                 // conflict copy does if the content turns out to be the old one: see `apply`.
                 item.entry.attributes.clone_from(&old.entry.attributes);
             }
             self.put(item, Some(old_kind))
-        } else if item.same_meta(old) {
+        } else if item.same_meta(old) && (self.options.local.is_none() || item.same_attributes(old)) {
             Ok(())
         } else {
             self.totals.updates += 1;
             if kind == EntryKind::File && item.entry.content == Content::None {
                 // The source is local: what the destination has as content stays.
-                let entry = Entry {
-                    content: old.entry.content.clone(),
-                    attributes: old.entry.attributes.clone(),
-                    ..item.entry
-                };
+                let entry = Entry { content: old.entry.content.clone(), ..item.entry };
                 return self.push(&Step::Meta(Item { entry, place: old.place, ..item }));
             }
             self.push(&Step::Meta(item))
         }
     }
 
+    /// What the destination can't hold is told, and not tried.
+    fn refuses(&mut self, local: &Local, source: Option<&Item>, dest: Option<&Item>) -> bool {
+        let (Some(item), false) = (source, local.is_source) else { return false };
+        let Some(reason) = self.clashes.refuse(local, item, dest.is_some()) else { return false };
+        self.options.observer.event(Event::Failed { path: &item.path, reason });
+        self.totals.refused += 1;
+        let known = item.path.parent().is_some_and(|parent| local.shadow.covers(&parent));
+        let mark = local.shadow.note(&item.path);
+        if !known && self.refused.len() <= MARKS_MAX {
+            self.refused.push(mark);
+        }
+        true
+    }
+
+    /// What the source could not have held is not gone.
+    fn spares(&mut self, local: &Local, source: Option<&Item>, dest: Option<&Item>) -> bool {
+        let (None, Some(old), true) = (source, dest, local.is_source && self.options.delete) else { return false };
+        let unheld = old.entry.kind == EntryKind::Symlink && !local.traits.symlinks;
+        let spared = unheld || local.shadow.covers(&old.path);
+        if spared {
+            self.options.kept.note(&old.path);
+            self.totals.spared += 1;
+        }
+        spared
+    }
+
+    /// What the filters leave alone at the destination is not written over.
+    fn in_the_way(&mut self, item: &Item) -> bool {
+        let stands = self.options.kept.is(&item.path);
+        if stands {
+            self.totals.skipped += 1;
+            let reason = "can't replace a directory that this run leaves alone";
+            self.options.observer.event(Event::Failed { path: &item.path, reason });
+        }
+        stands
+    }
+
     /// Takes back what would put an end to a directory with something in it that stays.
     fn spare_kept(&mut self) {
         let kept = self.options.kept;
-        self.totals.deletes -= self.deleted_dirs.iter().filter(|mark| kept.0.borrow().contains(mark)).count() as u64;
+        self.totals.deletes -= self.deleted_dirs.iter().filter(|mark| kept.holds_mark(**mark)).count() as u64;
         for item in self.replaced_dirs.drain(..).filter(|item| kept.holds(&item.path)) {
             if item.entry.kind == EntryKind::File {
                 self.totals.files -= 1;
@@ -288,29 +325,41 @@ impl Maker<'_> {
 }
 
 /// A side whose unreadable entries are reported and passed over.
-struct Readable<I: Iterator<Item = Result<Item, SideError>>>(Peekable<I>);
+struct Readable<I: Iterator<Item = Result<Item, SideError>>> {
+    side: Peekable<I>,
+    is_source: bool,
+}
 
 impl<I: Iterator<Item = Result<Item, SideError>>> Readable<I> {
-    fn new(side: I) -> Self {
-        Self(side.peekable())
+    fn new(side: I, is_source: bool) -> Self {
+        Self { side: side.peekable(), is_source }
     }
 
     fn peek(&mut self, maker: &mut Maker<'_>) -> Result<Option<&Item>, TransferError> {
-        while let Some(Err(_)) = self.0.peek() {
-            match self.0.next() {
+        while let Some(Err(_)) = self.side.peek() {
+            match self.side.next() {
                 Some(Err(SideError::Fatal(error))) => return Err(error),
                 Some(Err(SideError::Skipped { path, reason })) => {
                     maker.totals.skipped += 1;
                     maker.options.observer.event(Event::Failed { path: &path, reason: &reason });
                 }
+                Some(Err(SideError::Partly { path, reason })) => {
+                    maker.totals.refused += 1;
+                    maker.options.observer.event(Event::Failed { path: &path, reason: &reason });
+                }
+                Some(Err(SideError::Special(path))) if self.is_source => {
+                    maker.totals.specials += 1;
+                    let text = format!("`{path}` is a socket, a pipe or a device: left out");
+                    maker.options.observer.event(Event::Info(&text));
+                }
                 _ => {}
             }
         }
-        Ok(self.0.peek().and_then(|item| item.as_ref().ok()))
+        Ok(self.side.peek().and_then(|item| item.as_ref().ok()))
     }
 
     fn take(&mut self) -> Option<Item> {
-        self.0.next().and_then(Result::ok)
+        self.side.next().and_then(Result::ok)
     }
 }
 
@@ -406,5 +455,7 @@ fn decode(record: &[u8]) -> Result<Step, Malformed> {
 
 const META: u8 = 16;
 const DELETE: u8 = 32;
+/// Marks that are remembered of one destination.
+pub const MARKS_MAX: usize = 100_000;
 const SPOOL_MEMORY: usize = 1 << 20;
 const TELL_EVERY: u64 = 1024;

@@ -201,7 +201,7 @@ impl Shared<'_> {
             }
             Content::None | Content::Link(_) => Content::None,
         };
-        edits_of(self.full(&job.path), entry, pieces)
+        edits_of(self.full(&job.path), entry, Content::None, pieces)
     }
 
     fn cut(

@@ -87,7 +87,7 @@ impl StreamUpload<'_> {
     fn uploaded(&self, entry: Entry, pieces: Pieces) -> Result<Uploaded, TransferError> {
         let outcomes = Outcomes::new();
         let bytes = entry.size;
-        outcomes.put(0, edits_of(self.path.clone(), entry, pieces)?);
+        outcomes.put(0, edits_of(self.path.clone(), entry, Content::None, pieces)?);
         let edits = outcomes.finish().map_err(TransferError::local("cannot write to a temporary file"))?;
         let over_dirs = std::collections::HashSet::new();
         Ok(Uploaded { edits, over_dirs, files: 1, bytes, failed: 0, suspects: Vec::new(), settled: Vec::new() })

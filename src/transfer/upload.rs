@@ -6,22 +6,24 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io::{self, Read};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use rustix::fs::{Mode, OFlags};
 
+use super::beneath::Beneath;
 use super::budget::{Budget, Held};
 use super::departed::Mark;
 use super::edit::{self, Edit};
 use super::item::{Item, TransferError};
 use super::outcome::{Edits, Outcomes, Pieces, edits_of};
 use super::plan::{Plan, Step, path_mark};
+use super::read::Source;
 use super::spool::Spool;
+use super::traits::Traits;
 use super::walk::mtime_of;
 use crate::chunk::{Piece, Splitter};
 use crate::event::{Action, Event, Observer};
@@ -51,6 +53,8 @@ pub struct Upload<'a> {
     pub budget: u64,
     /// Reader threads, worker threads.
     pub threads: (usize, usize),
+    /// What the source can hold.
+    pub traits: &'a Traits,
     /// When the walk began: files modified since less than two seconds before it are suspects.
     pub scan_start: Timestamp,
     /// Suspects of earlier runs.
@@ -91,6 +95,8 @@ struct ChunkJob {
 struct FileWork {
     number: u64,
     path: TreePath,
+    /// What the vault has there now.
+    known: Content,
     action: Action,
     /// What the source was, if that is to be noted.
     seen: Option<Mark>,
@@ -105,6 +111,8 @@ struct WorkState {
 
 struct Shared<'a> {
     upload: &'a Upload<'a>,
+    /// Where files are opened; `None` if the root is the one file.
+    source: Option<Beneath>,
     outcomes: Outcomes,
     budget: Arc<Budget>,
     failure: Mutex<Option<TransferError>>,
@@ -122,8 +130,11 @@ impl Upload<'_> {
     /// # Errors
     /// The vault failed, or the plan can't be read. Files that failed are only counted.
     pub fn run(&self, plan: &mut Plan) -> Result<Uploaded, TransferError> {
+        let fail = || TransferError::local(format!("cannot read the directory {}", self.root.display()));
+        let source = if self.single { None } else { Some(Beneath::new(&self.root).map_err(fail())?) };
         let shared = Shared {
             upload: self,
+            source,
             outcomes: Outcomes::new(),
             budget: Budget::new(self.budget),
             failure: Mutex::default(),
@@ -207,16 +218,25 @@ impl Upload<'_> {
     fn full(&self, path: &TreePath) -> TreePath {
         self.prefix.join_path(path).expect("the walk and the plan keep paths within the limit")
     }
-
-    fn local(&self, path: &TreePath) -> PathBuf {
-        if self.single { self.root.clone() } else { super::local_path(&self.root, path) }
-    }
 }
 
 impl Shared<'_> {
     fn fail(&self, error: TransferError) {
         TransferError::note(&self.failure, error);
         self.outcomes.close();
+    }
+
+    /// Opens a file. No link is followed on the way to it, wherever the tree was changed since it was walked.
+    fn open(&self, path: &TreePath) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = match &self.source {
+            Some(source) => {
+                let (dir, name) = source.parent(path)?;
+                rustix::fs::openat(&dir, name, flags, Mode::empty())
+            }
+            None => rustix::fs::open(&self.upload.root, flags, Mode::empty()),
+        };
+        Ok(opened?.into())
     }
 
     fn has_failed(&self) -> bool {
@@ -296,12 +316,14 @@ impl Shared<'_> {
         let Some((_, entry)) = state.end.take_if(|(total, _)| *total == state.pieces.done()) else { return Ok(()) };
         let pieces = std::mem::replace(&mut state.pieces, Pieces::new());
         let size = entry.size;
-        let mut edits = edits_of(self.upload.full(&work.path), entry, pieces)?;
+        let is_same = work.known != Content::None && pieces.content(&entry.content).as_ref() == Some(&work.known);
+        let action = if is_same { Action::UpdateMeta } else { work.action };
+        let mut edits = edits_of(self.upload.full(&work.path), entry, work.known.clone(), pieces)?;
         edits.first.splice(..0, work.seen.as_ref().map(|mark| seen(&work.path, mark)));
         self.outcomes.put(work.number, edits);
         self.files.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(size, Ordering::Relaxed);
-        self.upload.observer.event(Event::Done { path: &work.path, action: work.action, size });
+        self.upload.observer.event(Event::Done { path: &work.path, action, size });
         Ok(())
     }
 }
@@ -328,7 +350,7 @@ struct Attempt<'a, 's> {
 impl Attempt<'_, '_> {
     /// Reads the file once. `false` if it changed meanwhile.
     fn read(&mut self) -> Result<bool, ReadError> {
-        let mut file = open(&self.shared.upload.local(&self.job.item.path))?;
+        let mut file = self.shared.open(&self.job.item.path)?;
         let before = rustix::fs::fstat(&file).map_err(io::Error::from)?;
         if !rustix::fs::FileType::from_raw_mode(before.st_mode).is_file() {
             return Err(ReadError::File("is no longer a regular file".into()));
@@ -337,6 +359,7 @@ impl Attempt<'_, '_> {
         let work = Arc::new(FileWork {
             number: self.job.number,
             path: self.job.item.path.clone(),
+            known: self.job.item.entry.content.clone(),
             action,
             seen: self.shared.upload.moving.then(|| Mark::of_file(&before)),
             state: Mutex::new(WorkState { pieces: Pieces::new(), end: None }),
@@ -357,8 +380,8 @@ impl Attempt<'_, '_> {
             }
         } else {
             let sparse = (before.st_blocks as u64) * 512 < before.st_size as u64;
-            let mut source = Source { file: &mut file, sparse, at: 0, data_end: 0 };
-            while source.fill(self.splitter, self.shared)? {
+            let mut source = Source::new(&mut file, sparse);
+            while source.fill(self.splitter, self.shared.upload.observer)? {
                 self.drain(&work, &mut pieces)?;
                 // A file may be zeros for long: no chunk comes of it that would notice.
                 self.shared.upload.session.checkpoint().map_err(ReadError::Vault)?;
@@ -384,8 +407,10 @@ impl Attempt<'_, '_> {
         if (-RACY_SECONDS..=FUTURE_SECONDS).contains(&mtime.secs.saturating_sub(upload.scan_start.secs)) {
             self.shared.suspects.lock().expect("pushing does not panic").push(mark);
         }
-        let mode = Some((before.st_mode & 0o7777) as u16);
-        let entry = Entry { size, mtime, mode, content, attributes: entry.attributes.clone(), kind: EntryKind::File };
+        // The plan has what the vault knows better than this file system does.
+        let mtime = if upload.traits.same_time(mtime, entry.mtime) { entry.mtime } else { mtime };
+        let (mode, attributes) = (entry.mode, entry.attributes.clone());
+        let entry = Entry { size, mtime, mode, content, attributes, kind: EntryKind::File };
         let mut state = work.state.lock().expect("spooling does not panic");
         state.end = Some((pieces, entry));
         self.shared.complete(&work, &mut state).map_err(vault_error)?;
@@ -418,64 +443,8 @@ impl Attempt<'_, '_> {
     }
 }
 
-/// A file, read front to back, known holes skipped.
-struct Source<'a> {
-    file: &'a mut File,
-    sparse: bool,
-    at: u64,
-    /// Where the data that a sparse file has at `at` ends.
-    data_end: u64,
-}
-
-impl Source<'_> {
-    /// Moves some bytes into the splitter. `false` at the end of the file.
-    fn fill(&mut self, splitter: &mut Splitter, shared: &Shared<'_>) -> io::Result<bool> {
-        if self.sparse && self.at >= self.data_end && self.skip_hole(splitter, shared)? {
-            return Ok(true);
-        }
-        let room = splitter.spare();
-        let len = room.len().min(READ_AT_ONCE);
-        let len =
-            if self.sparse && self.data_end > self.at { len.min((self.data_end - self.at) as usize) } else { len };
-        let got = self.file.read(&mut room[..len])?;
-        splitter.advance(got);
-        self.at += got as u64;
-        shared.upload.observer.event(Event::Progress(got as u64));
-        Ok(got > 0)
-    }
-
-    fn skip_hole(&mut self, splitter: &mut Splitter, shared: &Shared<'_>) -> io::Result<bool> {
-        let end = self.file.metadata()?.len();
-        let data = match rustix::fs::seek(self.file.as_fd(), rustix::fs::SeekFrom::Data(self.at)) {
-            Ok(data) => data,
-            Err(rustix::io::Errno::NXIO) => end.max(self.at),
-            Err(_) => {
-                // This file system can't tell: read it all.
-                self.sparse = false;
-                self.file.seek(SeekFrom::Start(self.at))?;
-                return Ok(false);
-            }
-        };
-        let data_end = rustix::fs::seek(self.file.as_fd(), rustix::fs::SeekFrom::Hole(data)).unwrap_or(end);
-        self.data_end = data_end.max(data);
-        self.file.seek(SeekFrom::Start(data))?;
-        if data == self.at {
-            return Ok(false);
-        }
-        splitter.push_zeros(data - self.at);
-        shared.upload.observer.event(Event::Progress(data - self.at));
-        self.at = data;
-        Ok(true)
-    }
-}
-
 fn seen(path: &TreePath, mark: &Mark) -> Vec<u8> {
     edit::encode(&Edit::Seen(path.clone(), mark.0.clone()))
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
-    std::fs::OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
 }
 
 fn vault_error(error: TransferError) -> ReadError {
@@ -487,7 +456,6 @@ fn vault_error(error: TransferError) -> ReadError {
 
 /// Chunks below this are finished by the reader itself.
 const SMALL: usize = 128 << 10;
-const READ_AT_ONCE: usize = 1 << 20;
 const READ_ATTEMPTS: usize = 3;
 /// Coarse clocks and file systems: a file this fresh may change again without showing it.
 const RACY_SECONDS: i64 = 2;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::item::{Item, SideError, TransferError};
-use super::plan::Kept;
+use super::kept::Kept;
 use crate::filter::Filter;
 use crate::format::entry::EntryKind;
 use crate::format::key::{TreeKey, UnsafePath, children_range, subtree_range};
@@ -61,6 +61,9 @@ impl<'v> VaultSide<'v> {
         };
         if let (false, Some(kept)) = (wanted, &self.kept) {
             kept.note(&path);
+            if found.entry.kind == EntryKind::Dir {
+                kept.note_dir(&path);
+            }
         }
         Ok(wanted.then_some(Item { path, entry: found.entry, place: found.place }))
     }

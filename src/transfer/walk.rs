@@ -11,19 +11,33 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
 
 use super::item::{Item, SideError, TransferError};
-use super::plan::Kept;
+use super::kept::Kept;
+use super::links::Links;
+use super::metadata;
+use super::people::People;
+use super::spelling::Spelling;
+use super::temp::is_temporary;
 use crate::filter::Filter;
+use crate::format::attribute::{HARD_LINK, HardLink};
 use crate::format::entry::{Content, Entry, EntryKind};
 use crate::path::TreePath;
 use crate::world::Timestamp;
 
 /// Walks below a directory.
-pub struct Walk {
+pub struct Walk<'v> {
     stack: Vec<Level>,
     filter: Arc<Filter>,
     recursive: bool,
     kept: Option<Kept>,
+    spelling: Option<Spelling<'v>>,
+    /// Whether what killed runs have left is removed.
+    sweeps: bool,
+    links: Option<Links>,
+    /// Set if owners and extended attributes are read.
+    people: Option<People>,
     pending: Option<SideError>,
+    /// Comes right after what was told of it.
+    held: Option<Item>,
 }
 
 struct Level {
@@ -31,10 +45,12 @@ struct Level {
     path: TreePath,
     children: std::vec::IntoIter<CString>,
     subdirs: Vec<CString>,
+    /// What runs that write here have there for a while: nobody's entries.
+    temporary: Vec<CString>,
     listed: bool,
 }
 
-impl Walk {
+impl<'v> Walk<'v> {
     /// Opens `root`, following links to it. Nothing below it is followed.
     ///
     /// # Errors
@@ -43,7 +59,52 @@ impl Walk {
         let fail = || TransferError::local(format!("cannot read the directory {}", root.display()));
         let dir = openat(CWD, root, DIR_FLAGS, Mode::empty()).map_err(|e| fail()(e.into()))?;
         let level = Level::read(dir, TreePath::root()).map_err(|e| fail()(e.into()))?;
-        Ok(Self { stack: vec![level], filter, recursive, kept: None, pending: None })
+        Ok(Self {
+            stack: vec![level],
+            filter,
+            recursive,
+            kept: None,
+            spelling: None,
+            sweeps: false,
+            links: None,
+            people: None,
+            pending: None,
+            held: None,
+        })
+    }
+
+    /// Spells names as the vault does where the file system takes both for one.
+    ///
+    /// # Errors
+    /// The vault can't be read.
+    pub fn spelled(mut self, spelling: Spelling<'v>) -> Result<Self, TransferError> {
+        for level in &mut self.stack {
+            level.respell(&spelling)?;
+        }
+        self.spelling = Some(spelling);
+        Ok(self)
+    }
+
+    /// Tells which files are hard links to earlier ones.
+    #[must_use]
+    pub fn linking(mut self) -> Self {
+        self.links = Some(Links::default());
+        self
+    }
+
+    /// Reads owners and extended attributes as well, if `wanted`.
+    #[must_use]
+    pub fn with_metadata(mut self, wanted: bool) -> Self {
+        self.people = wanted.then(People::of_system);
+        self
+    }
+
+    /// Removes what killed runs have left. Nobody else may be writing there.
+    #[must_use]
+    pub fn sweeping(mut self, sweeps: bool) -> Self {
+        self.sweeps = sweeps;
+        self.stack.iter_mut().filter(|_| sweeps).for_each(Level::sweep);
+        self
     }
 
     /// Tells `kept` of everything that is left out.
@@ -83,21 +144,39 @@ impl Walk {
             }
         };
         match item(level.dir.as_fd(), &name, &path) {
-            Ok(Some(item)) => {
+            Ok(Some((mut item, stat))) => {
                 let is_dir = item.entry.kind == EntryKind::Dir;
                 let wanted = if is_dir { self.filter.decide_dir(&path) } else { self.filter.decide_file(&path) };
                 if !wanted {
                     self.keep(&path);
+                    if let (true, Some(kept)) = (is_dir, &self.kept) {
+                        kept.note_dir(&path);
+                    }
                     return Some(None);
                 }
+                if item.entry.kind == EntryKind::File
+                    && let Some(first) = self.links.as_mut().and_then(|links| links.first(&stat, &path))
+                {
+                    let link = HardLink::between(&path, &first).map(|link| link.encode());
+                    item.entry.set_attribute(HARD_LINK, link.filter(|link| link.len() <= LINK_MAX));
+                }
+                let looked = self
+                    .people
+                    .as_ref()
+                    .map_or(Ok(()), |people| metadata::look(level.dir.as_fd(), &name, &stat, people, &mut item.entry));
                 if is_dir && self.recursive {
                     level.subdirs.push(name);
+                }
+                if let Err(reason) = looked {
+                    self.held = Some(item);
+                    return Some(Some(Err(SideError::Partly { path, reason })));
                 }
                 Some(Some(Ok(item)))
             }
             Ok(None) => {
                 self.keep(&path);
-                Some(None)
+                let in_scope = self.filter.decide_file(&path);
+                Some(in_scope.then_some(Err(SideError::Special(path))))
             }
             Err(errno) => {
                 self.keep(&path);
@@ -112,7 +191,15 @@ impl Walk {
         let path = level.path.join(name.to_bytes()).expect("it was joined when it was listed");
         let opened = openat(&level.dir, name, DIR_FLAGS | OFlags::NOFOLLOW, Mode::empty());
         match opened.and_then(|dir| Level::read(dir, path.clone())) {
-            Ok(below) => self.stack.push(below),
+            Ok(mut below) => {
+                if self.sweeps {
+                    below.sweep();
+                }
+                if let Some(Err(error)) = self.spelling.as_ref().map(|spelling| below.respell(spelling)) {
+                    self.pending = Some(error.into());
+                }
+                self.stack.push(below);
+            }
             Err(errno) => {
                 self.keep(&path);
                 self.pending = Some(SideError::Skipped { path, reason: describe(errno) });
@@ -121,11 +208,14 @@ impl Walk {
     }
 }
 
-impl Iterator for Walk {
+impl Iterator for Walk<'_> {
     type Item = Result<Item, SideError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
+            if let Some(item) = self.held.take() {
+                return Some(Ok(item));
+            }
             if let Some(found) = self.step()? {
                 return Some(found);
             }
@@ -135,16 +225,30 @@ impl Iterator for Walk {
 
 impl Level {
     fn read(dir: OwnedFd, path: TreePath) -> rustix::io::Result<Self> {
-        let mut names = Vec::new();
+        let (mut names, mut temporary) = (Vec::new(), Vec::new());
         for entry in Dir::read_from(&dir)? {
             let entry = entry?;
             let name = entry.file_name();
             if name != c"." && name != c".." {
-                names.push(name.to_owned());
+                let list = if is_temporary(name.to_bytes()) { &mut temporary } else { &mut names };
+                list.push(name.to_owned());
             }
         }
         names.sort_unstable();
-        Ok(Self { dir: Arc::new(dir), path, children: names.into_iter(), subdirs: Vec::new(), listed: false })
+        let children = names.into_iter();
+        Ok(Self { dir: Arc::new(dir), path, children, subdirs: Vec::new(), temporary, listed: false })
+    }
+
+    fn sweep(&mut self) {
+        self.temporary.drain(..).for_each(|name| super::temp::remove(self.dir.as_fd(), &name));
+    }
+
+    fn respell(&mut self, spelling: &Spelling<'_>) -> Result<(), TransferError> {
+        let mut names: Vec<CString> = self.children.by_ref().collect();
+        spelling.respell(self.dir.as_fd(), &self.path, &mut names)?;
+        names.sort_unstable();
+        self.children = names.into_iter();
+        Ok(())
     }
 }
 
@@ -153,12 +257,28 @@ impl Level {
 /// # Errors
 /// It can't be looked at.
 pub fn stat_item(path: &Path, name: TreePath) -> Result<Option<Item>, TransferError> {
-    let fail = || TransferError::local(format!("cannot read {}", path.display()));
-    let text = CString::new(path.as_os_str().as_encoded_bytes()).map_err(|e| fail()(e.into()))?;
-    item(CWD, &text, &name).map_err(|e| fail()(e.into()))
+    Ok(stat_all(path, name)?.map(|(item, ..)| item))
 }
 
-fn item(dir: impl AsFd, name: &CStr, path: &TreePath) -> rustix::io::Result<Option<Item>> {
+/// The same with its owner and extended attributes.
+///
+/// # Errors
+/// It can't be looked at, or has more of those than the format allows.
+pub fn stat_with_metadata(path: &Path, name: TreePath) -> Result<Option<Item>, TransferError> {
+    let Some((mut item, stat, text)) = stat_all(path, name)? else { return Ok(None) };
+    let looked = metadata::look(CWD, &text, &stat, &People::of_system(), &mut item.entry);
+    looked.map_err(|reason| TransferError::local(path.display().to_string())(std::io::Error::other(reason)))?;
+    Ok(Some(item))
+}
+
+fn stat_all(path: &Path, name: TreePath) -> Result<Option<(Item, Stat, CString)>, TransferError> {
+    let fail = || TransferError::local(format!("cannot read {}", path.display()));
+    let text = CString::new(path.as_os_str().as_encoded_bytes()).map_err(|e| fail()(e.into()))?;
+    let found = item(CWD, &text, &name).map_err(|e| fail()(e.into()))?;
+    Ok(found.map(|(item, stat)| (item, stat, text)))
+}
+
+fn item(dir: impl AsFd, name: &CStr, path: &TreePath) -> rustix::io::Result<Option<(Item, Stat)>> {
     let dir = dir.as_fd();
     let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
     let (kind, content) = match FileType::from_raw_mode(stat.st_mode) {
@@ -173,7 +293,7 @@ fn item(dir: impl AsFd, name: &CStr, path: &TreePath) -> rustix::io::Result<Opti
     let size = if kind == EntryKind::File { stat.st_size as u64 } else { 0 };
     let mode = Some((stat.st_mode & 0o7777) as u16);
     let entry = Entry { kind, size, mtime: mtime_of(&stat), mode, content, attributes: Vec::new() };
-    Ok(Some(Item { path: path.clone(), entry, place: None }))
+    Ok(Some((Item { path: path.clone(), entry, place: None }, stat)))
 }
 
 /// The modification time of a stat.
@@ -187,4 +307,6 @@ fn describe(errno: rustix::io::Errno) -> String {
     format!("can't be read: {}", crate::transfer::os_text(&errno.into()))
 }
 
+/// A link further away than this is stored as a file of its own.
+const LINK_MAX: usize = 2048;
 const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);

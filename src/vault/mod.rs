@@ -40,6 +40,7 @@ mod seeds;
 mod session;
 mod slots;
 mod state;
+mod state_keys;
 mod statement;
 mod summarise;
 mod sweep;

@@ -41,7 +41,7 @@ impl Verifier<'_> {
     pub(super) fn verify(&self, name: &ObjectName, size: u64) -> Result<Verdict, VaultError> {
         let Some((header, plain)) = self.objects.open_log(name, size)? else { return Ok(Verdict::Foreign) };
         let Ok(parts) = LogPlaintext::split(&plain) else { return Ok(Verdict::Foreign) };
-        let Ok(record) = Record::decode(parts.record) else { return Ok(Verdict::Foreign) };
+        let Ok(record) = Record::decode(parts.record) else { return self.unreadable(name, &parts) };
         let writer = crypto::writer_id(&record.writer_sign, &record.writer_salt);
         let ObjectName::Record { lamport, tag, seq, id } = *name else { return Ok(Verdict::Foreign) };
         let named = (record.lamport, record.seq, self.objects.keys.writer_tag(&writer)) == (lamport, seq, tag);
@@ -81,6 +81,17 @@ impl Verifier<'_> {
             Verdict::Signed(candidate, _) if candidate.commit.id == brief.id => Ok(candidate.commit),
             _ => Err(VaultError::damaged(name, "it is not the commit that the log's summary tells of")),
         }
+    }
+
+    /// A record that is not laid out as this program knows it. If somebody who may write has signed it, it is no junk: to pass
+    /// over it would show less than there is.
+    fn unreadable(&self, name: &ObjectName, parts: &LogPlaintext<'_>) -> Result<Verdict, VaultError> {
+        let writers = self.access.body().members.iter().filter(|member| member.role >= Role::Writer);
+        let signed = |key: &[u8; 32]| crypto::verify(key, Label::Commit, self.vault, parts.record, &parts.signature);
+        if writers.map(|member| &member.sign_pk).any(signed) {
+            return Err(VaultError::Version(format!("`{name}` was written by another version of cryptsync")));
+        }
+        Ok(Verdict::Foreign)
     }
 
     /// What is wrong with a signed record by itself.

@@ -175,7 +175,7 @@ fn places_that_make_no_sense() {
     home.var("CRYPTSYNC_CONFIG_BACKUP_TYPE", "fs").run(["lsf", "bakcup:"]).fails(2, &["did you mean"]);
     let home = cli.machine("home");
     home.run(["copy", src, dest]).fails(2, &["local"]);
-    home.run(["copy", "v:a", "v:b"]).fails(2, &["vault"]);
+    home.run(["copy", "v:a", "v:b"]).fails(3, &["`v:a` does not exist"]);
     home.run(["check", src, dest]).fails(2, &[]);
     home.run(["copy", "", "v:"]).fails(2, &["empty"]);
     home.run(["cat", src]).fails(2, &[]);

@@ -106,6 +106,7 @@ fn up_in_packs(env: &TestEnv, src: &Path) {
         suspects: &suspects,
         prefix: &root,
         kept: &kept,
+        local: None,
         observer: &env.events,
     };
     let walk = Walk::open(src, Arc::default(), true).unwrap();
@@ -122,6 +123,7 @@ fn up_in_packs(env: &TestEnv, src: &Path) {
         observer: &env.events,
         budget: 16 << 20,
         threads: (1, 1),
+        traits: &cryptsync::transfer::Traits::default(),
         scan_start: vault.world.clock.now(),
         suspects: &suspects,
     };

@@ -280,6 +280,11 @@ fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 60, ..default }
 }
 
+/// Set-id bits are part of the trees here.
+fn whole() -> TestEnv {
+    TestEnv { metadata: true, ..TestEnv::with_vault() }
+}
+
 proptest! {
     #![proptest_config(config(12))]
 
@@ -288,7 +293,7 @@ proptest! {
         tree in prop::collection::vec(put(), 0..14),
         changes in prop::collection::vec(prop_oneof![3 => change(), 1 => put()], 1..10),
     ) {
-        let env = TestEnv::with_vault();
+        let env = whole();
         let (src, dst) = (env.path("src"), env.path("dst"));
         fs::create_dir(&src).unwrap();
         tree.iter().for_each(|step| apply(&src, step));
@@ -324,7 +329,7 @@ proptest! {
         tree in prop::collection::vec(put(), 1..12),
         detour in prop::collection::vec(prop_oneof![change(), put()], 1..12),
     ) {
-        let env = TestEnv::with_vault();
+        let env = whole();
         let (src, other) = (env.path("src"), env.path("other"));
         for dir in [&src, &other] {
             fs::create_dir(dir).unwrap();
@@ -368,7 +373,7 @@ fn names(root: &Path) -> Vec<String> {
 
 #[test]
 fn a_filtered_sync_leaves_what_is_excluded_alone() {
-    let env = TestEnv::with_vault();
+    let env = whole();
     let (src, dst) = (env.path("src"), env.path("dst"));
     for (root, files) in
         [(&src, &["a/x.c", "a/x.o", "only/y.o", "k.c"][..]), (&dst, &["a/old.o", "gone/z.o", "gone/z.c"])]
@@ -394,7 +399,7 @@ fn a_filtered_sync_leaves_what_is_excluded_alone() {
 /// A directory that holds something excluded can't become a file.
 #[test]
 fn what_is_excluded_is_not_lost_under_a_file() {
-    let env = TestEnv::with_vault();
+    let env = whole();
     let (src, dst) = (env.path("src"), env.path("dst"));
     for root in [&src, &dst] {
         fs::create_dir(root).unwrap();
@@ -436,7 +441,7 @@ impl Observer for Vanish {
 /// Nothing is deleted when a file failed, so nothing may take the place of a directory either.
 #[test]
 fn a_failed_file_leaves_a_whole_tree() {
-    let env = TestEnv::with_vault();
+    let env = whole();
     let src = env.path("src");
     fs::create_dir_all(src.join("a/sub")).unwrap();
     fs::write(src.join("a/sub/child"), "child").unwrap();

@@ -24,6 +24,9 @@ pub(crate) struct TransferArgs {
     /// Compare content by reading the source, not by size and time
     #[arg(short, long)]
     pub(crate) checksum: bool,
+    /// Keep and restore owners, extended attributes (ACLs among them) and set-id bits
+    #[arg(short = 'M', long)]
+    pub(crate) metadata: bool,
     #[command(flatten)]
     pub(crate) filter: FilterFlags,
     #[command(flatten)]
@@ -44,6 +47,8 @@ impl TransferArgs {
             dry_run: self.dry_run,
             force,
             checksum: self.checksum,
+            metadata: self.metadata,
+            traits: None,
             moving: None,
         })
     }

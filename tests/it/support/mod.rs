@@ -24,6 +24,8 @@ pub struct TestEnv {
     pub password: String,
     pub yes: Option<bool>,
     pub events: Events,
+    /// Whether transfers have `-M`.
+    pub metadata: bool,
     /// Stands in for the directory `vault`.
     pub custom: Option<Arc<dyn Remote>>,
     /// Bytes for buffers; packs are an eighth of it.
@@ -64,6 +66,7 @@ impl TestEnv {
             password: "correct horse".into(),
             yes: None,
             events: Events::default(),
+            metadata: false,
             custom: None,
             memory: 128 << 20,
         }
@@ -134,6 +137,8 @@ impl TestEnv {
             dry_run: false,
             force: false,
             checksum: false,
+            metadata: self.metadata,
+            traits: None,
             moving: None,
             operation: "test".into(),
         }

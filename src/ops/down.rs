@@ -1,0 +1,209 @@
+//! `copy` and `sync` from a vault to a directory of this machine.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::conflicts::waiting;
+use super::open::open;
+use super::overlap;
+use super::sync::{brake, not_there, one, planned, tell_left_out, tell_plan, tell_totals, until_stopped, would_do};
+use super::target::{Known, Target};
+use super::{Ctx, OpsError, RemoteProfile, SyncOptions, SyncReport};
+use crate::class::Class;
+use crate::format::entry::EntryKind;
+use crate::history::source::Root;
+use crate::path::TreePath;
+use crate::transfer::{
+    Download, Item, Kept, LinkTargets, Local, Plan, PlanOptions, Shadow, Spelling, Traits, VaultSide, Walk, base_root,
+    local_path, lookup, stat_item, stat_with_metadata,
+};
+use crate::vault::{Vault, VaultError};
+
+/// Carries it out. The tree that was read comes back with the report.
+pub(super) fn downward(
+    ctx: &Ctx<'_>,
+    options: &SyncOptions,
+    remote: &RemoteProfile,
+    path: &TreePath,
+    dest: &Path,
+) -> Result<(SyncReport, Option<Root>), OpsError> {
+    overlap::refuse_down(options, dest, remote)?;
+    let opened = open(ctx, remote)?;
+    let vault = &opened.vault;
+    let base = base_root(vault)?;
+    let found = lookup(vault, base.as_ref(), path)?;
+    let single = match found {
+        Some(item) if item.entry.kind != EntryKind::Dir => Some(item),
+        None if !path.is_root() => return Err(not_there(remote, path)),
+        _ => None,
+    };
+    let prefix = if single.is_some() { path.parent().unwrap_or_default() } else { path.clone() };
+    let place = Place::open(ctx, options, vault, &prefix, dest)?;
+    // A run that looks at a part tells nothing of the rest.
+    let partial = single.is_some() || !options.filter.is_everything();
+    let down = Down { ctx, options, vault, base: base.as_ref(), prefix: &prefix, dest, place: &place };
+    let mut plan = down.plan(single)?;
+    let mut report = planned(&plan);
+    if options.dry_run {
+        tell_plan(ctx, &mut plan)?;
+        return Ok((SyncReport { requests: opened.requests(), ..would_do(&plan) }, base));
+    }
+    brake(ctx, options, &plan)?;
+    down.carry_out(&mut plan, partial, &mut report)?;
+    report.conflicts = waiting(ctx, vault, &remote.name, path)?;
+    report.requests = opened.requests();
+    Ok((report, base))
+}
+
+struct Down<'a> {
+    ctx: &'a Ctx<'a>,
+    options: &'a SyncOptions,
+    vault: &'a Vault,
+    base: Option<&'a Root>,
+    prefix: &'a TreePath,
+    dest: &'a Path,
+    place: &'a Place,
+}
+
+impl Down<'_> {
+    fn plan(&self, single: Option<Item>) -> Result<Plan, OpsError> {
+        let (ctx, vault, place) = (self.ctx, self.vault, self.place);
+        let filter = Arc::new(self.options.filter.clone());
+        let (no_suspects, kept) = (HashSet::new(), Kept::default());
+        let local = Local {
+            is_source: false,
+            traits: place.traits.clone(),
+            metadata: self.options.metadata,
+            links: single.is_none(),
+            incomplete: false,
+            shadow: Shadow::new(self.prefix, HashSet::new()),
+        };
+        let options = PlanOptions {
+            delete: self.options.delete && single.is_none(),
+            always: self.options.checksum,
+            every: false,
+            suspects: &no_suspects,
+            prefix: &TreePath::root(),
+            kept: &kept,
+            local: Some(&local),
+            observer: ctx.observer,
+        };
+        let plan = if let Some(item) = single {
+            let name = TreePath::from_bytes(item.path.name().unwrap_or_default())
+                .map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
+            let local = local_path(self.dest, &name);
+            let stat = if self.options.metadata { stat_with_metadata } else { stat_item };
+            let old = if local.symlink_metadata().is_ok() { stat(&local, name.clone())? } else { None };
+            Plan::make(one(Some(Item { path: name, ..item })), one(old), &options)?
+        } else {
+            let source = VaultSide::open(vault, self.base, self.prefix, Arc::clone(&filter), true)?;
+            let targets = LinkTargets { vault, root: self.base, prefix: self.prefix, filter: &self.options.filter };
+            let source = source.map(|found| {
+                let mut item = found?;
+                targets.check(&mut item)?;
+                Ok(item)
+            });
+            let walk = if place.exists {
+                let spelling = Spelling::new(vault, self.base, self.prefix, &local.shadow);
+                let walk = Walk::open(self.dest, filter, true)?.keeping(&kept);
+                let walk = walk.sweeping(place.is_ours()).spelled(spelling)?;
+                Some(walk.linking().with_metadata(self.options.metadata))
+            } else {
+                None
+            };
+            let walk = until_stopped(vault, walk.into_iter().flatten());
+            Plan::make(until_stopped(vault, source), walk, &options)?
+        };
+        tell_totals(ctx, &plan);
+        tell_left_out(ctx, &plan);
+        Ok(plan)
+    }
+
+    fn carry_out(&self, plan: &mut Plan, partial: bool, report: &mut SyncReport) -> Result<(), OpsError> {
+        let (ctx, vault) = (self.ctx, self.vault);
+        let target = Target::new(vault, self.dest, self.prefix)?;
+        let before = target.known()?.unwrap_or_default();
+        let known = Known { traits: self.place.traits.clone(), incomplete: true, ..before };
+        let was_incomplete = before.incomplete;
+        if !plan.is_empty() {
+            target.remember(known.clone())?;
+        }
+        let download = Download {
+            vault,
+            root: self.dest.to_owned(),
+            prefix: self.prefix.clone(),
+            observer: ctx.observer,
+            workers: ctx.engine.checkers,
+            traits: &self.place.traits,
+            metadata: self.options.metadata,
+        };
+        let done = download.run(plan)?;
+        let mut marks = if partial { known.marks } else { HashSet::new() };
+        marks.extend(plan.refused.iter().chain(&done.unwritten));
+        target.remember(Known { marks, incomplete: partial && was_incomplete, traits: known.traits })?;
+        report.files = done.files;
+        report.bytes = done.bytes;
+        report.deleted = done.deleted;
+        report.failed += done.failed;
+        Ok(())
+    }
+}
+
+/// The destination as it was found.
+struct Place {
+    exists: bool,
+    traits: Traits,
+    /// Held while the run writes, so that what is temporary there is known to be nobody's.
+    lock: Option<File>,
+}
+
+impl Place {
+    /// A run that changes nothing relies on what earlier ones have found out.
+    fn open(
+        ctx: &Ctx<'_>,
+        options: &SyncOptions,
+        vault: &Vault,
+        prefix: &TreePath,
+        dest: &Path,
+    ) -> Result<Self, OpsError> {
+        let exists = match std::fs::metadata(dest) {
+            Ok(meta) if !meta.is_dir() => {
+                return Err(OpsError::new(
+                    Class::Failed,
+                    format!("{} is a file, but a directory is needed there", dest.display()),
+                )
+                .hint("give the directory that the files are to go into"));
+            }
+            Ok(_) => true,
+            Err(_) => false,
+        };
+        if options.dry_run {
+            let recalled = || Ok::<_, OpsError>(Target::new(vault, dest, prefix)?.recall()?.traits);
+            let traits = options.traits.clone().map(Ok).or_else(|| exists.then(recalled)).transpose()?;
+            return Ok(Self { exists, traits: traits.unwrap_or_default(), lock: None });
+        }
+        let fail = || VaultError::local(format!("cannot write to the directory {}", dest.display()));
+        if !exists {
+            std::fs::create_dir_all(dest).map_err(fail())?;
+        }
+        let dir = File::open(dest).map_err(fail())?;
+        let lock = rustix::fs::flock(&dir, rustix::fs::FlockOperation::NonBlockingLockExclusive);
+        let probed = options.traits.clone().or_else(|| Traits::probe(dir.as_fd()).ok());
+        let traits = match probed {
+            Some(traits) => traits,
+            None => {
+                let why = "cannot try out what the destination can hold; names, times and modes are taken to be exact";
+                ctx.observer.event(crate::event::Event::Info(why));
+                Target::new(vault, dest, prefix)?.recall()?.traits
+            }
+        };
+        Ok(Self { exists, traits, lock: lock.is_ok().then_some(dir) })
+    }
+
+    fn is_ours(&self) -> bool {
+        self.lock.is_some()
+    }
+}
