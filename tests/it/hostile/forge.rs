@@ -26,6 +26,12 @@ impl Asker for Nobody {
     }
 }
 
+/// The one vault that a machine has met.
+fn met(machine: &Machine) -> VaultId {
+    let names = fs::read_dir(machine.state_dir()).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter_map(|name| name.to_str()?.parse().ok()).next().expect("it keeps a directory for each vault")
+}
+
 /// A machine's vault, open, and its key.
 pub struct Forge {
     pub vault: Vault,
@@ -52,7 +58,7 @@ impl Forge {
             state_dir: &machine.state_dir(),
             ephemeral: false,
             cache_dir: &machine.cache_dir(),
-            vault_id: None,
+            vault_id: Some(met(machine)),
             memory: 16 << 20,
             asker: &Nobody,
             demands: Default::default(),

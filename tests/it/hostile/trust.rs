@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use cryptsync::format::record::{Attribute, Record, RecordKind};
+use cryptsync::format::statement::Retirement;
 use cryptsync::id::CommitId;
 
 use super::forge::{Forge, Sealing};
@@ -507,4 +508,66 @@ fn status_tells_all() {
         assert!(text.contains(words), "{words} is not in {text}");
     }
     assert_eq!(RecordKind::Commit as u8, 1);
+}
+
+#[test]
+fn d04_what_a_removed_device_wrote_late_waits_for_an_admin() {
+    let (cli, home) = two_commits();
+    let laptop = cli.fresh("laptop");
+    laptop.ok(["device", "add", "v:", "--device-name", "laptop"]);
+    let laptop = laptop.without("CRYPTSYNC_PASSWORD");
+    put(&cli, &laptop, "c");
+    // It writes where nobody can see it, and dates it as it likes; then it is removed.
+    let apart = cli.path("apart");
+    copy_tree(&cli.path("vault"), &apart);
+    put(&cli, &laptop.clone().at(&apart), "late");
+    fs::remove_file(cli.path("src/late")).unwrap();
+    home.ok(["device", "remove", "v:", "laptop"]);
+    for entry in fs::read_dir(apart.join("log")).unwrap() {
+        let (from, name) = (entry.as_ref().unwrap().path(), entry.unwrap().file_name());
+        if !cli.path("vault/log").join(&name).exists() {
+            fs::copy(from, cli.path("vault/log").join(name)).unwrap();
+        }
+    }
+    for machine in [&home, &cli.fresh("fresh")] {
+        let run = machine.ok(["lsf", "v:"]);
+        assert_eq!(run.text(), "a\nb\nc\n");
+        run.says(&["left out", "removed by access version"]);
+    }
+    put(&cli, &home, "d");
+    let quarantined = status(&home)["quarantined"].clone();
+    let id = quarantined[0]["id"].as_str().unwrap();
+    assert_eq!((quarantined.as_array().unwrap().len(), &quarantined[0]["adoptable"]), (1, &true.into()));
+    home.ok(["adopt", "v:", id]).says(&["adopted by commit"]);
+    for machine in [&home, &cli.fresh("fresh again")] {
+        assert_eq!(machine.ok(["lsf", "v:"]).text(), "a\nb\nc\nd\nlate\n");
+        assert_eq!(machine.ok(["cat", "v:late"]).text(), "text of late");
+    }
+}
+
+#[test]
+fn d07_who_may_only_write_states_nothing() {
+    let (cli, home) = two_commits();
+    let laptop = cli.fresh("laptop");
+    laptop.ok(["device", "add", "v:", "--device-name", "laptop", "--role", "writer"]);
+    let laptop = laptop.without("CRYPTSYNC_PASSWORD");
+    put(&cli, &laptop, "c");
+    let writer = status(&home)["writer"].as_str().unwrap().to_owned();
+    laptop.run(["writer", "retire", "v:", &writer[..10]]).fails(23, &["no admin's"]);
+    // Nor does one that it signs all the same.
+    let forge = Forge::new(&laptop);
+    let retirement = Retirement { writer: writer.parse().unwrap(), kept: vec![] };
+    let record = Record { attributes: vec![Attribute::retired(&[retirement])], ..forge.after(&forge.newest()) };
+    forge.plant(record);
+    put(&cli, &home, "d");
+    assert_eq!(status(&home)["writer"], writer);
+    assert_eq!(cli.fresh("fresh").ok(["lsf", "v:"]).text(), "a\nb\nc\nd\n");
+    // A reader's record does not count.
+    home.ok(["key", "role", "v:", "laptop", "reader"]);
+    let forge = Forge::new(&laptop);
+    let id = forge.plant(Record { writer_salt: [9; 16], ..forge.after(&forge.newest()) });
+    let quarantined = status(&home)["quarantined"].clone();
+    assert_eq!(quarantined[0]["id"], id.to_string());
+    assert!(quarantined[0]["why"].as_str().unwrap().contains("not allowed to write"), "{quarantined}");
+    assert_eq!(home.ok(["lsf", "v:"]).text(), "a\nb\nc\nd\n");
 }
