@@ -162,7 +162,7 @@ fn make_golden() {
     fs::write(src.join("\u{fc}ml\u{e4}ut"), "accents").unwrap();
     symlink("deep/er", src.join("link")).unwrap();
     symlink(OsStr::from_bytes(b"/nowhere/\xfe"), src.join("dangling")).unwrap();
-    fs::set_permissions(src.join("chunk"), fs::Permissions::from_mode(0o4750)).unwrap();
+    fs::set_permissions(src.join("chunk"), fs::Permissions::from_mode(0o750)).unwrap();
     fs::set_permissions(src.join("empty"), fs::Permissions::from_mode(0o1777)).unwrap();
     crate::support::age(&src);
     env.up(&src, "").unwrap(); // a bundle
