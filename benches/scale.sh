@@ -16,22 +16,26 @@ mkdir -p "$BASE"
 WORK=$(mktemp -d "$BASE/scale.XXXXXX")
 trap 'rm -rf "$WORK"' EXIT
 export HOME=$WORK/home XDG_STATE_HOME=$WORK/state XDG_CACHE_HOME=$WORK/cache XDG_CONFIG_HOME=$WORK/config
-export CRYPTSYNC_PASSWORD=figures
+export CRYPTSYNC_PASSWORD='for figures only'
 mkdir -p "$HOME" "$XDG_CONFIG_HOME"
 
 cryptsync() { "$CRYPTSYNC" --config "$WORK/config.yaml" "$@"; }
 
-# Runs cryptsync and prints a row: what, seconds, MiB at the peak.
+# Runs cryptsync and prints a row: what, seconds, MiB at the peak; the exit code if it is not 0.
 row() {
-    local what=$1 got
+    local what=$1 status=0 got
     shift
-    got=$( { command time -f '%e %M' "$CRYPTSYNC" --config "$WORK/config.yaml" "$@" >"$WORK/out" 2>"$WORK/err"; } 2>&1 | tail -1)
+    command time -q -o "$WORK/time" -f '%e %M' "$CRYPTSYNC" --config "$WORK/config.yaml" "$@" >"$WORK/out" 2>"$WORK/err" || status=$?
+    got=$(tail -n 1 "$WORK/time")
     printf '| %s | %s s | %s MiB |\n' "$what" "${got% *}" "$((${got#* } / 1024))"
+    if ((status)); then
+        printf 'exit code %s: %s\n' "$status" "$(tail -n 3 "$WORK/err")" >&2
+    fi
 }
 
 fresh() {
     rm -rf "$WORK/vault" "$WORK/state" "$WORK/cache" "$WORK/src" "$WORK/down" "$WORK/words"
-    printf 'remotes:\n  v:\n    type: local\n    path: %s\n' "$WORK/vault" >"$WORK/config.yaml"
+    printf 'remotes:\n  v:\n    type: fs\n    root: %s\n' "$WORK/vault" >"$WORK/config.yaml"
     cryptsync init --recovery-file "$WORK/words" v: >/dev/null
     mkdir -p "$WORK/src"
 }

@@ -93,7 +93,8 @@ impl Vault {
         };
         let cache = Cache::open(options.cache_dir, &vault);
         let (access, genesis) = Unlock::new(&io, &cache, &state, &listing, &vault).with(options.asker)?;
-        if told.is_none() && pinned.is_none() && !options.ephemeral {
+        // Also a vault that was named: whoever names it once need not do so again.
+        if pins.get(&location).is_none() && !options.ephemeral {
             pins.add(&location, &vault)?;
         }
         let objects = Objects::new(io, Arc::clone(&access.keys), cache, options.memory);
@@ -312,7 +313,12 @@ pub fn identify(io: &RemoteIo, options: &OpenOptions<'_>) -> Result<VaultId, Vau
     let location = io.describe();
     let mut pins = Pins::load(options.state_dir);
     match options.vault_id.or_else(|| pins.get(&location)) {
-        Some(vault) if geneses(io)?.contains(&vault) => Ok(vault),
+        Some(vault) if geneses(io)?.contains(&vault) => {
+            if pins.get(&location).is_none() {
+                pins.add(&location, &vault)?;
+            }
+            Ok(vault)
+        }
         Some(vault) => Err(nothing_there(io, vault)?),
         None => {
             let vault = first_contact(io, options)?;
