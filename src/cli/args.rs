@@ -98,6 +98,9 @@ pub(super) struct GlobalFlags {
     /// When to colour messages
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
     pub(super) color: ColorWhen,
+    /// Be like rclone where cryptsync differs for safety or for sense: sizes, links, empty directories, delete brake, patterns
+    #[arg(long, global = true)]
+    pub(super) rclone_compat: bool,
     /// Memory for buffers
     #[arg(long, value_name = "SIZE", global = true, default_value = "128M")]
     pub(super) memory: ByteSize,

@@ -22,6 +22,8 @@ pub(super) struct Settings {
     pub(super) progress: ProgressMode,
     pub(super) vault_id: Option<String>,
     pub(super) ephemeral: bool,
+    /// Be like rclone wherever docs/cli.md says that this flag makes a difference.
+    pub(super) rclone_compat: bool,
     pub(super) demands: Demands,
     pub(super) host_name: String,
     pub(super) time_zone: TimeZone,
@@ -52,6 +54,7 @@ impl Settings {
             progress: progress_mode(flags, env.stderr.is_terminal),
             vault_id: flags.vault_id.clone(),
             ephemeral: flags.ephemeral,
+            rclone_compat: flags.rclone_compat,
             demands: Demands {
                 checkpoint: flags.checkpoint,
                 max_staleness: flags.max_staleness,

@@ -49,6 +49,7 @@ impl Shell {
             cancel: self.signals.cancel.clone(),
             state_dir: self.settings.dirs.state()?,
             ephemeral: self.settings.ephemeral,
+            rclone_compat: self.settings.rclone_compat,
             cache_dir: self.settings.dirs.cache()?,
             engine: self.settings.engine.clone(),
         };

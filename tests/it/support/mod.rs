@@ -94,6 +94,7 @@ impl TestEnv {
             person: self,
             cancel: Cancel::default(),
             state_dir: self.path(home).join("state"),
+            rclone_compat: false,
             ephemeral: false,
             cache_dir: self.path(home).join("cache"),
             engine: EngineOptions { memory: self.memory, transfers: 4, checkers: 4, compression: Some(3) },
