@@ -1,6 +1,7 @@
 //! A sealed environment for tests of the verbs: own directories, own answers.
 
 pub mod cli;
+pub mod rclone;
 
 use std::io;
 use std::path::{Path, PathBuf};
