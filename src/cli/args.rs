@@ -10,9 +10,10 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::commands;
 use super::flag_env;
-use super::output::{CliError, EXIT_CODES};
+use super::output::CliError;
 use super::password::PasswordFlags;
 use super::settings::{parse_age, parse_duration};
+use crate::class::EXIT_CODES;
 use crate::ops::{Checkpoint, Newest};
 use crate::units::ByteSize;
 

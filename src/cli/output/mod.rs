@@ -13,7 +13,7 @@ mod table;
 mod times;
 mod units;
 
-pub(super) use error::{CliError, EXIT_CODES};
+pub(super) use error::CliError;
 pub(super) use json::{
     JsonCheck, JsonCommit, JsonConflict, JsonEntry, JsonStat, JsonStatus, JsonVerify, JsonWriterRow, write_array,
     write_object,
