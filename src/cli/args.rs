@@ -41,6 +41,8 @@ pub(super) enum Verb {
     Copy(commands::copy::CopyArgs),
     Sync(commands::sync::SyncArgs),
     Move(commands::move_::MoveArgs),
+    Copyto(commands::copyto::CopytoArgs),
+    Moveto(commands::moveto::MovetoArgs),
     Mv(commands::mv::MvArgs),
     Cp(commands::cp::CpArgs),
     Mkdir(commands::mkdir::MkdirArgs),

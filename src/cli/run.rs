@@ -94,6 +94,8 @@ fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::Copy(args) => commands::copy::run(shell, &args),
         Verb::Sync(args) => commands::sync::run(shell, &args),
         Verb::Move(args) => commands::move_::run(shell, &args),
+        Verb::Copyto(args) => commands::copyto::run(shell, &args),
+        Verb::Moveto(args) => commands::moveto::run(shell, &args),
         Verb::Mv(args) => commands::mv::run(shell, &args),
         Verb::Cp(args) => commands::cp::run(shell, &args),
         Verb::Mkdir(args) => commands::mkdir::run(shell, &args),

@@ -19,7 +19,7 @@ use super::settings::Settings;
 use super::signals::Signals;
 use crate::class::Class;
 use crate::event::{Action, Event, Observer};
-use crate::ops::{CatRange, Person, Place, Service};
+use crate::ops::{By, CatRange, Person, Place, Service};
 use crate::path::TreePath;
 use crate::world::World;
 
@@ -239,7 +239,7 @@ fn transfer_options() {
     let args = ["sync", "-n", "-c", "--force", "--exclude", "*.o", "--include", "*.c", "src", "nas:b/"];
     let (Verb::Sync(args), settings) = resolve(&args, &[NAS, NAS_TYPE]).unwrap() else { panic!() };
     let options = args.options(&settings).unwrap();
-    assert!(options.delete && options.dry_run && options.checksum && options.force);
+    assert!(options.delete && options.dry_run && options.rules.compare.by == By::Content && options.force);
     assert_eq!(options.operation, "sync /cwd/src -> b");
     let path = |text: &str| TreePath::from_bytes(text.as_bytes()).unwrap();
     assert!(options.filter.decide_file(&path("x.c")) && !options.filter.decide_file(&path("x.h")));

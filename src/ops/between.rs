@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use super::moving::{VaultSource, leave_vault};
 use super::open::{Opened, open};
 use super::sync::{
-    brake, fitting, missing_dirs, not_there, one, open_for_writing, planned, session_options, tell_plan, tell_totals,
-    threads, until_stopped, would_do,
+    brake, dest_filter, fitting, may_delete, missing_dirs, not_there, one, open_for_writing, planned, session_options,
+    target, tell_plan, tell_totals, threads, until_stopped, would_do,
 };
 use super::{Ctx, OpsError, RemoteProfile, SyncOptions, SyncReport};
 use crate::class::Class;
@@ -18,7 +18,8 @@ use crate::format::entry::{Content, EntryKind};
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
-    EditList, Item, Kept, Plan, PlanOptions, Relay, Step, Uploaded, VaultSide, base_root, commit_edits, lookup,
+    EditList, Item, Kept, Leaves, Plan, PlanOptions, Relay, Step, Uploaded, VaultContents, VaultSide, base_root,
+    commit_edits, lookup,
 };
 use crate::vault::{CommitInfo, Published, Session, Vault};
 
@@ -32,21 +33,20 @@ pub(super) fn between(
     source: At<'_>,
     dest: At<'_>,
 ) -> Result<SyncReport, OpsError> {
-    let (mut report, root) = transfer(ctx, options, source, dest)?;
-    if let (Some(moving), false) = (options.moving, options.dry_run) {
-        let source = VaultSource { remote: source.0, path: source.1, root };
+    let (mut report, source) = transfer(ctx, options, source, dest)?;
+    if let (Some(moving), false, Some(source)) = (options.moving, options.dry_run, source) {
         leave_vault(ctx, &source, options, moving, &mut report)?;
     }
     Ok(report)
 }
 
-/// Copies; tells which tree it copied from.
-fn transfer(
+/// Copies; tells what it copied, unless source and destination are one.
+fn transfer<'a>(
     ctx: &Ctx<'_>,
     options: &SyncOptions,
-    (source_remote, source_path): At<'_>,
+    (source_remote, source_path): At<'a>,
     (dest_remote, dest_path): At<'_>,
-) -> Result<(SyncReport, Option<Root>), OpsError> {
+) -> Result<(SyncReport, Option<VaultSource<'a>>), OpsError> {
     let opened = if options.dry_run { open(ctx, dest_remote)? } else { open_for_writing(ctx, dest_remote)? };
     let other = if source_remote.name == dest_remote.name { None } else { Some(open(ctx, source_remote)?) };
     // Two names of one place are one vault. Copies of a vault at two places are not: what one holds the other may lack.
@@ -59,8 +59,11 @@ fn transfer(
         return Err(not_there(source_remote, source_path));
     }
     let single = found.filter(|item| item.entry.kind != EntryKind::Dir);
-    if other.is_none() {
-        apart(source_path, dest_path, single.is_some())?;
+    let (dest_path, name) = target(options, dest_remote, dest_path, single.is_some())?;
+    let dest_path = &dest_path;
+    if other.is_none() && !apart(options, source_path, dest_path, name.as_ref(), single.is_some())? {
+        ctx.observer.event(Event::Notice("nothing to do: source and destination are the same"));
+        return Ok((SyncReport { requests: opened.requests(), ..SyncReport::default() }, None));
     }
     let run = Run {
         ctx,
@@ -68,28 +71,48 @@ fn transfer(
         opened: &opened,
         dest: dest_path,
         source,
-        source_root,
+        source_root: source_root.clone(),
         source_path,
         single,
+        name,
         by_reference: other.is_none(),
     };
-    let mut report = run.go()?;
+    let (mut report, plan) = run.go()?;
     report.requests = opened.requests() + other.as_ref().map_or(0, Opened::requests);
-    Ok((report, source_root))
+    Ok((report, Some(VaultSource { remote: source_remote, path: source_path, root: source_root, plan })))
 }
 
-/// Refuses a directory that would be copied into itself, or onto what it is a part of.
-fn apart(source: &TreePath, dest: &TreePath, single: bool) -> Result<(), OpsError> {
-    let overlap = if single {
-        source.parent().as_ref() == Some(dest)
-    } else {
-        source.strip_prefix(dest).is_some() || dest.strip_prefix(source).is_some()
+/// Refuses to sync or move what would then be part of itself, unless the filters leave it out. `false`: there is nothing to
+/// do, because both are the same.
+fn apart(
+    options: &SyncOptions,
+    source: &TreePath,
+    dest: &TreePath,
+    name: Option<&TreePath>,
+    single: bool,
+) -> Result<bool, OpsError> {
+    if single {
+        let target = name.cloned().unwrap_or_else(|| file_name(source));
+        return Ok(dest.join_path(&target).ok().as_ref() != Some(source));
+    }
+    let inner = match (source.strip_prefix(dest), dest.strip_prefix(source)) {
+        (None, None) => return Ok(true),
+        (Some(inner), _) | (None, Some(inner)) => inner,
     };
-    if !overlap {
-        return Ok(());
+    if source == dest && !options.delete {
+        return Ok(false);
+    }
+    let excluded = !inner.is_root() && !options.filter.decide_dir(&inner);
+    if excluded || !options.delete && options.moving.is_none() {
+        return Ok(true);
     }
     let what = format!("source and destination overlap: `/{source}` and `/{dest}` are in one vault");
     Err(OpsError::new(Class::Fatal, what).hint("`cryptsync mv` and `cp` rename and copy inside a vault"))
+}
+
+/// The last component of a path.
+pub(super) fn file_name(path: &TreePath) -> TreePath {
+    path.name().and_then(|name| TreePath::from_bytes(name).ok()).unwrap_or_default()
 }
 
 struct Run<'a> {
@@ -102,6 +125,8 @@ struct Run<'a> {
     source_path: &'a TreePath,
     /// Set if the source is one file or link.
     single: Option<Item>,
+    /// The name that it gets, if that is told.
+    name: Option<TreePath>,
     by_reference: bool,
 }
 
@@ -110,7 +135,7 @@ impl Run<'_> {
         &self.opened.vault
     }
 
-    fn go(&self) -> Result<SyncReport, OpsError> {
+    fn go(&self) -> Result<(SyncReport, Plan), OpsError> {
         let (ctx, vault) = (self.ctx, self.vault());
         let base = base_root(vault)?;
         let extra = missing_dirs(vault, base.as_ref(), self.dest)?;
@@ -118,18 +143,18 @@ impl Run<'_> {
         tell_totals(ctx, &plan);
         if self.options.dry_run {
             tell_plan(ctx, &mut plan)?;
-            return Ok(would_do(&plan));
+            return Ok((would_do(&plan), plan));
         }
         let mut report = planned(&plan);
         if plan.is_empty() && (extra.is_empty() || self.single.is_some()) {
-            return Ok(report);
+            return Ok((report, plan));
         }
         brake(ctx, self.options, &plan)?;
         self.opened.sweep()?;
         let mut session = Session::begin(Arc::clone(vault), session_options(ctx))?;
         let mut uploaded = if self.by_reference { self.refer(&mut plan)? } else { self.relay(&session, &mut plan)? };
         let info = CommitInfo { operation: self.options.operation.clone() };
-        let delete = plan.totals.skipped == 0;
+        let delete = may_delete(ctx, self.options, &plan, 0, &mut report);
         let published = commit_edits(&mut session, base.as_ref(), &extra, &mut uploaded, delete, &info)?;
         report.commit = match published {
             Published::Commit(id) => Some(id.to_string()),
@@ -141,16 +166,33 @@ impl Run<'_> {
             if self.by_reference { plan.totals.bytes } else { stats.deduplicated.load(Ordering::Relaxed) };
         (report.files, report.bytes) = (plan.totals.files, plan.totals.bytes);
         report.deleted = if delete { plan.totals.deletes } else { 0 };
-        Ok(report)
+        Ok((report, plan))
     }
 
     fn plan(&self, base: Option<&Root>) -> Result<Plan, OpsError> {
         let kept = Kept::default();
         let no_suspects = HashSet::new();
+        let rules = &self.options.rules;
+        let contents = VaultContents {
+            source: self.source,
+            root: self.source_root.as_ref(),
+            dir: self.source_path,
+            single: self.single.is_some(),
+            dest: self.vault(),
+        };
         let options = PlanOptions {
             delete: self.options.delete && self.single.is_none(),
-            always: self.options.checksum && !self.by_reference,
-            every: false,
+            replace: self.options.delete && self.single.is_none() && rules.replace,
+            compare: &rules.compare,
+            contents: &contents,
+            leaves: self.options.moving.map(|_| Leaves::Later),
+            leaves_older: rules.trusting,
+            empty_dirs: rules.empty_dirs,
+            keep_old: false,
+            beside: false,
+            elsewhere: None,
+            rows: None,
+            scan_start: self.ctx.world.clock.now(),
             suspects: &no_suspects,
             prefix: self.dest,
             kept: &kept,
@@ -158,7 +200,11 @@ impl Run<'_> {
             observer: self.ctx.observer,
         };
         if let Some(item) = &self.single {
-            let name = TreePath::from_bytes(item.path.name().unwrap_or_default()).unwrap_or_default();
+            let own = file_name(&item.path);
+            if !self.options.filter.decide_file(&own) {
+                return Ok(Plan::make(one(None), one(None), &options)?);
+            }
+            let name = self.name.clone().unwrap_or(own);
             let full = self.dest.join_path(&name).map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
             let old = lookup(self.vault(), base, &full)?.map(|old| Item { path: name.clone(), ..old });
             let item = self.brought(Item { path: name, ..item.clone() });
@@ -168,7 +214,9 @@ impl Run<'_> {
         let (root, path) = (self.source_root.as_ref(), self.source_path);
         let side = VaultSide::open(self.source, root, path, Arc::clone(&filter), true)?;
         let side = side.map(|found| fitting(self.dest, found.map(|item| self.brought(item))));
-        let dest = VaultSide::open(self.vault(), base, self.dest, filter, true)?.keeping(&kept);
+        let side = side.filter_map(|found| rules.links.pass(found, None));
+        let dest = VaultSide::open(self.vault(), base, self.dest, dest_filter(self.options), true)?.keeping(&kept);
+        let dest = dest.filter_map(|found| rules.links.pass(found, Some(&kept)));
         Ok(Plan::make(until_stopped(self.vault(), side), dest, &options)?)
     }
 
@@ -183,11 +231,11 @@ impl Run<'_> {
     }
 
     fn relay(&self, session: &Session, plan: &mut Plan) -> Result<Uploaded, OpsError> {
-        let parent = self.source_path.parent().unwrap_or_default();
         let relay = Relay {
             source: self.source,
             source_root: self.source_root.as_ref(),
-            source_dir: if self.single.is_some() { &parent } else { self.source_path },
+            source_dir: self.source_path,
+            single: self.single.is_some(),
             session,
             prefix: self.dest,
             observer: self.ctx.observer,
@@ -202,7 +250,7 @@ impl Run<'_> {
         let full = |path: &TreePath| self.dest.join_path(path).expect("the plan keeps paths within the limit");
         for step in plan.steps()? {
             let (path, action, size) = match step? {
-                Step::Put { item, replaces } => {
+                Step::Put { item, replaces, .. } => {
                     edits.put(&full(&item.path), item.entry.clone())?;
                     let action = match (item.entry.kind, replaces) {
                         (EntryKind::Dir, _) => Action::MakeDir,
@@ -211,6 +259,11 @@ impl Run<'_> {
                     };
                     (item.path, action, item.entry.size)
                 }
+                Step::Refer(item, old) => {
+                    edits.put(&full(&item.path), item.entry.clone())?;
+                    (item.path, if old.is_some() { Action::Replace } else { Action::Copy }, item.entry.size)
+                }
+                Step::Leave(_) => continue,
                 Step::Meta(item) => {
                     edits.put(&full(&item.path), item.entry.clone())?;
                     (item.path, Action::UpdateMeta, item.entry.size)

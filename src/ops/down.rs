@@ -3,33 +3,37 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::conflicts::waiting;
+use super::moving::VaultSource;
 use super::open::open;
 use super::overlap;
-use super::sync::{brake, not_there, one, planned, tell_left_out, tell_plan, tell_totals, until_stopped, would_do};
+use super::sync::{
+    brake, dest_filter, may_delete, not_there, one, planned, refuse_filters, tell_left_out, tell_plan, tell_totals,
+    until_stopped, would_do,
+};
 use super::target::{Known, Target};
-use super::{Ctx, OpsError, RemoteProfile, SyncOptions, SyncReport};
+use super::{Ctx, DeleteWhen, OpsError, RemoteProfile, SyncOptions, SyncReport};
 use crate::class::Class;
 use crate::format::entry::EntryKind;
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
-    Download, Item, Kept, LinkTargets, Local, Plan, PlanOptions, Shadow, Spelling, Traits, VaultSide, Walk, base_root,
-    local_path, lookup, stat_item, stat_with_metadata,
+    Download, Item, Kept, Leaves, LinkTargets, Local, LocalContents, Plan, PlanOptions, Shadow, Spelling, Symlinks,
+    Traits, VaultSide, Walk, base_root, local_path, lookup, stat_item, stat_with_metadata,
 };
 use crate::vault::{Vault, VaultError};
 
-/// Carries it out. The tree that was read comes back with the report.
-pub(super) fn downward(
+/// Carries it out. What was read comes back with the report, for a move to remove.
+pub(super) fn downward<'a>(
     ctx: &Ctx<'_>,
     options: &SyncOptions,
-    remote: &RemoteProfile,
-    path: &TreePath,
+    remote: &'a RemoteProfile,
+    path: &'a TreePath,
     dest: &Path,
-) -> Result<(SyncReport, Option<Root>), OpsError> {
+) -> Result<(SyncReport, VaultSource<'a>), OpsError> {
     overlap::refuse_down(options, dest, remote)?;
     let opened = open(ctx, remote)?;
     let vault = &opened.vault;
@@ -41,21 +45,41 @@ pub(super) fn downward(
         _ => None,
     };
     let prefix = if single.is_some() { path.parent().unwrap_or_default() } else { path.clone() };
+    let (dest, name) = named(options, dest, single.is_some())?;
+    let dest = &dest;
     let place = Place::open(ctx, options, vault, &prefix, dest)?;
     // A run that looks at a part tells nothing of the rest.
     let partial = single.is_some() || !options.filter.is_everything();
     let down = Down { ctx, options, vault, base: base.as_ref(), prefix: &prefix, dest, place: &place };
-    let mut plan = down.plan(single)?;
+    let mut plan = down.plan(single, name)?;
     let mut report = planned(&plan);
     if options.dry_run {
         tell_plan(ctx, &mut plan)?;
-        return Ok((SyncReport { requests: opened.requests(), ..would_do(&plan) }, base));
+        let report = SyncReport { requests: opened.requests(), ..would_do(&plan) };
+        return Ok((report, VaultSource { remote, path, root: base, plan }));
     }
     brake(ctx, options, &plan)?;
     down.carry_out(&mut plan, partial, &mut report)?;
     report.conflicts = waiting(ctx, vault, &remote.name, path)?;
     report.requests = opened.requests();
-    Ok((report, base))
+    Ok((report, VaultSource { remote, path, root: base, plan }))
+}
+
+/// The directory that a run goes to, and the name that its one file gets there, if it is told one.
+fn named(options: &SyncOptions, dest: &Path, single: bool) -> Result<(PathBuf, Option<TreePath>), OpsError> {
+    if !options.rules.to_name || !single {
+        return Ok((dest.to_owned(), None));
+    }
+    refuse_filters(options)?;
+    match (dest.parent(), dest.file_name()) {
+        (Some(parent), Some(name)) if !dest.is_dir() => {
+            let name = TreePath::from_bytes(name.as_encoded_bytes())
+                .map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
+            Ok((parent.to_owned(), Some(name)))
+        }
+        _ => Err(OpsError::new(Class::Failed, format!("{} is a directory, but the source is a file", dest.display()))
+            .hint("give the name that the file is to have")),
+    }
 }
 
 struct Down<'a> {
@@ -69,7 +93,7 @@ struct Down<'a> {
 }
 
 impl Down<'_> {
-    fn plan(&self, single: Option<Item>) -> Result<Plan, OpsError> {
+    fn plan(&self, single: Option<Item>, name: Option<TreePath>) -> Result<Plan, OpsError> {
         let (ctx, vault, place) = (self.ctx, self.vault, self.place);
         let filter = Arc::new(self.options.filter.clone());
         let (no_suspects, kept) = (HashSet::new(), Kept::default());
@@ -81,23 +105,37 @@ impl Down<'_> {
             incomplete: false,
             shadow: Shadow::new(self.prefix, HashSet::new()),
         };
+        let rules = &self.options.rules;
+        let contents = LocalContents::new(vault, self.dest, false, false, false);
         let options = PlanOptions {
             delete: self.options.delete && single.is_none(),
-            always: self.options.checksum,
-            every: false,
+            replace: self.options.delete && single.is_none() && rules.replace,
+            compare: &rules.compare,
+            contents: &contents,
+            leaves: self.options.moving.map(|_| Leaves::Later),
+            leaves_older: rules.trusting,
+            empty_dirs: rules.empty_dirs,
+            keep_old: false,
+            beside: false,
+            elsewhere: None,
+            rows: None,
             suspects: &no_suspects,
+            scan_start: ctx.world.clock.now(),
             prefix: &TreePath::root(),
             kept: &kept,
             local: Some(&local),
             observer: ctx.observer,
         };
         let plan = if let Some(item) = single {
-            let name = TreePath::from_bytes(item.path.name().unwrap_or_default())
+            let own = TreePath::from_bytes(item.path.name().unwrap_or_default())
                 .map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
+            let wanted = filter.decide_file(&own);
+            let name = name.unwrap_or(own);
             let local = local_path(self.dest, &name);
             let stat = if self.options.metadata { stat_with_metadata } else { stat_item };
             let old = if local.symlink_metadata().is_ok() { stat(&local, name.clone())? } else { None };
-            Plan::make(one(Some(Item { path: name, ..item })), one(old), &options)?
+            let item = wanted.then_some(Item { path: name, ..item });
+            Plan::make(one(item), one(old.filter(|_| wanted)), &options)?
         } else {
             let source = VaultSide::open(vault, self.base, self.prefix, Arc::clone(&filter), true)?;
             let targets = LinkTargets { vault, root: self.base, prefix: self.prefix, filter: &self.options.filter };
@@ -106,9 +144,12 @@ impl Down<'_> {
                 targets.check(&mut item)?;
                 Ok(item)
             });
+            let source = source.filter_map(|found| rules.links.pass(found, None));
             let walk = if place.exists {
                 let spelling = Spelling::new(vault, self.base, self.prefix, &local.shadow);
-                let walk = Walk::open(self.dest, filter, true)?.keeping(&kept);
+                let walk = Walk::open(self.dest, dest_filter(self.options), true)?.keeping(&kept);
+                let links = if rules.links.skips() { Symlinks::SkipQuietly } else { Symlinks::Keep };
+                let walk = walk.across(links, rules.one_file_system)?;
                 let walk = walk.sweeping(place.is_ours()).spelled(spelling)?;
                 Some(walk.linking().with_metadata(self.options.metadata))
             } else {
@@ -139,8 +180,9 @@ impl Down<'_> {
             workers: ctx.engine.checkers,
             traits: &self.place.traits,
             metadata: self.options.metadata,
+            deletes_first: self.options.rules.delete == DeleteWhen::Before,
         };
-        let done = download.run(plan)?;
+        let done = download.run(plan, &mut |plan, failed| may_delete(ctx, self.options, plan, failed, report))?;
         let mut marks = if partial { known.marks } else { HashSet::new() };
         marks.extend(plan.refused.iter().chain(&done.unwritten));
         target.remember(Known { marks, incomplete: partial && was_incomplete, traits: known.traits })?;

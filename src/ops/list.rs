@@ -67,7 +67,7 @@ fn rows(
                 skipped += 1;
                 ctx.observer.event(Event::Failed { path: &path, reason: &reason });
             }
-            Err(SideError::Special(_) | SideError::Partly { .. }) => {} // listings are of files, directories and links
+            Err(SideError::Special(_) | SideError::Link(_) | SideError::Partly { .. }) => {} // listings are of files, directories and links
             Err(SideError::Fatal(error)) => return Err(error.into()),
         }
     }

@@ -21,12 +21,14 @@ mod overlap;
 mod rcat;
 mod remove;
 mod rename;
+mod rules;
 mod stat;
 mod statements;
 mod sync;
 mod target;
 mod touch;
 mod tree;
+mod up;
 mod verify;
 mod writers;
 
@@ -44,7 +46,7 @@ use crate::world::{Timestamp, World};
 
 pub use crate::format::access::Role;
 pub use crate::format::card::Card;
-pub use crate::transfer::Traits;
+pub use crate::transfer::{By, Comparison, Symlinks, Traits};
 pub use crate::world::Cancel;
 pub use cat::cat;
 pub use check::check;
@@ -65,6 +67,7 @@ pub use moving::Moving;
 pub use rcat::rcat;
 pub use remove::{RemoveOptions, delete, purge, rm};
 pub use rename::{RenameOptions, rename};
+pub use rules::{DeleteWhen, TransferRules};
 pub use stat::{DuRow, Stat, Stored, du, stat};
 pub use statements::{AdoptReport, RetireReport, adopt, retire};
 pub use sync::sync;
@@ -203,8 +206,8 @@ pub struct SyncOptions {
     pub dry_run: bool,
     /// Pass the delete brake.
     pub force: bool,
-    /// Compare content by reading the source, not by size and time.
-    pub checksum: bool,
+    /// What counts as the same, what may go.
+    pub rules: TransferRules,
     /// Whether owners, extended attributes and set-id bits belong to it.
     pub metadata: bool,
     /// What the local side can hold, for tests; found out if `None`.
@@ -237,12 +240,27 @@ pub struct SyncReport {
     pub updated: u64,
     /// Entries that could not be handled.
     pub failed: u64,
+    /// Those of them that `--immutable` forbids to write over.
+    pub immutable: u64,
+    /// Why the run ended before it had done everything.
+    pub stopped: Option<Stopped>,
     /// Conflict copies that wait below the path of the vault.
     pub conflicts: u64,
     /// Requests to the remote.
     pub requests: u64,
     /// The new commit, if there is one.
     pub commit: Option<String>,
+}
+
+/// Why a run ended before it had done everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// More would have been deleted than may be. Nothing was.
+    MaxDelete,
+    /// As much was transferred as may be.
+    MaxTransfer,
+    /// It took as long as it may.
+    MaxDuration,
 }
 
 /// One row of a listing.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::between::file_name;
 use super::edit_tree::Change;
 use super::remove::joined;
 use super::{Ctx, OpsError, RemoteProfile, SyncOptions, SyncReport};
@@ -9,7 +10,7 @@ use crate::event::{Action, Event};
 use crate::format::entry::EntryKind;
 use crate::history::source::Root;
 use crate::path::TreePath;
-use crate::transfer::{Kept, Uploaded, lookup, remove_departed};
+use crate::transfer::{Kept, Plan, Uploaded, lookup, remove_departed};
 
 /// How a source is removed after it was copied.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,6 +40,8 @@ pub(super) struct VaultSource<'a> {
     pub(super) path: &'a TreePath,
     /// The tree that was copied from.
     pub(super) root: Option<Root>,
+    /// What was to be done, which tells what has to stay.
+    pub(super) plan: Plan,
 }
 
 /// Removes from a vault what was copied from it. What somebody has changed meanwhile stays.
@@ -49,12 +52,12 @@ pub(super) fn leave_vault(
     moving: Moving,
     report: &mut SyncReport,
 ) -> Result<(), OpsError> {
-    if report.failed > 0 {
+    let VaultSource { remote, path, root, plan } = source;
+    if report.failed > plan.totals.skipped {
         let what = "nothing is removed from the source, because some entries could not be handled";
         ctx.observer.event(Event::Notice(what));
         return Ok(());
     }
-    let VaultSource { remote, path, root } = source;
     let change = Change { ctx, remote, dry_run: false, operation: &options.operation };
     let (mut moved, mut stayed) = (0, 0);
     change.make(&mut |tree, edits, _| {
@@ -62,6 +65,9 @@ pub(super) fn leave_vault(
         if let Some(item) = tree.find(path)?
             && item.entry.kind != EntryKind::Dir
         {
+            if plan.leaves_in_source(&item.path) || !options.filter.decide_file(&file_name(path)) {
+                return Ok(());
+            }
             if lookup(tree.vault, root.as_ref(), path)?.is_some_and(|old| old.entry == item.entry) {
                 edits.delete(path)?;
                 moved = 1;
@@ -76,7 +82,10 @@ pub(super) fn leave_vault(
         let changed = tree.changed_since(root.as_ref(), path)?;
         for item in tree.below(path, &options.filter, &kept)? {
             let item = item?;
-            if item.entry.kind != EntryKind::Dir && changed.contains(&joined(path, &item.path)?) {
+            let skipped = item.entry.kind == EntryKind::Symlink && options.rules.links.skips();
+            if skipped || plan.leaves_in_source(&item.path) {
+                kept.note(&item.path);
+            } else if item.entry.kind != EntryKind::Dir && changed.contains(&joined(path, &item.path)?) {
                 kept.note(&item.path);
                 stayed += 1;
                 tell_stays(ctx, &item.path);
@@ -87,7 +96,8 @@ pub(super) fn leave_vault(
             let full = joined(path, &item.path)?;
             let goes = match item.entry.kind {
                 EntryKind::Dir => moving.delete_empty_src_dirs && !kept.holds(&item.path),
-                _ => !changed.contains(&full),
+                EntryKind::Symlink if options.rules.links.skips() => false,
+                _ => !changed.contains(&full) && !plan.leaves_in_source(&item.path),
             };
             if goes {
                 ctx.observer.event(Event::Done { path: &item.path, action: Action::Delete, size: 0 });

@@ -59,7 +59,7 @@ pub fn tree(
                 ctx.observer.event(Event::Failed { path: &path, reason: &reason });
                 Ok(())
             }
-            Err(SideError::Special(_) | SideError::Partly { .. }) => Ok(()),
+            Err(SideError::Special(_) | SideError::Link(_) | SideError::Partly { .. }) => Ok(()),
             Err(SideError::Fatal(error)) => Err(error.into()),
         })?;
         Ok(found.into_iter())

@@ -13,7 +13,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::dest::{Dest, PartialFile};
 use super::item::{Item, TransferError};
 use super::links::link_of;
-use super::plan::{MARKS_MAX, Plan, Step, path_mark};
+use super::plan::{MARKS_MAX, Plan, path_mark};
+use super::step::Step;
 use super::traits::Traits;
 use crate::event::{Action, Event, Observer};
 use crate::format::entry::{Content, EntryKind};
@@ -39,7 +40,12 @@ pub struct Download<'a> {
     pub traits: &'a Traits,
     /// Whether owners, extended attributes and set-id bits are restored.
     pub metadata: bool,
+    /// Whether deletes come before everything else.
+    pub deletes_first: bool,
 }
+
+/// Tells whether a plan's deletes may be carried out though so many entries failed.
+pub(super) type MayDelete<'m> = &'m mut dyn FnMut(&Plan, u64) -> bool;
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -95,7 +101,7 @@ impl Download<'_> {
     ///
     /// # Errors
     /// The vault failed or something in it does not verify: files written until then are whole, nothing was deleted.
-    pub fn run(&self, plan: &mut Plan) -> Result<Downloaded, TransferError> {
+    pub fn run(&self, plan: &mut Plan, may_delete: MayDelete<'_>) -> Result<Downloaded, TransferError> {
         let fail = |what: &str| TransferError::local(format!("cannot {what} {}", self.root.display()));
         let shared = Shared {
             run: self,
@@ -108,13 +114,20 @@ impl Download<'_> {
             failure: Mutex::default(),
             stopped: AtomicBool::new(false),
         };
+        let mut deletes = self.deletes_first && may_delete(plan, 0);
+        if deletes {
+            shared.delete_all(plan)?;
+        }
         shared.write_all(plan, Pass::Main)?;
         shared.write_all(plan, Pass::Links)?;
-        if shared.failed.load(Ordering::Relaxed) + plan.totals.skipped == 0 {
-            shared.delete_all(plan)?;
+        if !self.deletes_first {
+            deletes = may_delete(plan, shared.failed.load(Ordering::Relaxed));
+            if deletes {
+                shared.delete_all(plan)?;
+            }
+        }
+        if deletes {
             shared.write_all(plan, Pass::AfterDeletes)?;
-        } else if plan.totals.deletes > 0 {
-            self.observer.event(Event::Notice("nothing was deleted, because some entries could not be handled"));
         }
         shared.finish_dirs(plan)?;
         shared.outcome()?;
@@ -171,7 +184,7 @@ impl Shared<'_> {
             drop((queue, pieces, piece_queue));
             let mut waiting = HashSet::new();
             for step in plan.steps()? {
-                let Step::Put { item, replaces } = step? else { continue };
+                let Step::Put { item, replaces, .. } = step? else { continue };
                 self.check()?;
                 let mut its = pass_of(&item, replaces);
                 // What is below a directory that has to wait waits with it; the plan has parents first.
@@ -345,7 +358,7 @@ impl Shared<'_> {
     fn delete_all(&self, plan: &mut Plan) -> Result<(), TransferError> {
         let mut dirs = Vec::new();
         for step in plan.steps()? {
-            let Step::Delete { path, kind } = step? else { continue };
+            let Step::Delete { path, kind, .. } = step? else { continue };
             self.check()?;
             if kind == EntryKind::Dir { dirs.push(path) } else { self.delete(&path, kind) }
         }

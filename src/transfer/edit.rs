@@ -45,7 +45,7 @@ pub(super) fn encode(edit: &Edit) -> Vec<u8> {
     out.push(tag);
     out.put_bytes(path.as_bytes());
     if let Some(entry) = entry {
-        super::plan::encode_entry(entry, &mut out);
+        super::step::encode_entry(entry, &mut out);
     }
     out
 }
@@ -80,8 +80,8 @@ pub(super) fn decode(record: &[u8]) -> Result<Edit, Malformed> {
         DELETE => Ok(Edit::Delete(path(&mut reader)?)),
         DELETE_BELOW => Ok(Edit::DeleteBelow(path(&mut reader)?)),
         SEEN => Ok(Edit::Seen(path(&mut reader)?, reader.bytes(PATH_MAX + 1)?.to_vec())),
-        PUT => Ok(Edit::Put(path(&mut reader)?, super::plan::decode_entry(&mut reader)?)),
-        PUT_LIST => Ok(Edit::PutList(path(&mut reader)?, super::plan::decode_entry(&mut reader)?)),
+        PUT => Ok(Edit::Put(path(&mut reader)?, super::step::decode_entry(&mut reader)?)),
+        PUT_LIST => Ok(Edit::PutList(path(&mut reader)?, super::step::decode_entry(&mut reader)?)),
         END => Ok(Edit::End),
         _ => {
             let mut items = Vec::new();

@@ -79,6 +79,9 @@ pub enum SideError {
     /// A socket, a pipe or a device: nothing to store, and nothing to fail for.
     #[error("`{0}` is a socket, a pipe or a device")]
     Special(TreePath),
+    /// A symbolic link, which is passed over.
+    #[error("`{0}` is a symbolic link")]
+    Link(TreePath),
     /// The side ends here.
     #[error(transparent)]
     Fatal(#[from] TransferError),

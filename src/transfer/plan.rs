@@ -4,43 +4,21 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::iter::Peekable;
 
-use super::clashes::Clashes;
-use super::item::{Item, SideError, TransferError, kind_name};
+use super::chosen::Chosen;
+use super::compare::Comparison;
+use super::contents::Contents;
+use super::elsewhere::Elsewhere;
+use super::item::{Item, SideError, TransferError};
 use super::kept::{Kept, mark};
 use super::local::Local;
-use super::outcome::forget_content;
-use super::spool::{Spool, SpoolWriter};
+use super::maker::Maker;
+use super::spool::Spool;
+use super::step::{self, Step, removed_dir};
 use crate::event::{Event, Observer};
-use crate::format::attribute::HARD_LINK;
-use crate::format::entry::{Content, Entry, EntryKind};
-use crate::format::hints::{Holder, Place, decode_hints_from, encode_hints};
+use crate::format::entry::EntryKind;
 use crate::format::key::TreeKey;
-use crate::format::limits::ATTRIBUTES_MAX;
-use crate::format::wire::{Malformed, Put, Reader};
-use crate::history::source::ResolvedPlace;
-use crate::id::BlobId;
-use crate::path::{PATH_MAX, TreePath};
-
-/// One thing to do at the destination.
-#[derive(Debug, Clone)]
-pub enum Step {
-    /// Write this entry. `replaces` tells what was there.
-    Put {
-        /// What to write.
-        item: Item,
-        /// The kind of what it replaces.
-        replaces: Option<EntryKind>,
-    },
-    /// Only mode or times differ.
-    Meta(Item),
-    /// Remove this.
-    Delete {
-        /// What to remove.
-        path: TreePath,
-        /// What it is.
-        kind: EntryKind,
-    },
-}
+use crate::path::TreePath;
+use crate::world::Timestamp;
 
 /// What a plan adds up to.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,6 +35,10 @@ pub struct Totals {
     pub updates: u64,
     /// Entries to delete.
     pub deletes: u64,
+    /// Those of them that are no directories.
+    pub deleted_files: u64,
+    /// The bytes of those.
+    pub deleted_bytes: u64,
     /// Entries of either side that can't be read.
     pub skipped: u64,
     /// Entries that the destination can't hold.
@@ -65,18 +47,70 @@ pub struct Totals {
     pub spared: u64,
     /// Sockets, pipes and devices in the source.
     pub specials: u64,
+    /// Those of the skipped that `--immutable` forbids to write over.
+    pub immutable: u64,
+}
+
+/// How the source of a move goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaves {
+    /// Only what this run has read and stored goes: files and links are written even if they are there already.
+    Stored,
+    /// What the destination has goes too, with [`Step::Leave`].
+    Compared,
+    /// The caller removes it, but for [`Plan::stays`].
+    Later,
+}
+
+/// How the relation of two entries is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// The same.
+    Same,
+    /// Both there, different.
+    Differ,
+    /// Only in the source.
+    OnlySource,
+    /// Only in the destination.
+    OnlyDest,
+    /// Could not be handled.
+    Error,
+}
+
+/// Hears how files relate, for reports.
+pub trait Rows {
+    /// `after`: the destination will have it when the plan is carried out.
+    fn row(&self, relation: Relation, path: &TreePath, after: bool);
 }
 
 /// What to look at when comparing.
 pub struct PlanOptions<'a> {
     /// Whether the destination's own entries go.
     pub delete: bool,
-    /// Write files whatever size and time say.
-    pub always: bool,
-    /// Write files and links even if they are there already: all that a move reads is to be stored by this run.
-    pub every: bool,
+    /// Whether files may take the place of directories, and the other way round.
+    pub replace: bool,
+    /// When two entries are the same.
+    pub compare: &'a Comparison,
+    /// Tells whether contents are the same where that decides.
+    pub contents: &'a dyn Contents,
+    /// For a move: how the source goes.
+    pub leaves: Option<Leaves>,
+    /// A move removes from the source what is newer at the destination too.
+    pub leaves_older: bool,
+    /// Whether directories are made that nothing is written into.
+    pub empty_dirs: bool,
+    /// Whether steps tell what was there before, because it is to be kept elsewhere in the vault.
+    pub keep_old: bool,
+    /// Whether what is deleted stays in its directory, under another name.
+    pub beside: bool,
+    /// Other places where the destination's content may be.
+    pub elsewhere: Option<&'a dyn Elsewhere>,
+    /// Who hears how files relate.
+    pub rows: Option<&'a dyn Rows>,
     /// Paths (by [`path_mark`]) whose size and time prove nothing: they were fresh when last read.
     pub suspects: &'a HashSet<u64>,
+    /// When the walk began: times of the source from about then on prove nothing yet.
+    pub scan_start: Timestamp,
     /// Where in the vault the paths of this plan are: marks are of whole paths.
     pub prefix: &'a TreePath,
     /// What the destination holds besides its entries: told by that side while the plan is made.
@@ -91,31 +125,35 @@ pub struct PlanOptions<'a> {
 pub struct Plan {
     spool: Spool,
     kept: Kept,
+    /// New directories that something is written into; `None` if that does not matter.
+    needed: Option<HashSet<u64>>,
+    /// How many steps there are, without those that are left out.
+    live: u64,
+    /// Which steps are left out after all.
+    left_out: Option<Chosen>,
     /// The sums.
     pub totals: Totals,
     /// Marks of what the destination can't hold, the first [`MARKS_MAX`] and one more.
     pub refused: Vec<u64>,
+    /// Marks (within the plan) of what a move must leave in the source.
+    pub stays: HashSet<u64>,
+    /// Marks of files that were read and found to be the same, but may change again without showing it.
+    pub fresh: Vec<u64>,
+    /// Marks of suspects that were read and found to be the same.
+    pub settled: Vec<u64>,
 }
 
 impl Plan {
     /// Compares two sides that both come in key order.
     ///
     /// # Errors
-    /// A side failed as a whole, or (unless deleting) a file stands where a directory is needed or the other way round.
+    /// A side failed as a whole.
     pub fn make(
         source: impl Iterator<Item = Result<Item, SideError>>,
         dest: impl Iterator<Item = Result<Item, SideError>>,
         options: &PlanOptions<'_>,
     ) -> Result<Self, TransferError> {
-        let mut maker = Maker {
-            spool: SpoolWriter::new(SPOOL_MEMORY),
-            totals: Totals::default(),
-            options,
-            deleted_dirs: Vec::new(),
-            replaced_dirs: Vec::new(),
-            clashes: Clashes::default(),
-            refused: Vec::new(),
-        };
+        let mut maker = Maker::new(options);
         let (mut source, mut dest) = (Readable::new(source, true), Readable::new(dest, false));
         loop {
             let (s, d) = (source.peek(&mut maker)?, dest.peek(&mut maker)?);
@@ -129,14 +167,54 @@ impl Plan {
             let d = if order.is_ge() { dest.take() } else { None };
             maker.join(s, d)?;
         }
-        maker.spare_kept();
-        let spool = maker.spool.finish().map_err(TransferError::local("cannot write the plan to a temporary file"))?;
-        Ok(Self { spool, kept: options.kept.clone(), totals: maker.totals, refused: maker.refused })
+        let made = maker.finish()?;
+        Ok(Self {
+            spool: made.spool,
+            kept: options.kept.clone(),
+            live: made.live,
+            needed: made.needed,
+            left_out: None,
+            totals: made.totals,
+            refused: made.refused,
+            stays: made.stays,
+            fresh: made.fresh,
+            settled: made.settled,
+        })
     }
 
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.spool.len() == 0
+        self.live == 0
+    }
+
+    /// Whether `path` is one that a move must leave in the source.
+    pub fn leaves_in_source(&self, path: &TreePath) -> bool {
+        self.stays.contains(&mark(path))
+    }
+
+    /// Leaves out the steps that `drop` names, by asking it of each in order; the totals follow.
+    ///
+    /// # Errors
+    /// The spool can't be read.
+    pub fn leave_out(&mut self, mut drop: impl FnMut(&Step) -> bool) -> Result<(), TransferError> {
+        let mut chosen = Chosen::default();
+        let mut totals = self.totals;
+        let mut live = 0;
+        for step in self.numbered()? {
+            let Some((number, step)) = step? else { continue };
+            if drop(&step) {
+                chosen.insert(number);
+                totals.take_back(&step);
+            } else {
+                live += 1;
+            }
+        }
+        (self.totals, self.live) = (totals, live);
+        self.left_out = Some(match self.left_out.take() {
+            Some(before) => before.union(&chosen),
+            None => chosen,
+        });
+        Ok(())
     }
 
     /// The steps, from the first.
@@ -144,22 +222,56 @@ impl Plan {
     /// # Errors
     /// The spool can't be read.
     pub fn steps(&mut self) -> Result<impl Iterator<Item = Result<Step, TransferError>> + '_, TransferError> {
+        Ok(self.numbered()?.filter_map(|step| step.map(|step| step.map(|(_, step)| step)).transpose()))
+    }
+
+    /// All that is in the spool, with its number; `None` for what is left out.
+    #[expect(clippy::type_complexity, reason = "an iterator of what may be left out or fail")]
+    fn numbered(
+        &mut self,
+    ) -> Result<impl Iterator<Item = Result<Option<(u64, Step)>, TransferError>> + '_, TransferError> {
         let fail = || TransferError::local("cannot read the plan from its temporary file");
-        let (reader, kept) = (self.spool.read().map_err(fail())?, &self.kept);
-        let steps = reader.map(move |record| {
+        let (kept, needed, left_out) = (&self.kept, &self.needed, &self.left_out);
+        let reader = self.spool.read().map_err(fail())?;
+        Ok((0u64..).zip(reader).map(move |(number, record)| {
             let record = record.map_err(fail())?;
-            decode(&record).map_err(|e| fail()(std::io::Error::other(e)))
-        });
-        Ok(steps.filter(|step| !step.as_ref().is_ok_and(|step| removed_dir(step).is_some_and(|dir| kept.holds(dir)))))
+            if left_out.as_ref().is_some_and(|left_out| left_out.contains(number)) {
+                return Ok(None);
+            }
+            let step = step::decode(&record).map_err(|e| fail()(std::io::Error::other(e)))?;
+            let spared = removed_dir(&step).is_some_and(|dir| kept.holds(dir));
+            let needless = needed.as_ref().is_some_and(|needed| match new_dir(&step) {
+                Some(dir) => !needed.contains(&mark(dir)),
+                None => false,
+            });
+            Ok((!spared && !needless).then_some((number, step)))
+        }))
     }
 }
 
-/// The directory that a step puts an end to.
-fn removed_dir(step: &Step) -> Option<&TreePath> {
+/// The directory that a step makes where there was nothing.
+fn new_dir(step: &Step) -> Option<&TreePath> {
     match step {
-        Step::Delete { path, kind: EntryKind::Dir } => Some(path),
-        Step::Put { item, replaces: Some(EntryKind::Dir) } if item.entry.kind != EntryKind::Dir => Some(&item.path),
+        Step::Put { item, replaces: None, .. } if item.entry.kind == EntryKind::Dir => Some(&item.path),
         _ => None,
+    }
+}
+
+impl Totals {
+    /// Takes a step out of the sums.
+    fn take_back(&mut self, step: &Step) {
+        match step {
+            Step::Put { item, .. } | Step::Refer(item, _) if item.entry.kind == EntryKind::File => {
+                self.files -= 1;
+                self.bytes -= item.entry.size;
+            }
+            Step::Put { .. } | Step::Refer(..) | Step::Meta(_) => self.updates -= 1,
+            Step::Delete { kind, .. } => {
+                self.deletes -= 1;
+                self.deleted_files -= u64::from(*kind != EntryKind::Dir);
+            }
+            Step::Leave(_) => {}
+        }
     }
 }
 
@@ -168,160 +280,6 @@ pub fn path_mark(prefix: &TreePath, path: &TreePath) -> u64 {
     // FNV-1a: no secret is at stake and it must be the same in the next run.
     let parts = prefix.components().chain(path.components()).flat_map(|name| name.iter().chain(b"/"));
     parts.fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
-}
-
-struct Maker<'a> {
-    spool: SpoolWriter,
-    totals: Totals,
-    options: &'a PlanOptions<'a>,
-    /// Marks of them.
-    deleted_dirs: Vec<u64>,
-    replaced_dirs: Vec<Item>,
-    clashes: Clashes,
-    refused: Vec<u64>,
-}
-
-impl Maker<'_> {
-    fn join(&mut self, mut source: Option<Item>, mut dest: Option<Item>) -> Result<(), TransferError> {
-        self.totals.source += u64::from(source.is_some());
-        self.totals.dest += u64::from(dest.is_some());
-        if (self.totals.source + self.totals.dest).is_multiple_of(TELL_EVERY) {
-            self.options.observer.event(Event::Checked(self.totals.source));
-        }
-        if let Some(local) = self.options.local {
-            if self.refuses(local, source.as_ref(), dest.as_ref()) || self.spares(local, source.as_ref(), dest.as_ref())
-            {
-                return Ok(());
-            }
-            let (here, there) = if local.is_source { (&mut source, &dest) } else { (&mut dest, &source) };
-            if let Some(here) = here {
-                local.settle(here, there.as_ref());
-            }
-        }
-        match (source, dest) {
-            (Some(item), None) if self.in_the_way(&item) => Ok(()),
-            (Some(item), None) => self.put(item, None),
-            (None, Some(item)) if self.options.delete => {
-                self.totals.deletes += 1;
-                if item.entry.kind == EntryKind::Dir {
-                    self.deleted_dirs.push(mark(&item.path));
-                }
-                self.push(&Step::Delete { path: item.path, kind: item.entry.kind })
-            }
-            (Some(item), Some(old)) => self.compare(item, &old),
-            _ => Ok(()),
-        }
-    }
-
-    fn compare(&mut self, mut item: Item, old: &Item) -> Result<(), TransferError> {
-        let (kind, old_kind) = (item.entry.kind, old.entry.kind);
-        let dir_at_stake = kind != old_kind && (kind == EntryKind::Dir || old_kind == EntryKind::Dir);
-        if dir_at_stake && !self.options.delete {
-            let (is, needed) = (kind_name(old_kind), kind_name(kind));
-            return Err(TransferError::InTheWay { path: item.path, is, needed });
-        }
-        let every = self.options.every && kind != EntryKind::Dir;
-        let doubt = kind == EntryKind::File
-            && (self.options.always || self.options.suspects.contains(&path_mark(self.options.prefix, &item.path)));
-        // Elsewhere links are content: a name is made another's, or its own, by writing it.
-        let relinked = self.options.local.is_some_and(|local| !local.is_source)
-            && item.entry.attribute(HARD_LINK) != old.entry.attribute(HARD_LINK);
-        if every || doubt || relinked || !item.same_content(old) {
-            if item.entry.content == Content::None && kind == EntryKind::File && old_kind == kind {
-                // A local source: what is known of the old content goes with it, should it turn out to be the same.
-                item.entry.content.clone_from(&old.entry.content);
-            } else if kind == EntryKind::Symlink && self.options.local.is_some_and(|local| local.is_source) {
-                forget_content(&mut item.entry, &old.entry.content);
-            }
-            if self.options.local.is_none() && kind == old_kind && item.entry.attributes.is_empty() {
-                // Attributes that this program does not know, or was not asked about, outlive new content. That of a
-                // conflict copy does if the content turns out to be the old one: see `apply`.
-                item.entry.attributes.clone_from(&old.entry.attributes);
-            }
-            self.put(item, Some(old_kind))
-        } else if item.same_meta(old) && (self.options.local.is_none() || item.same_attributes(old)) {
-            Ok(())
-        } else {
-            self.totals.updates += 1;
-            if kind == EntryKind::File && item.entry.content == Content::None {
-                // The source is local: what the destination has as content stays.
-                let entry = Entry { content: old.entry.content.clone(), ..item.entry };
-                return self.push(&Step::Meta(Item { entry, place: old.place, ..item }));
-            }
-            self.push(&Step::Meta(item))
-        }
-    }
-
-    /// What the destination can't hold is told, and not tried.
-    fn refuses(&mut self, local: &Local, source: Option<&Item>, dest: Option<&Item>) -> bool {
-        let (Some(item), false) = (source, local.is_source) else { return false };
-        let Some(reason) = self.clashes.refuse(local, item, dest.is_some()) else { return false };
-        self.options.observer.event(Event::Failed { path: &item.path, reason });
-        self.totals.refused += 1;
-        let known = item.path.parent().is_some_and(|parent| local.shadow.covers(&parent));
-        let mark = local.shadow.note(&item.path);
-        if !known && self.refused.len() <= MARKS_MAX {
-            self.refused.push(mark);
-        }
-        true
-    }
-
-    /// What the source could not have held is not gone.
-    fn spares(&mut self, local: &Local, source: Option<&Item>, dest: Option<&Item>) -> bool {
-        let (None, Some(old), true) = (source, dest, local.is_source && self.options.delete) else { return false };
-        let unheld = old.entry.kind == EntryKind::Symlink && !local.traits.symlinks;
-        let spared = unheld || local.shadow.covers(&old.path);
-        if spared {
-            self.options.kept.note(&old.path);
-            self.totals.spared += 1;
-        }
-        spared
-    }
-
-    /// What the filters leave alone at the destination is not written over.
-    fn in_the_way(&mut self, item: &Item) -> bool {
-        let stands = self.options.kept.is(&item.path);
-        if stands {
-            self.totals.skipped += 1;
-            let reason = "can't replace a directory that this run leaves alone";
-            self.options.observer.event(Event::Failed { path: &item.path, reason });
-        }
-        stands
-    }
-
-    /// Takes back what would put an end to a directory with something in it that stays.
-    fn spare_kept(&mut self) {
-        let kept = self.options.kept;
-        self.totals.deletes -= self.deleted_dirs.iter().filter(|mark| kept.holds_mark(**mark)).count() as u64;
-        for item in self.replaced_dirs.drain(..).filter(|item| kept.holds(&item.path)) {
-            if item.entry.kind == EntryKind::File {
-                self.totals.files -= 1;
-                self.totals.bytes -= item.entry.size;
-            } else {
-                self.totals.updates -= 1;
-            }
-            self.totals.skipped += 1;
-            let reason = "can't replace a directory that holds what this run leaves alone";
-            self.options.observer.event(Event::Failed { path: &item.path, reason });
-        }
-    }
-
-    fn put(&mut self, item: Item, replaces: Option<EntryKind>) -> Result<(), TransferError> {
-        if replaces == Some(EntryKind::Dir) && item.entry.kind != EntryKind::Dir {
-            self.replaced_dirs.push(item.clone());
-        }
-        if item.entry.kind == EntryKind::File {
-            self.totals.files += 1;
-            self.totals.bytes += item.entry.size;
-        } else {
-            self.totals.updates += 1;
-        }
-        self.push(&Step::Put { item, replaces })
-    }
-
-    fn push(&mut self, step: &Step) -> Result<(), TransferError> {
-        self.spool.push(&encode(step)).map_err(TransferError::local("cannot write the plan to a temporary file"))
-    }
 }
 
 /// A side whose unreadable entries are reported and passed over.
@@ -342,6 +300,7 @@ impl<I: Iterator<Item = Result<Item, SideError>>> Readable<I> {
                 Some(Err(SideError::Skipped { path, reason })) => {
                     maker.totals.skipped += 1;
                     maker.options.observer.event(Event::Failed { path: &path, reason: &reason });
+                    maker.row(Relation::Error, &path, !self.is_source);
                 }
                 Some(Err(SideError::Partly { path, reason })) => {
                     maker.totals.refused += 1;
@@ -351,6 +310,10 @@ impl<I: Iterator<Item = Result<Item, SideError>>> Readable<I> {
                     maker.totals.specials += 1;
                     let text = format!("`{path}` is a socket, a pipe or a device: left out");
                     maker.options.observer.event(Event::Info(&text));
+                }
+                Some(Err(SideError::Link(path))) if self.is_source => {
+                    let text = format!("`{path}` is a symbolic link: left out without --links or --copy-links");
+                    maker.options.observer.event(Event::Notice(&text));
                 }
                 _ => {}
             }
@@ -363,99 +326,5 @@ impl<I: Iterator<Item = Result<Item, SideError>>> Readable<I> {
     }
 }
 
-fn encode(step: &Step) -> Vec<u8> {
-    let mut out = Vec::new();
-    match step {
-        Step::Put { item, replaces } => {
-            out.push(1 + replaces.map_or(0, |kind| kind as u8));
-            encode_item(item, &mut out);
-        }
-        Step::Meta(item) => {
-            out.push(META);
-            encode_item(item, &mut out);
-        }
-        Step::Delete { path, kind } => {
-            out.push(DELETE + *kind as u8);
-            out.put_bytes(path.as_bytes());
-        }
-    }
-    out
-}
-
-fn encode_item(item: &Item, out: &mut Vec<u8>) {
-    out.put_bytes(item.path.as_bytes());
-    encode_entry(&item.entry, out);
-    let place = item.place.map(|p| Place { holder: Holder::Object(p.object), location: p.location });
-    out.extend_from_slice(&encode_hints(&[place]));
-}
-
-/// Entries in spools: unlike stored ones, files may lack their content.
-pub(super) fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
-    out.push(entry.kind as u8);
-    out.put_varint(entry.size);
-    out.put_time(entry.mtime);
-    out.put_varint(entry.mode.map_or(0, |mode| u64::from(mode) + 1));
-    match &entry.content {
-        Content::None => out.push(0),
-        Content::Inline(bytes) | Content::Link(bytes) => {
-            out.push(if matches!(entry.content, Content::Inline(_)) { 1 } else { 4 });
-            out.put_bytes(bytes);
-        }
-        Content::Chunk(id) | Content::List(id) => {
-            out.push(if matches!(entry.content, Content::Chunk(_)) { 2 } else { 3 });
-            out.put(id.as_bytes());
-        }
-    }
-    out.put_varint(entry.attributes.len() as u64);
-    for (tag, value) in &entry.attributes {
-        out.put_varint(*tag);
-        out.put_bytes(value);
-    }
-}
-
-/// The inverse of [`encode_entry`].
-pub(super) fn decode_entry(reader: &mut Reader<'_>) -> Result<Entry, Malformed> {
-    let kind = EntryKind::from_u8(reader.u8()?).ok_or_else(|| reader.bad())?;
-    let size = reader.varint()?;
-    let mtime = reader.time()?;
-    let mode = reader.varint32()?.checked_sub(1).map(|mode| mode as u16);
-    let content = match reader.u8()? {
-        0 => Content::None,
-        1 => Content::Inline(reader.bytes(PATH_MAX)?.into()),
-        2 => Content::Chunk(BlobId::new(reader.array()?)),
-        3 => Content::List(BlobId::new(reader.array()?)),
-        _ => Content::Link(reader.bytes(PATH_MAX)?.into()),
-    };
-    let mut attributes = Vec::new();
-    for _ in 0..reader.count(ATTRIBUTES_MAX)? {
-        attributes.push((reader.varint()?, reader.bytes(ATTRIBUTES_MAX)?.to_vec()));
-    }
-    Ok(Entry { kind, size, mtime, mode, content, attributes })
-}
-
-fn decode(record: &[u8]) -> Result<Step, Malformed> {
-    let mut reader = Reader::new(record, "plan");
-    let tag = reader.u8()?;
-    let path = TreePath::from_bytes(reader.bytes(PATH_MAX)?).map_err(|_| reader.bad())?;
-    if tag >= DELETE {
-        let kind = EntryKind::from_u8(tag - DELETE).ok_or_else(|| reader.bad())?;
-        return Ok(Step::Delete { path, kind });
-    }
-    let entry = decode_entry(&mut reader)?;
-    let place = decode_hints_from(&mut reader, 1)?[0].and_then(|place| match place.holder {
-        Holder::Object(object) => Some(ResolvedPlace { object, location: place.location }),
-        Holder::SameObject => None,
-    });
-    let item = Item { path, entry, place };
-    Ok(match tag {
-        META => Step::Meta(item),
-        tag => Step::Put { item, replaces: EntryKind::from_u8(tag - 1) },
-    })
-}
-
-const META: u8 = 16;
-const DELETE: u8 = 32;
 /// Marks that are remembered of one destination.
 pub const MARKS_MAX: usize = 100_000;
-const SPOOL_MEMORY: usize = 1 << 20;
-const TELL_EVERY: u64 = 1024;

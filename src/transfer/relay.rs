@@ -12,7 +12,8 @@ use crossbeam_channel::{Receiver, bounded};
 use super::edit::{self, Edit};
 use super::item::{Item, TransferError};
 use super::outcome::{Edits, Outcomes, Pieces, edits_of};
-use super::plan::{Plan, Step};
+use super::plan::Plan;
+use super::step::Step;
 use super::upload::Uploaded;
 use super::vault_side::lookup;
 use crate::chunk::{Piece, Splitter};
@@ -30,8 +31,10 @@ pub struct Relay<'a> {
     pub source: &'a Vault,
     /// The tree that the plan was made of.
     pub source_root: Option<&'a Root>,
-    /// The directory of the source that paths of the plan are below.
+    /// The directory of the source that paths of the plan are below, or the one file.
     pub source_dir: &'a TreePath,
+    /// Whether it is the one file, whatever its name in the plan.
+    pub single: bool,
     /// Where chunks go.
     pub session: &'a Session,
     /// Where in the destination the plan's paths are.
@@ -113,7 +116,7 @@ impl Shared<'_> {
                 return Ok(());
             }
             match step? {
-                Step::Put { item: Item { path, entry, .. }, replaces } => {
+                Step::Put { item: Item { path, entry, .. }, replaces, .. } => {
                     let kind = entry.kind;
                     if kind != EntryKind::Dir && replaces == Some(EntryKind::Dir) {
                         over_dirs.insert(self.full(&path));
@@ -127,7 +130,7 @@ impl Shared<'_> {
                     let action = if kind == EntryKind::Dir { Action::MakeDir } else { Action::Copy };
                     self.put(number, &path, vec![edit::encode(&Edit::Put(self.full(&path), entry))], action, 0);
                 }
-                Step::Meta(Item { path, entry, .. }) => {
+                Step::Meta(Item { path, entry, .. }) | Step::Refer(Item { path, entry, .. }, _) => {
                     let size = entry.size;
                     let edits = vec![edit::encode(&Edit::Put(self.full(&path), entry))];
                     self.put(number, &path, edits, Action::UpdateMeta, size);
@@ -136,6 +139,7 @@ impl Shared<'_> {
                     let edits = vec![edit::encode(&Edit::Delete(self.full(&path)))];
                     self.put(number, &path, edits, Action::Delete, 0);
                 }
+                Step::Leave(_) => self.outcomes.put(number, Edits { first: Vec::new(), more: None, last: None }),
             }
         }
         Ok(())
@@ -186,7 +190,8 @@ impl Shared<'_> {
     /// Reads one file and stores it; what the tree then needs.
     fn store(&self, job: &Job, splitter: &mut Splitter, coder: &mut FrameCoder) -> Result<Edits, TransferError> {
         let gone = || VaultError::damaged("tree", format!("`{}` is listed but not there", job.path));
-        let path = self.run.source_dir.join_path(&job.path).map_err(|_| gone())?;
+        let below = if self.run.single { &TreePath::root() } else { &job.path };
+        let path = self.run.source_dir.join_path(below).map_err(|_| gone())?;
         let found = lookup(self.run.source, self.run.source_root, &path)?.ok_or_else(gone)?;
         let mut pieces = Pieces::new();
         let mut entry = job.entry.clone();

@@ -20,9 +20,10 @@ use super::departed::Mark;
 use super::edit::{self, Edit};
 use super::item::{Item, TransferError};
 use super::outcome::{Edits, Outcomes, Pieces, edits_of};
-use super::plan::{Plan, Step, path_mark};
+use super::plan::{Plan, path_mark};
 use super::read::Source;
 use super::spool::Spool;
+use super::step::Step;
 use super::traits::Traits;
 use super::walk::mtime_of;
 use crate::chunk::{Piece, Splitter};
@@ -41,8 +42,10 @@ pub struct Upload<'a> {
     pub session: &'a Session,
     /// The directory (or, with a plan of one step, the file) that paths of the plan are below.
     pub root: PathBuf,
-    /// Whether `root` is the one file itself.
-    pub single: bool,
+    /// Set if `root` is the one file itself: its name, which need not be that in the plan.
+    pub single: Option<TreePath>,
+    /// Whether symbolic links are read as what they point to.
+    pub follows: bool,
     /// Where in the vault the plan's paths are.
     pub prefix: TreePath,
     /// Whether to note what each source was when it was read, for [`super::remove_departed`].
@@ -131,7 +134,7 @@ impl Upload<'_> {
     /// The vault failed, or the plan can't be read. Files that failed are only counted.
     pub fn run(&self, plan: &mut Plan) -> Result<Uploaded, TransferError> {
         let fail = || TransferError::local(format!("cannot read the directory {}", self.root.display()));
-        let source = if self.single { None } else { Some(Beneath::new(&self.root).map_err(fail())?) };
+        let source = if self.single.is_some() { None } else { Some(Beneath::new(&self.root).map_err(fail())?) };
         let shared = Shared {
             upload: self,
             source,
@@ -184,13 +187,13 @@ impl Upload<'_> {
                 return Ok(());
             }
             let step = step?;
-            if let Step::Put { item, replaces: Some(EntryKind::Dir) } = &step
+            if let Step::Put { item, replaces: Some(EntryKind::Dir), .. } = &step
                 && item.entry.kind != EntryKind::Dir
             {
                 shared.over_dirs.lock().expect("inserting does not panic").insert(self.full(&item.path));
             }
             match step {
-                Step::Put { item, replaces } if item.entry.kind == EntryKind::File => {
+                Step::Put { item, replaces, .. } if item.entry.kind == EntryKind::File => {
                     let job = Job { number, item, replaces: replaces.is_some() };
                     if files.send(job).is_err() {
                         return Ok(());
@@ -199,13 +202,23 @@ impl Upload<'_> {
                 Step::Put { item, .. } => {
                     let action = if item.entry.kind == EntryKind::Dir { Action::MakeDir } else { Action::Copy };
                     let mark = item.link_target().filter(|_| self.moving).map(Mark::of_link);
-                    let noted = mark.map(|mark| seen(&item.path, &mark));
+                    let noted = mark.map(|mark| shared.seen(&item.path, &mark));
                     let size = item.entry.size;
                     let put = edit::encode(&Edit::Put(self.full(&item.path), item.entry));
                     shared.put_edits(number, noted.into_iter().chain([put]).collect());
                     self.observer.event(Event::Done { path: &item.path, action, size });
                 }
+                Step::Refer(item, _) => {
+                    shared.files.fetch_add(1, Ordering::Relaxed);
+                    shared.bytes.fetch_add(item.entry.size, Ordering::Relaxed);
+                    shared.put_entry(number, &item.path, item.entry, Action::Copy);
+                }
                 Step::Meta(item) => shared.put_entry(number, &item.path, item.entry, Action::UpdateMeta),
+                Step::Leave(path) => {
+                    // What can't be looked at any more can't go either.
+                    let mark = shared.mark(&path).ok();
+                    shared.put_edits(number, mark.iter().map(|mark| shared.seen(&path, mark)).collect());
+                }
                 Step::Delete { path, .. } => {
                     self.observer.event(Event::Done { path: &path, action: Action::Delete, size: 0 });
                     shared.put_edits(number, vec![edit::encode(&Edit::Delete(self.full(&path)))]);
@@ -230,6 +243,7 @@ impl Shared<'_> {
     fn open(&self, path: &TreePath) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let opened = match &self.source {
+            Some(_) if self.upload.follows => return File::open(super::local_path(&self.upload.root, path)),
             Some(source) => {
                 let (dir, name) = source.parent(path)?;
                 rustix::fs::openat(&dir, name, flags, Mode::empty())
@@ -237,6 +251,29 @@ impl Shared<'_> {
             None => rustix::fs::open(&self.upload.root, flags, Mode::empty()),
         };
         Ok(opened?.into())
+    }
+
+    /// What has this name in the source.
+    fn mark(&self, path: &TreePath) -> io::Result<Mark> {
+        match &self.source {
+            Some(source) => {
+                let (dir, name) = source.parent(path)?;
+                Mark::at(&dir, name)
+            }
+            None => Mark::at(rustix::fs::CWD, self.upload.root.as_os_str().as_encoded_bytes()),
+        }
+    }
+
+    /// What a file that is being read is, for when it goes. Of a link that is followed, it is the link that goes.
+    fn seen_as(&self, path: &TreePath, stat: &rustix::fs::Stat) -> Mark {
+        let link = if self.upload.follows { self.mark(path).ok() } else { None };
+        link.unwrap_or_else(|| Mark::of_file(stat))
+    }
+
+    /// The record of what was seen. A single file may have another name in the plan.
+    fn seen(&self, path: &TreePath, mark: &Mark) -> Vec<u8> {
+        let path = self.upload.single.as_ref().unwrap_or(path);
+        edit::encode(&Edit::Seen(path.clone(), mark.0.clone()))
     }
 
     fn has_failed(&self) -> bool {
@@ -319,7 +356,7 @@ impl Shared<'_> {
         let is_same = work.known != Content::None && pieces.content(&entry.content).as_ref() == Some(&work.known);
         let action = if is_same { Action::UpdateMeta } else { work.action };
         let mut edits = edits_of(self.upload.full(&work.path), entry, work.known.clone(), pieces)?;
-        edits.first.splice(..0, work.seen.as_ref().map(|mark| seen(&work.path, mark)));
+        edits.first.splice(..0, work.seen.as_ref().map(|mark| self.seen(&work.path, mark)));
         self.outcomes.put(work.number, edits);
         self.files.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(size, Ordering::Relaxed);
@@ -361,7 +398,7 @@ impl Attempt<'_, '_> {
             path: self.job.item.path.clone(),
             known: self.job.item.entry.content.clone(),
             action,
-            seen: self.shared.upload.moving.then(|| Mark::of_file(&before)),
+            seen: self.shared.upload.moving.then(|| self.shared.seen_as(&self.job.item.path, &before)),
             state: Mutex::new(WorkState { pieces: Pieces::new(), end: None }),
         });
         let mut content = Content::None;
@@ -403,8 +440,7 @@ impl Attempt<'_, '_> {
         if upload.suspects.contains(&mark) {
             self.shared.settled.lock().expect("pushing does not panic").push(mark);
         }
-        // Times far in the future prove as much as old ones: the next change will not have them.
-        if (-RACY_SECONDS..=FUTURE_SECONDS).contains(&mtime.secs.saturating_sub(upload.scan_start.secs)) {
+        if is_fresh(mtime, upload.scan_start) {
             self.shared.suspects.lock().expect("pushing does not panic").push(mark);
         }
         // The plan has what the vault knows better than this file system does.
@@ -443,8 +479,10 @@ impl Attempt<'_, '_> {
     }
 }
 
-fn seen(path: &TreePath, mark: &Mark) -> Vec<u8> {
-    edit::encode(&Edit::Seen(path.clone(), mark.0.clone()))
+/// Whether a file of this time may be changed again without showing it. Times far in the future prove as much as old ones:
+/// the next change will not have them.
+pub(super) fn is_fresh(mtime: Timestamp, scan_start: Timestamp) -> bool {
+    (-RACY_SECONDS..=FUTURE_SECONDS).contains(&mtime.secs.saturating_sub(scan_start.secs))
 }
 
 fn vault_error(error: TransferError) -> ReadError {

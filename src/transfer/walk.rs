@@ -16,6 +16,7 @@ use super::links::Links;
 use super::metadata;
 use super::people::People;
 use super::spelling::Spelling;
+use super::symlinks::{self, Symlinks};
 use super::temp::is_temporary;
 use crate::filter::Filter;
 use crate::format::attribute::{HARD_LINK, HardLink};
@@ -33,6 +34,9 @@ pub struct Walk<'v> {
     /// Whether what killed runs have left is removed.
     sweeps: bool,
     links: Option<Links>,
+    symlinks: Symlinks,
+    /// Set if other file systems are left out: the device of this one.
+    device: Option<u64>,
     /// Set if owners and extended attributes are read.
     people: Option<People>,
     pending: Option<SideError>,
@@ -67,6 +71,8 @@ impl<'v> Walk<'v> {
             spelling: None,
             sweeps: false,
             links: None,
+            symlinks: Symlinks::Keep,
+            device: None,
             people: None,
             pending: None,
             held: None,
@@ -90,6 +96,19 @@ impl<'v> Walk<'v> {
     pub fn linking(mut self) -> Self {
         self.links = Some(Links::default());
         self
+    }
+
+    /// What becomes of symbolic links, and (if `one_file_system`) directories of other file systems left out.
+    ///
+    /// # Errors
+    /// The root can't be looked at.
+    pub fn across(mut self, symlinks: Symlinks, one_file_system: bool) -> Result<Self, TransferError> {
+        self.symlinks = symlinks;
+        if let (true, Some(root)) = (one_file_system, self.stack.first()) {
+            let fail = TransferError::local("cannot look at the directory to be read");
+            self.device = Some(symlinks::identity(&root.dir).map_err(fail)?.0);
+        }
+        Ok(self)
     }
 
     /// Reads owners and extended attributes as well, if `wanted`.
@@ -143,7 +162,26 @@ impl<'v> Walk<'v> {
                 return Some(Some(Err(SideError::Skipped { path: level.path.clone(), reason })));
             }
         };
-        match item(level.dir.as_fd(), &name, &path) {
+        let found = match item(level.dir.as_fd(), &name, &path) {
+            Ok(Some((link, _))) if link.entry.kind == EntryKind::Symlink && self.symlinks != Symlinks::Keep => {
+                if self.symlinks.skips() {
+                    self.keep(&path);
+                    let told = self.symlinks == Symlinks::Skip && self.filter.decide_file(&path);
+                    return Some(told.then_some(Err(SideError::Link(path))));
+                }
+                followed(level.dir.as_fd(), &name, &path)
+            }
+            Ok(Some((item, stat)))
+                if self
+                    .device
+                    .is_some_and(|device| item.entry.kind == EntryKind::Dir && device != symlinks::device(&stat)) =>
+            {
+                self.keep(&path);
+                return Some(None);
+            }
+            found => found,
+        };
+        match found {
             Ok(Some((mut item, stat))) => {
                 let is_dir = item.entry.kind == EntryKind::Dir;
                 let wanted = if is_dir { self.filter.decide_dir(&path) } else { self.filter.decide_file(&path) };
@@ -189,7 +227,16 @@ impl<'v> Walk<'v> {
     fn descend(&mut self, name: &CStr) {
         let level = self.stack.last().expect("a directory was just taken from it");
         let path = level.path.join(name.to_bytes()).expect("it was joined when it was listed");
-        let opened = openat(&level.dir, name, DIR_FLAGS | OFlags::NOFOLLOW, Mode::empty());
+        let follows = self.symlinks == Symlinks::Follow;
+        let flags = if follows { DIR_FLAGS } else { DIR_FLAGS | OFlags::NOFOLLOW };
+        let opened = openat(&level.dir, name, flags, Mode::empty());
+        if let (true, Ok(dir)) = (follows, &opened)
+            && symlinks::is_among(dir, self.stack.iter().map(|level| level.dir.as_fd()))
+        {
+            let reason = "leads back to a directory that it is in".into();
+            self.pending = Some(SideError::Skipped { path, reason });
+            return;
+        }
         match opened.and_then(|dir| Level::read(dir, path.clone())) {
             Ok(mut below) => {
                 if self.sweeps {
@@ -278,9 +325,18 @@ fn stat_all(path: &Path, name: TreePath) -> Result<Option<(Item, Stat, CString)>
     Ok(found.map(|(item, stat)| (item, stat, text)))
 }
 
+/// What a name is; a link is what it points to.
+fn followed(dir: impl AsFd, name: &CStr, path: &TreePath) -> rustix::io::Result<Option<(Item, Stat)>> {
+    let stat = statat(&dir, name, AtFlags::empty())?;
+    item_of(dir, name, path, stat)
+}
+
 fn item(dir: impl AsFd, name: &CStr, path: &TreePath) -> rustix::io::Result<Option<(Item, Stat)>> {
-    let dir = dir.as_fd();
-    let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let stat = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    item_of(dir, name, path, stat)
+}
+
+fn item_of(dir: impl AsFd, name: &CStr, path: &TreePath, stat: Stat) -> rustix::io::Result<Option<(Item, Stat)>> {
     let (kind, content) = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => (EntryKind::File, Content::None),
         FileType::Directory => (EntryKind::Dir, Content::None),

@@ -11,8 +11,11 @@ use std::sync::Arc;
 
 use cryptsync::ops;
 use cryptsync::path::TreePath;
-use cryptsync::transfer::{Kept, Plan, PlanOptions, Upload, VaultSide, Walk, base_root, commit_edits};
+use cryptsync::transfer::{
+    Comparison, Kept, LocalContents, Plan, PlanOptions, Upload, VaultSide, Walk, base_root, commit_edits,
+};
 use cryptsync::vault::{CommitInfo, Published, Session, SessionOptions};
+use cryptsync::world::Timestamp;
 
 use crate::support::{TestEnv, noise};
 
@@ -101,8 +104,17 @@ fn up_in_packs(env: &TestEnv, src: &Path) {
     let (kept, suspects, root) = (Kept::default(), HashSet::new(), TreePath::root());
     let options = PlanOptions {
         delete: true,
-        always: false,
-        every: false,
+        replace: true,
+        compare: &Comparison::default(),
+        contents: &LocalContents::new(&vault, src, false, true, false),
+        leaves: None,
+        leaves_older: false,
+        empty_dirs: true,
+        keep_old: false,
+        beside: false,
+        elsewhere: None,
+        rows: None,
+        scan_start: Timestamp::default(),
         suspects: &suspects,
         prefix: &root,
         kept: &kept,
@@ -117,7 +129,8 @@ fn up_in_packs(env: &TestEnv, src: &Path) {
     let upload = Upload {
         session: &session,
         root: src.to_owned(),
-        single: false,
+        single: None,
+        follows: false,
         prefix: root.clone(),
         moving: false,
         observer: &env.events,

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use super::comparing::{self, CompareFlags, DeleteFlags, WalkFlags};
 use super::create::{CreateFlags, ensure_vault};
 use super::filters::FilterFlags;
 use crate::class::Class;
@@ -9,7 +10,7 @@ use crate::cli::output::{CliError, JsonSummary, summary, write_object};
 use crate::cli::places::{shown, shown_in_vault};
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
-use crate::ops::{self, Place, SyncOptions, SyncReport};
+use crate::ops::{self, Place, Stopped, SyncOptions, SyncReport};
 
 /// Source, destination and the common flags.
 #[derive(Debug, clap::Args)]
@@ -21,12 +22,15 @@ pub(crate) struct TransferArgs {
     /// Show what would be done and change nothing
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
-    /// Compare content by reading the source, not by size and time
-    #[arg(short, long)]
-    pub(crate) checksum: bool,
     /// Keep and restore owners, extended attributes (ACLs among them) and set-id bits
     #[arg(short = 'M', long)]
     pub(crate) metadata: bool,
+    #[command(flatten)]
+    pub(crate) compare: CompareFlags,
+    #[command(flatten)]
+    walk: WalkFlags,
+    #[command(flatten)]
+    delete: DeleteFlags,
     #[command(flatten)]
     pub(crate) filter: FilterFlags,
     #[command(flatten)]
@@ -46,7 +50,7 @@ impl TransferArgs {
             filter: self.filter.filter(settings)?,
             dry_run: self.dry_run,
             force,
-            checksum: self.checksum,
+            rules: comparing::rules(settings, &self.compare, &self.walk, &self.delete)?,
             metadata: self.metadata,
             traits: None,
             moving: None,
@@ -78,6 +82,13 @@ pub(crate) fn finish(
     if let Some(peak) = peak_memory() {
         shell.printer.detail(format_args!("peak memory {peak}"));
     }
+    if let Some(stopped) = report.stopped {
+        return Err(ended_early(stopped));
+    }
+    if report.failed > 0 && report.failed == report.immutable {
+        let what = format!("{} files are different at the destination and were not written over", report.failed);
+        return Err(CliError::new(Class::NoRetry, what).hint("--immutable forbids it"));
+    }
     match report.failed {
         0 if report.conflicts > 0 => Err(conflicts_wait(report.conflicts)),
         0 => Ok(()),
@@ -91,6 +102,21 @@ fn conflicts_wait(count: u64) -> CliError {
     let what = if count == 1 { "one conflict waits".to_owned() } else { format!("{count} conflicts wait") };
     CliError::new(Class::Conflicts, format!("done, and {what} to be settled"))
         .hint("`cryptsync conflicts ls` lists them, `cryptsync conflicts show` shows both versions")
+}
+
+/// What was done until then is done.
+fn ended_early(stopped: Stopped) -> CliError {
+    match stopped {
+        Stopped::MaxDelete => CliError::new(
+            Class::Fatal,
+            "nothing was deleted: it would be more than --max-delete or --max-delete-size allow",
+        )
+        .hint("everything else was done; look with --dry-run at what would be deleted"),
+        Stopped::MaxTransfer => CliError::new(Class::MaxTransfer, "as much was transferred as --max-transfer allows")
+            .hint("run it again to go on"),
+        Stopped::MaxDuration => CliError::new(Class::MaxDuration, "the run took as long as --max-duration allows")
+            .hint("run it again to go on"),
+    }
 }
 
 /// `--vault-id`, `--checkpoint` and `--accept-rollback` speak of one vault, so they can't speak for two.

@@ -138,7 +138,7 @@ impl TestEnv {
             filter: Default::default(),
             dry_run: false,
             force: false,
-            checksum: false,
+            rules: Default::default(),
             metadata: self.metadata,
             traits: None,
             moving: None,

@@ -1,0 +1,178 @@
+//! The flags that say what counts as the same, what may be written over and what may be deleted.
+
+use std::time::Duration;
+
+use crate::cli::output::CliError;
+use crate::cli::settings::{Settings, parse_age};
+use crate::ops::{By, Comparison, DeleteWhen, Symlinks, TransferRules};
+use crate::units::TypedSize;
+
+/// What counts as the same.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Comparison")]
+pub(crate) struct CompareFlags {
+    /// Compare by size and content; times tell nothing
+    #[arg(short, long)]
+    pub(crate) checksum: bool,
+    /// Compare by size alone
+    #[arg(long)]
+    size_only: bool,
+    /// Transfer every file, whatever its size and time
+    #[arg(short = 'I', long)]
+    ignore_times: bool,
+    /// Let sizes tell nothing
+    #[arg(long)]
+    ignore_size: bool,
+    /// Leave alone what is newer at the destination
+    #[arg(short, long)]
+    update: bool,
+    /// Leave alone what is at the destination
+    #[arg(long)]
+    ignore_existing: bool,
+    /// Make nothing new: leave out what is not at the destination
+    #[arg(long, alias = "ignore-non-existing")]
+    existing: bool,
+    /// Fail instead of writing over a file that is different
+    #[arg(long)]
+    immutable: bool,
+    /// Take times less than this far apart for the same
+    #[arg(long, value_name = "DURATION", value_parser = parse_window, default_value = "1ns")]
+    modify_window: Duration,
+    /// Leave the time of files alone that are the same but for it
+    #[arg(long)]
+    no_update_modtime: bool,
+    /// Leave the time of directories alone that are there already
+    #[arg(long)]
+    no_update_dir_modtime: bool,
+    /// Has no effect: contents can always be compared, so that times are set without a transfer anyway
+    #[arg(long)]
+    refresh_times: bool,
+    /// Has no effect: everything that is read from a vault is verified
+    #[arg(long)]
+    ignore_checksum: bool,
+    /// Has no effect: the destination is compared as a stream
+    #[arg(long)]
+    no_traverse: bool,
+    /// Has no effect: the lists of what is to be done go to disk when they are long
+    #[arg(long, value_name = "N")]
+    max_backlog: Option<i64>,
+}
+
+/// What is walked, and how it is written.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Transfer")]
+pub(crate) struct WalkFlags {
+    /// With --rclone-compat: make directories that nothing is written into; otherwise they are made anyway
+    #[arg(long)]
+    create_empty_src_dirs: bool,
+    /// Keep symbolic links as links, as is done anyway without --rclone-compat
+    #[arg(short, long, conflicts_with_all = ["copy_links", "skip_links"])]
+    links: bool,
+    /// Follow symbolic links of this machine: store what they point to
+    #[arg(short = 'L', long)]
+    copy_links: bool,
+    /// Pass over symbolic links without a word
+    #[arg(long)]
+    skip_links: bool,
+    /// Leave out directories of other file systems
+    #[arg(short = 'x', long)]
+    one_file_system: bool,
+    /// Has no effect: no file is ever written in its place
+    #[arg(long)]
+    inplace: bool,
+    /// Has no effect: temporary names are this program's own business
+    #[arg(long, value_name = "SUFFIX", value_parser = parse_partial_suffix)]
+    partial_suffix: Option<String>,
+}
+
+/// What may be deleted at the destination.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Deleting")]
+pub(crate) struct DeleteFlags {
+    /// With sync: delete what the filters leave out as well
+    #[arg(long)]
+    delete_excluded: bool,
+    /// With sync: delete even if something could not be read
+    #[arg(long)]
+    ignore_errors: bool,
+    /// With sync: delete nothing, and fail, if that would be more files than this
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    max_delete: Option<i64>,
+    /// With sync: delete nothing, and fail, if that would be more bytes than this
+    #[arg(long, value_name = "SIZE")]
+    max_delete_size: Option<TypedSize>,
+    /// With sync: delete before anything is written, whatever comes of the writing
+    #[arg(long, conflicts_with_all = ["delete_during", "delete_after", "track_renames"])]
+    delete_before: bool,
+    /// The same as --delete-before
+    #[arg(long, conflicts_with = "delete_after")]
+    delete_during: bool,
+    /// With sync: delete when everything is written, as is done anyway
+    #[arg(long)]
+    delete_after: bool,
+    /// Has no effect: what is in the vault under another name is not stored again
+    #[arg(long)]
+    track_renames: bool,
+    /// Has no effect: hash, modtime, leaf, size
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = ["hash", "modtime", "leaf", "size"])]
+    track_renames_strategy: Vec<String>,
+}
+
+/// The rules that all of them come to.
+pub(crate) fn rules(
+    settings: &Settings,
+    compare: &CompareFlags,
+    walk: &WalkFlags,
+    delete: &DeleteFlags,
+) -> Result<TransferRules, CliError> {
+    let compat = settings.rclone_compat;
+    let before = delete.delete_before || delete.delete_during;
+    let by = match (compare.size_only, compare.checksum) {
+        (true, _) => By::Size,
+        (false, true) => By::Content,
+        (false, false) => By::Time,
+    };
+    let window = u64::try_from(compare.modify_window.as_nanos())
+        .map_err(|_| CliError::usage("--modify-window is longer than 500 years"))?;
+    let links = match (walk.copy_links, walk.skip_links) {
+        (true, _) => Symlinks::Follow,
+        (false, true) => Symlinks::SkipQuietly,
+        (false, false) if compat && !walk.links => Symlinks::Skip,
+        (false, false) => Symlinks::Keep,
+    };
+    Ok(TransferRules {
+        compare: Comparison {
+            by,
+            ignore_times: compare.ignore_times,
+            ignore_size: compare.ignore_size,
+            update: compare.update,
+            ignore_existing: compare.ignore_existing,
+            only_existing: compare.existing,
+            immutable: compare.immutable,
+            window: window.max(1),
+            update_times: !compare.no_update_modtime,
+            update_dirs: !compat && !compare.no_update_dir_modtime,
+            modes: !compat,
+        },
+        empty_dirs: !compat || walk.create_empty_src_dirs,
+        replace: !compat || before,
+        brake: !compat,
+        trusting: compat,
+        links,
+        one_file_system: walk.one_file_system,
+        delete_excluded: delete.delete_excluded,
+        ignore_errors: delete.ignore_errors,
+        delete: if before { DeleteWhen::Before } else { DeleteWhen::After },
+        max_delete: delete.max_delete.and_then(|most| u64::try_from(most).ok()),
+        max_delete_size: delete.max_delete_size.and_then(|most| most.bytes(compat)),
+        to_name: false,
+    })
+}
+
+fn parse_window(text: &str) -> Result<Duration, String> {
+    parse_age(text)
+}
+
+fn parse_partial_suffix(text: &str) -> Result<String, String> {
+    if text.len() > 16 { Err("it may have 16 characters at most".into()) } else { Ok(text.to_owned()) }
+}

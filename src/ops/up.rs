@@ -1,0 +1,323 @@
+//! `copy`, `sync` and `move` from this machine to a vault.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::conflicts::waiting;
+use super::moving::leave_local;
+use super::open::{Opened, open};
+use super::overlap;
+use super::sync::{
+    brake, dest_filter, fitting, may_delete, missing_dirs, one, open_for_writing, planned, session_options, target,
+    tell_left_out, tell_plan, tell_totals, threads, until_stopped, would_do,
+};
+use super::target::{Known, Target};
+use super::{Ctx, OpsError, RemoteProfile, SyncOptions, SyncReport};
+use crate::class::Class;
+use crate::event::Event;
+use crate::format::entry::{Entry, EntryKind};
+use crate::history::source::{Root, same_tree};
+use crate::path::TreePath;
+use crate::transfer::{
+    Item, Kept, Leaves, Local, LocalContents, Plan, PlanOptions, Shadow, Spelling, Symlinks, Traits, Upload, Uploaded,
+    VaultSide, Walk, base_root, commit_edits, lookup, stat_item, stat_with_metadata,
+};
+use crate::vault::{CommitInfo, Published, Session, Vault, VaultError};
+use crate::world::Timestamp;
+
+/// Carries it out.
+pub(super) fn upward(
+    ctx: &Ctx<'_>,
+    options: &SyncOptions,
+    source: &Path,
+    remote: &RemoteProfile,
+    dest: &TreePath,
+) -> Result<SyncReport, OpsError> {
+    let mut source = LocalSource::open(source)?;
+    let (dest, name) = target(options, remote, dest, source.single.is_some())?;
+    if let (Some(name), Some(single)) = (name, &mut source.single) {
+        single.target = name;
+    }
+    let dest = &dest;
+    if options.moving.is_some() && source.single.is_some() && source.linked {
+        let what = format!("{} is a symbolic link to a file", source.root.display());
+        return Err(
+            OpsError::new(Class::Usage, what).hint("move the file itself, or the directory that the link is in")
+        );
+    }
+    overlap::refuse_up(options, &source.root, remote)?;
+    if options.dry_run {
+        let opened = open(ctx, remote)?;
+        return Up { ctx, options, source: &source, dest, opened: &opened, dirs: RefCell::default() }.dry_run();
+    }
+    let opened = open_for_writing(ctx, remote)?;
+    let up = Up { ctx, options, source: &source, dest, opened: &opened, dirs: RefCell::default() };
+    let mut ready = up.prepare()?;
+    if ready.is_work(up.source)
+        && opened.vault.ensure_joined()?
+        && !same_tree(ready.base.as_ref(), base_root(&opened.vault)?.as_ref())
+    {
+        ready = up.prepare()?;
+    }
+    let mut report = up.carry_out(ready)?;
+    report.conflicts = waiting(ctx, &opened.vault, &remote.name, dest)?;
+    Ok(report)
+}
+
+/// What an upload is about to do.
+struct Ready {
+    base: Option<Root>,
+    /// Directories that have to be there first.
+    extra: Vec<(TreePath, Entry)>,
+    suspects: HashMap<u64, i64>,
+    marks: HashSet<u64>,
+    scan_start: Timestamp,
+    /// What the source can hold.
+    traits: Traits,
+    /// Whether the source may lack what nobody has deleted there.
+    unsure: bool,
+    plan: Plan,
+}
+
+impl Ready {
+    fn is_work(&self, source: &LocalSource) -> bool {
+        !self.plan.is_empty() || !(self.extra.is_empty() || source.single.is_some())
+    }
+}
+
+/// A local file or directory to read from.
+struct LocalSource {
+    root: PathBuf,
+    /// Set if the source is one file.
+    single: Option<Single>,
+    /// Whether the path is a symbolic link.
+    linked: bool,
+}
+
+/// One file.
+struct Single {
+    /// Its name.
+    name: TreePath,
+    /// The name it is to have in the destination.
+    target: TreePath,
+}
+
+impl LocalSource {
+    fn open(path: &Path) -> Result<Self, OpsError> {
+        let meta = match std::fs::metadata(path) {
+            Ok(meta) => meta,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(OpsError::new(Class::DirNotFound, format!("the source {} does not exist", path.display())));
+            }
+            Err(error) => return Err(VaultError::local(format!("cannot read {}", path.display()))(error).into()),
+        };
+        let root = std::fs::canonicalize(path).map_err(VaultError::local(format!("cannot read {}", path.display())))?;
+        let linked = path.is_symlink();
+        if meta.is_dir() {
+            return Ok(Self { root, single: None, linked });
+        }
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        let name = TreePath::from_bytes(name)
+            .map_err(|bad| OpsError::new(Class::UnsafePath, format!("unsafe name {}: {bad}", path.display())))?;
+        Ok(Self { root, single: Some(Single { target: name.clone(), name }), linked })
+    }
+}
+
+struct Up<'a> {
+    ctx: &'a Ctx<'a>,
+    options: &'a SyncOptions,
+    source: &'a LocalSource,
+    dest: &'a TreePath,
+    opened: &'a Opened,
+    /// For a move: the directories of the source, parents first.
+    dirs: RefCell<Vec<TreePath>>,
+}
+
+impl Up<'_> {
+    fn vault(&self) -> &Arc<Vault> {
+        &self.opened.vault
+    }
+
+    fn dry_run(&self) -> Result<SyncReport, OpsError> {
+        let base = base_root(self.vault())?;
+        missing_dirs(self.vault(), base.as_ref(), self.dest)?;
+        let mut plan = self.plan(base.as_ref(), &HashSet::new(), &self.known()?)?;
+        tell_plan(self.ctx, &mut plan)?;
+        Ok(SyncReport { requests: self.opened.requests(), ..would_do(&plan) })
+    }
+
+    fn prepare(&self) -> Result<Ready, OpsError> {
+        let vault = self.vault();
+        let base = base_root(vault)?;
+        let extra = missing_dirs(vault, base.as_ref(), self.dest)?;
+        let suspects = vault.state.suspects()?;
+        let marks = suspects.keys().copied().collect();
+        let scan_start = self.ctx.world.clock.now();
+        let known = self.known()?;
+        let plan = self.plan(base.as_ref(), &marks, &known)?;
+        let unsure = known.incomplete && plan.totals.deletes > 0 && !self.options.force;
+        if unsure {
+            self.ctx.observer.event(Event::Notice(UNSURE));
+        } else {
+            brake(self.ctx, self.options, &plan)?;
+        }
+        Ok(Ready { base, extra, suspects, marks, scan_start, traits: known.traits, unsure, plan })
+    }
+
+    fn carry_out(&self, ready: Ready) -> Result<SyncReport, OpsError> {
+        let (ctx, vault) = (self.ctx, self.vault());
+        let mut report = planned(&ready.plan);
+        if !ready.is_work(self.source) {
+            self.vault().state.settle_suspects(&ready.suspects, &ready.plan.settled)?;
+            self.leave(None, &mut report)?;
+            report.requests = self.opened.requests();
+            return Ok(report);
+        }
+        let Ready { base, extra, suspects, marks, scan_start, traits, unsure, mut plan } = ready;
+        self.opened.sweep()?;
+        let observer = ctx.observer;
+        let mut session = Session::begin(Arc::clone(vault), session_options(ctx))?;
+        let upload = Upload {
+            session: &session,
+            root: self.source.root.clone(),
+            single: self.source.single.as_ref().map(|single| single.name.clone()),
+            follows: self.options.rules.links == Symlinks::Follow,
+            prefix: self.dest.clone(),
+            moving: self.options.moving.is_some(),
+            observer,
+            budget: ctx.engine.memory / 6,
+            threads: threads(ctx),
+            traits: &traits,
+            scan_start,
+            suspects: &marks,
+        };
+        let mut uploaded = upload.run(&mut plan)?;
+        // Before the commit: should the run end right after it, the fresh files must still be read again.
+        uploaded.suspects.append(&mut plan.fresh);
+        uploaded.settled.append(&mut plan.settled);
+        vault.state.suspect(&uploaded.suspects, &*ctx.world.entropy)?;
+        let failed = uploaded.failed + plan.totals.skipped;
+        let delete = !unsure && may_delete(ctx, self.options, &plan, uploaded.failed, &mut report);
+        let info = CommitInfo { operation: self.options.operation.clone() };
+        let published = commit_edits(&mut session, base.as_ref(), &extra, &mut uploaded, delete, &info)?;
+        let stats = session.stats();
+        report.deduplicated = stats.deduplicated.load(Ordering::Relaxed);
+        report.stored = stats.stored.load(Ordering::Relaxed);
+        observer.event(Event::Sent(report.stored));
+        report.commit = match published {
+            Published::Commit(id) => Some(id.to_string()),
+            Published::Unchanged => None,
+        };
+        vault.state.settle_suspects(&suspects, &uploaded.settled)?;
+        report.files = uploaded.files;
+        report.bytes = uploaded.bytes;
+        report.failed = failed + plan.totals.refused;
+        report.deleted = if delete { plan.totals.deletes } else { 0 };
+        self.leave(Some(&mut uploaded), &mut report)?;
+        report.requests = self.opened.requests();
+        Ok(report)
+    }
+
+    /// Ends a move: what was read and is durable by now is removed.
+    fn leave(&self, uploaded: Option<&mut Uploaded>, report: &mut SyncReport) -> Result<(), OpsError> {
+        let Some(moving) = self.options.moving else { return Ok(()) };
+        let dirs = if moving.delete_empty_src_dirs { self.dirs.take() } else { Vec::new() };
+        let parent = self.source.root.parent().unwrap_or(&self.source.root);
+        let dir = if self.source.single.is_some() { parent } else { &self.source.root };
+        leave_local(self.ctx, dir, uploaded, &dirs, report)
+    }
+
+    fn plan(&self, base: Option<&Root>, suspects: &HashSet<u64>, known: &Known) -> Result<Plan, OpsError> {
+        let scan_start = self.ctx.world.clock.now();
+        let filter = Arc::new(self.options.filter.clone());
+        let kept = Kept::default();
+        let local = Local {
+            is_source: true,
+            traits: known.traits.clone(),
+            metadata: self.options.metadata,
+            links: self.source.single.is_none(),
+            incomplete: known.incomplete,
+            shadow: Shadow::new(self.dest, known.marks.clone()),
+        };
+        let rules = &self.options.rules;
+        let (single, follows) = (self.source.single.is_some(), rules.links == Symlinks::Follow);
+        let contents = LocalContents::new(self.vault(), &self.source.root, single, true, follows);
+        let leaves = if rules.trusting { Leaves::Compared } else { Leaves::Stored };
+        let options = PlanOptions {
+            delete: self.options.delete && !single,
+            replace: self.options.delete && rules.replace,
+            compare: &rules.compare,
+            contents: &contents,
+            leaves: self.options.moving.map(|_| leaves),
+            leaves_older: rules.trusting,
+            empty_dirs: rules.empty_dirs,
+            keep_old: false,
+            beside: false,
+            elsewhere: None,
+            rows: None,
+            suspects,
+            scan_start,
+            prefix: self.dest,
+            kept: &kept,
+            local: Some(&local),
+            observer: self.ctx.observer,
+        };
+        let plan = match &self.source.single {
+            None => {
+                let spelling = Spelling::new(self.vault(), base, self.dest, &local.shadow);
+                let walk = Walk::open(&self.source.root, Arc::clone(&filter), true)?.spelled(spelling)?;
+                let walk = walk.linking().with_metadata(self.options.metadata);
+                let walk = walk.across(rules.links, rules.one_file_system)?;
+                let dest = VaultSide::open(self.vault(), base, self.dest, dest_filter(self.options), true)?;
+                let dest = dest.keeping(&kept).filter_map(|found| rules.links.pass(found, Some(&kept)));
+                let mut dirs = self.dirs.borrow_mut();
+                dirs.clear();
+                let note_dirs = self.options.moving.is_some_and(|moving| moving.delete_empty_src_dirs);
+                let walk = walk.map(|found| fitting(self.dest, found)).inspect(|found| match found {
+                    Ok(item) if note_dirs && item.entry.kind == EntryKind::Dir => dirs.push(item.path.clone()),
+                    _ => {}
+                });
+                Plan::make(until_stopped(self.vault(), walk), dest, &options)?
+            }
+            Some(Single { name, .. }) if !filter.decide_file(name) => Plan::make(one(None), one(None), &options)?,
+            Some(Single { target: name, .. }) => {
+                let stat = if self.options.metadata { stat_with_metadata } else { stat_item };
+                let item = stat(&self.source.root, name.clone())?;
+                let item = item.filter(|item| item.entry.kind == EntryKind::File).ok_or_else(|| {
+                    OpsError::new(
+                        Class::Failed,
+                        format!("{} is neither a file nor a directory", self.source.root.display()),
+                    )
+                })?;
+                let full =
+                    self.dest.join_path(name).map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
+                let old = lookup(self.vault(), base, &full)?.map(|old| Item { path: name.clone(), ..old });
+                Plan::make(one(Some(item)), one(old), &options)?
+            }
+        };
+        tell_totals(self.ctx, &plan);
+        tell_left_out(self.ctx, &plan);
+        Ok(plan)
+    }
+
+    /// What earlier runs have found out about the source, if it was a destination.
+    fn known(&self) -> Result<Known, OpsError> {
+        let mut known = match self.source.single {
+            None => Target::new(self.vault(), &self.source.root, self.dest)?.recall()?,
+            Some(_) => {
+                let parent = self.source.root.parent().unwrap_or(&self.source.root);
+                Target::new(self.vault(), parent, self.dest)?.recall()?
+            }
+        };
+        if let Some(traits) = &self.options.traits {
+            known.traits = traits.clone();
+        }
+        Ok(known)
+    }
+}
+
+const UNSURE: &str = "nothing is deleted: the source was last written from the vault by a run that did not complete it, so \
+                      that what it lacks may never have been there; copy it from the vault again, or use --force";
