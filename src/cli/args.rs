@@ -10,9 +10,10 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::commands;
 use super::flag_env;
-use super::output::{CliError, EXIT_CODES};
+use super::output::CliError;
 use super::password::PasswordFlags;
 use super::settings::{parse_age, parse_duration};
+use crate::class::EXIT_CODES;
 use crate::ops::{Checkpoint, Newest};
 use crate::units::ByteSize;
 
@@ -104,6 +105,9 @@ pub(super) struct GlobalFlags {
     /// When to colour messages
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
     pub(super) color: ColorWhen,
+    /// Be like rclone where cryptsync differs for safety or for sense: sizes, links, empty directories, delete brake, patterns
+    #[arg(long, global = true)]
+    pub(super) rclone_compat: bool,
     /// Memory for buffers
     #[arg(long, value_name = "SIZE", global = true, default_value = "128M")]
     pub(super) memory: ByteSize,

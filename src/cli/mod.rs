@@ -19,7 +19,7 @@ mod signals;
 mod topics;
 mod words;
 
-pub use env::{Env, Stream, Terminal};
+pub use env::{Env, Input, Stream, Terminal};
 pub use run::run;
 
 #[cfg(test)]

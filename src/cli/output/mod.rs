@@ -14,7 +14,7 @@ mod times;
 mod units;
 mod width;
 
-pub(super) use error::{CliError, EXIT_CODES};
+pub(super) use error::CliError;
 pub(super) use json::{
     JsonCheck, JsonCommit, JsonConflict, JsonEntry, JsonStat, JsonStatus, JsonVerify, JsonWriterRow, write_array,
     write_object,

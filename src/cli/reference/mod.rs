@@ -10,8 +10,8 @@ use std::io;
 use clap::Command;
 
 use super::args;
-use super::output::EXIT_CODES;
 use super::topics::{self, Topic};
+use crate::class::EXIT_CODES;
 
 /// `docs/cli.md`.
 pub(super) fn markdown() -> String {
