@@ -29,7 +29,7 @@ fn every_verb_has_a_man_page() {
     let page = |name: &str| fs::read_to_string(machine.home.join(format!("out/man/{name}.1"))).unwrap();
     assert!(page("cryptsync").contains("Exit codes"));
     let sync = page("cryptsync-sync");
-    for words in [".TH cryptsync\\-sync 1", "delete brake", "Examples:", "\\-\\-dry\\-run"] {
+    for words in [".TH cryptsync-sync 1", "asks first, and is refused", "Examples:", "\\-\\-dry\\-run"] {
         assert!(sync.contains(words), "{words}\n{sync}");
     }
     page("cryptsync-key-add-person");

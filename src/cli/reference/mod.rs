@@ -56,7 +56,10 @@ fn built_from(mut command: Command) -> Command {
 }
 
 fn page(command: &Command, pages: &mut Vec<(String, Vec<u8>)>) -> io::Result<()> {
-    let man = clap_mangen::Man::new(command.clone())
+    let is_root = pages.is_empty();
+    // What every verb takes stands on the page of the program alone.
+    let shown = command.clone().mut_args(|arg| if arg.is_global_set() && !is_root { arg.hide(true) } else { arg });
+    let man = clap_mangen::Man::new(shown)
         .source(format!("cryptsync {}", env!("CARGO_PKG_VERSION")))
         .manual("cryptsync manual");
     let mut text = Vec::new();
