@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::besides::{backups, vault_backup, vault_places};
 use super::moving::{VaultSource, leave_vault};
 use super::open::{Opened, open};
 use super::sync::{
@@ -18,8 +19,8 @@ use crate::format::entry::{Content, EntryKind};
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
-    EditList, Item, Kept, Leaves, Plan, PlanOptions, Relay, Step, Uploaded, VaultContents, VaultSide, base_root,
-    commit_edits, lookup,
+    EditList, Found, Item, Kept, Leaves, Plan, PlanOptions, Relay, Step, Uploaded, VaultContents, VaultPlaces,
+    VaultSide, base_root, commit_edits, lookup,
 };
 use crate::vault::{CommitInfo, Published, Session, Vault};
 
@@ -65,6 +66,8 @@ fn transfer<'a>(
         ctx.observer.event(Event::Notice("nothing to do: source and destination are the same"));
         return Ok((SyncReport { requests: opened.requests(), ..SyncReport::default() }, None));
     }
+    let backup = vault_backup(options, dest_remote, dest_path, single.is_some())?;
+    let places = vault_places(options, dest_remote)?;
     let run = Run {
         ctx,
         options,
@@ -75,6 +78,8 @@ fn transfer<'a>(
         source_path,
         single,
         name,
+        backup,
+        places,
         by_reference: other.is_none(),
     };
     let (mut report, plan) = run.go()?;
@@ -127,6 +132,10 @@ struct Run<'a> {
     single: Option<Item>,
     /// The name that it gets, if that is told.
     name: Option<TreePath>,
+    /// Where in the vault what is replaced is kept.
+    backup: Option<TreePath>,
+    /// Where in the vault content may be found.
+    places: Vec<TreePath>,
     by_reference: bool,
 }
 
@@ -155,6 +164,8 @@ impl Run<'_> {
         let mut uploaded = if self.by_reference { self.refer(&mut plan)? } else { self.relay(&session, &mut plan)? };
         let info = CommitInfo { operation: self.options.operation.clone() };
         let delete = may_delete(ctx, self.options, &plan, 0, &mut report);
+        let at = (vault.as_ref(), base.as_ref());
+        uploaded.backups = backups(self.options, &mut plan, at, self.backup.as_ref(), delete)?;
         let published = commit_edits(&mut session, base.as_ref(), &extra, &mut uploaded, delete, &info)?;
         report.commit = match published {
             Published::Commit(id) => Some(id.to_string()),
@@ -180,6 +191,9 @@ impl Run<'_> {
             single: self.single.is_some(),
             dest: self.vault(),
         };
+        let (vault, dirs) = (self.vault().as_ref(), self.places.as_slice());
+        let found = if rules.copied { Found::Copied } else { Found::Enough };
+        let places = VaultPlaces { vault, root: base, dirs, contents: &contents, found };
         let options = PlanOptions {
             delete: self.options.delete && self.single.is_none(),
             replace: self.options.delete && self.single.is_none() && rules.replace,
@@ -188,9 +202,9 @@ impl Run<'_> {
             leaves: self.options.moving.map(|_| Leaves::Later),
             leaves_older: rules.trusting,
             empty_dirs: rules.empty_dirs,
-            keep_old: false,
-            beside: false,
-            elsewhere: None,
+            keep_old: self.backup.is_some(),
+            beside: rules.backup.as_ref().is_some_and(|backup| backup.dir.is_none()),
+            elsewhere: (!self.places.is_empty()).then_some(&places),
             rows: None,
             scan_start: self.ctx.world.clock.now(),
             suspects: &no_suspects,

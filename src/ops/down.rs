@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::besides::{local_backup, local_places};
 use super::conflicts::waiting;
 use super::moving::VaultSource;
 use super::open::open;
@@ -21,8 +22,8 @@ use crate::format::entry::EntryKind;
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
-    Download, Item, Kept, Leaves, LinkTargets, Local, LocalContents, Plan, PlanOptions, Shadow, Spelling, Symlinks,
-    Traits, VaultSide, Walk, base_root, local_path, lookup, stat_item, stat_with_metadata,
+    Download, Found, Item, Kept, Leaves, LinkTargets, Local, LocalContents, LocalPlaces, Plan, PlanOptions, Shadow,
+    Spelling, Symlinks, Traits, VaultSide, Walk, base_root, local_path, lookup, stat_item, stat_with_metadata,
 };
 use crate::vault::{Vault, VaultError};
 
@@ -50,7 +51,9 @@ pub(super) fn downward<'a>(
     let place = Place::open(ctx, options, vault, &prefix, dest)?;
     // A run that looks at a part tells nothing of the rest.
     let partial = single.is_some() || !options.filter.is_everything();
-    let down = Down { ctx, options, vault, base: base.as_ref(), prefix: &prefix, dest, place: &place };
+    let is_single = single.is_some();
+    let down =
+        Down { ctx, options, vault, base: base.as_ref(), prefix: &prefix, dest, place: &place, single: is_single };
     let mut plan = down.plan(single, name)?;
     let mut report = planned(&plan);
     if options.dry_run {
@@ -90,6 +93,7 @@ struct Down<'a> {
     prefix: &'a TreePath,
     dest: &'a Path,
     place: &'a Place,
+    single: bool,
 }
 
 impl Down<'_> {
@@ -107,6 +111,11 @@ impl Down<'_> {
         };
         let rules = &self.options.rules;
         let contents = LocalContents::new(vault, self.dest, false, false, false);
+        let places = local_places(self.options)?.into_iter().map(|dir| {
+            let contents = LocalContents::new(vault, &dir, false, false, false);
+            (dir, contents)
+        });
+        let places = LocalPlaces { dirs: places.collect(), found: Found::Enough };
         let options = PlanOptions {
             delete: self.options.delete && single.is_none(),
             replace: self.options.delete && single.is_none() && rules.replace,
@@ -116,8 +125,9 @@ impl Down<'_> {
             leaves_older: rules.trusting,
             empty_dirs: rules.empty_dirs,
             keep_old: false,
-            beside: false,
-            elsewhere: None,
+            beside: rules.backup.as_ref().is_some_and(|backup| backup.dir.is_none()),
+            // What is found elsewhere has the content of the vault: it comes from there.
+            elsewhere: (!places.dirs.is_empty() && !rules.copied).then_some(&places),
             rows: None,
             suspects: &no_suspects,
             scan_start: ctx.world.clock.now(),
@@ -180,6 +190,7 @@ impl Down<'_> {
             workers: ctx.engine.checkers,
             traits: &self.place.traits,
             metadata: self.options.metadata,
+            backup: local_backup(self.options, self.dest, self.single)?,
             deletes_first: self.options.rules.delete == DeleteWhen::Before,
         };
         let done = download.run(plan, &mut |plan, failed| may_delete(ctx, self.options, plan, failed, report))?;

@@ -1,6 +1,7 @@
 //! The verbs: options in, report out. Nothing here prints, prompts or reads the environment; what a verb needs from a
 //! person comes through the traits of [`Ctx`].
 
+mod besides;
 mod between;
 mod cat;
 mod check;
@@ -46,7 +47,7 @@ use crate::world::{Timestamp, World};
 
 pub use crate::format::access::Role;
 pub use crate::format::card::Card;
-pub use crate::transfer::{By, Comparison, Symlinks, Traits};
+pub use crate::transfer::{By, Comparison, Naming, Symlinks, Traits};
 pub use crate::world::Cancel;
 pub use cat::cat;
 pub use check::check;
@@ -67,7 +68,7 @@ pub use moving::Moving;
 pub use rcat::rcat;
 pub use remove::{RemoveOptions, delete, purge, rm};
 pub use rename::{RenameOptions, rename};
-pub use rules::{DeleteWhen, TransferRules};
+pub use rules::{Backup, DeleteWhen, TransferRules};
 pub use stat::{DuRow, Stat, Stored, du, stat};
 pub use statements::{AdoptReport, RetireReport, adopt, retire};
 pub use sync::sync;

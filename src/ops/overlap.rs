@@ -54,7 +54,7 @@ fn exposed(options: &SyncOptions, dir: &Path, root: &Path) -> Option<PathBuf> {
 }
 
 /// `path` with all links followed, as far as it exists.
-fn resolved(path: &Path) -> PathBuf {
+pub(super) fn resolved(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let found = absolute.ancestors().find_map(|above| Some((above, std::fs::canonicalize(above).ok()?)));
     match found {

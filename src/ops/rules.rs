@@ -1,6 +1,7 @@
 //! How `copy`, `sync` and `move` decide: what counts as the same, what may go, and when a run ends early.
 
-use crate::transfer::{Comparison, Symlinks};
+use super::Place;
+use crate::transfer::{Comparison, Naming, Symlinks};
 
 /// All of it. The default is what the verbs do without flags.
 #[derive(Debug, Clone)]
@@ -29,8 +30,23 @@ pub struct TransferRules {
     pub max_delete: Option<u64>,
     /// The most bytes that may be deleted.
     pub max_delete_size: Option<u64>,
+    /// What is written over or deleted is kept.
+    pub backup: Option<Backup>,
+    /// Where else the destination's content may be.
+    pub elsewhere: Vec<Place>,
+    /// Whether it is copied from there; otherwise it is left out.
+    pub copied: bool,
     /// The destination is the name of the file itself, not of the directory that it goes into.
     pub to_name: bool,
+}
+
+/// Where what is written over or deleted is kept.
+#[derive(Debug, Clone)]
+pub struct Backup {
+    /// The directory; `None` for where it was.
+    pub dir: Option<Place>,
+    /// What it is called there.
+    pub naming: Naming,
 }
 
 /// When to delete.
@@ -58,6 +74,9 @@ impl Default for TransferRules {
             delete: DeleteWhen::After,
             max_delete: None,
             max_delete_size: None,
+            backup: None,
+            elsewhere: Vec::new(),
+            copied: false,
             to_name: false,
         }
     }

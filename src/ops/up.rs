@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::besides::{backups, vault_backup, vault_places};
 use super::conflicts::waiting;
 use super::moving::leave_local;
 use super::open::{Opened, open};
@@ -22,8 +23,8 @@ use crate::format::entry::{Entry, EntryKind};
 use crate::history::source::{Root, same_tree};
 use crate::path::TreePath;
 use crate::transfer::{
-    Item, Kept, Leaves, Local, LocalContents, Plan, PlanOptions, Shadow, Spelling, Symlinks, Traits, Upload, Uploaded,
-    VaultSide, Walk, base_root, commit_edits, lookup, stat_item, stat_with_metadata,
+    Found, Item, Kept, Leaves, Local, LocalContents, Plan, PlanOptions, Shadow, Spelling, Symlinks, Traits, Upload,
+    Uploaded, VaultPlaces, VaultSide, Walk, base_root, commit_edits, lookup, stat_item, stat_with_metadata,
 };
 use crate::vault::{CommitInfo, Published, Session, Vault, VaultError};
 use crate::world::Timestamp;
@@ -49,12 +50,15 @@ pub(super) fn upward(
         );
     }
     overlap::refuse_up(options, &source.root, remote)?;
+    let backup = vault_backup(options, remote, dest, source.single.is_some())?;
+    let places = vault_places(options, remote)?;
+    let up = |opened| Up { ctx, options, source: &source, dest, opened, backup, places, dirs: RefCell::default() };
     if options.dry_run {
         let opened = open(ctx, remote)?;
-        return Up { ctx, options, source: &source, dest, opened: &opened, dirs: RefCell::default() }.dry_run();
+        return up(&opened).dry_run();
     }
     let opened = open_for_writing(ctx, remote)?;
-    let up = Up { ctx, options, source: &source, dest, opened: &opened, dirs: RefCell::default() };
+    let up = up(&opened);
     let mut ready = up.prepare()?;
     if ready.is_work(up.source)
         && opened.vault.ensure_joined()?
@@ -109,7 +113,7 @@ impl LocalSource {
     fn open(path: &Path) -> Result<Self, OpsError> {
         let meta = match std::fs::metadata(path) {
             Ok(meta) => meta,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
                 return Err(OpsError::new(Class::DirNotFound, format!("the source {} does not exist", path.display())));
             }
             Err(error) => return Err(VaultError::local(format!("cannot read {}", path.display()))(error).into()),
@@ -132,6 +136,10 @@ struct Up<'a> {
     source: &'a LocalSource,
     dest: &'a TreePath,
     opened: &'a Opened,
+    /// Where in the vault what is replaced is kept.
+    backup: Option<TreePath>,
+    /// Where in the vault content may be found.
+    places: Vec<TreePath>,
     /// For a move: the directories of the source, parents first.
     dirs: RefCell<Vec<TreePath>>,
 }
@@ -201,6 +209,8 @@ impl Up<'_> {
         vault.state.suspect(&uploaded.suspects, &*ctx.world.entropy)?;
         let failed = uploaded.failed + plan.totals.skipped;
         let delete = !unsure && may_delete(ctx, self.options, &plan, uploaded.failed, &mut report);
+        let at = (vault.as_ref(), base.as_ref());
+        uploaded.backups = backups(self.options, &mut plan, at, self.backup.as_ref(), delete)?;
         let info = CommitInfo { operation: self.options.operation.clone() };
         let published = commit_edits(&mut session, base.as_ref(), &extra, &mut uploaded, delete, &info)?;
         let stats = session.stats();
@@ -245,6 +255,9 @@ impl Up<'_> {
         let rules = &self.options.rules;
         let (single, follows) = (self.source.single.is_some(), rules.links == Symlinks::Follow);
         let contents = LocalContents::new(self.vault(), &self.source.root, single, true, follows);
+        let (vault, dirs) = (self.vault().as_ref(), self.places.as_slice());
+        let found = if rules.copied { Found::Copied } else { Found::Enough };
+        let places = VaultPlaces { vault, root: base, dirs, contents: &contents, found };
         let leaves = if rules.trusting { Leaves::Compared } else { Leaves::Stored };
         let options = PlanOptions {
             delete: self.options.delete && !single,
@@ -254,9 +267,9 @@ impl Up<'_> {
             leaves: self.options.moving.map(|_| leaves),
             leaves_older: rules.trusting,
             empty_dirs: rules.empty_dirs,
-            keep_old: false,
-            beside: false,
-            elsewhere: None,
+            keep_old: self.backup.is_some(),
+            beside: rules.backup.as_ref().is_some_and(|backup| backup.dir.is_none()),
+            elsewhere: (!self.places.is_empty()).then_some(&places),
             rows: None,
             suspects,
             scan_start,

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 
+use super::backups::Backups;
 use super::edit::{self, Edit};
 use super::item::TransferError;
 use super::outcome::forget_content;
@@ -31,13 +32,25 @@ pub fn commit_edits(
     delete: bool,
     info: &CommitInfo,
 ) -> Result<Published, TransferError> {
-    let Uploaded { edits, over_dirs, .. } = uploaded;
+    let Uploaded { edits, over_dirs, backups, .. } = uploaded;
     let mut build = |writer: &TreeWriter<'_>| {
         let reader = edits.read().map_err(spool_error())?;
         let records = Records { reader: RefCell::new(reader), writer, base, delete, over_dirs };
         let first = extra.iter().map(|(path, entry)| Ok(TreeEdit::Put(key(path), entry.clone())));
         let rest = std::iter::from_fn(|| records.next().transpose());
-        apply_edits(writer, base, first.chain(rest))
+        match backups {
+            None => apply_edits(writer, base, first.chain(rest)),
+            Some(Backups(sorted)) => {
+                let kept = sorted.read().map_err(spool_error())?.map(|row| {
+                    let record = edit::decode(&row.map_err(spool_error())?.1)?;
+                    let Edit::Put(path, entry) = record else {
+                        return Err(VaultError::damaged("edits", "not an entry"));
+                    };
+                    Ok(TreeEdit::Put(key(&path), entry))
+                });
+                apply_edits(writer, base, merged(first.chain(rest), kept))
+            }
+        }
     };
     Ok(session.commit(base, info, &mut build)?)
 }
@@ -110,6 +123,30 @@ impl Records<'_, '_> {
         let record = record.map_err(spool_error())?;
         Ok(Some(edit::decode(&record)?))
     }
+}
+
+/// Two lists of edits in key order as one. What the run writes counts before what it keeps, and that before what it deletes.
+fn merged(
+    main: impl Iterator<Item = Result<TreeEdit, VaultError>>,
+    kept: impl Iterator<Item = Result<TreeEdit, VaultError>>,
+) -> impl Iterator<Item = Result<TreeEdit, VaultError>> {
+    let at = |edit: &Result<TreeEdit, VaultError>| match edit {
+        Ok(TreeEdit::Put(key, _) | TreeEdit::Delete(key)) => Some(key.clone()),
+        // Nothing that has these is ever kept; errors come first.
+        Ok(TreeEdit::DeleteRange(..)) | Err(_) => None,
+    };
+    let (mut main, mut kept) = (main.peekable(), kept.peekable());
+    std::iter::from_fn(move || {
+        let (Some(a), Some(b)) = (main.peek(), kept.peek()) else { return main.next().or_else(|| kept.next()) };
+        match at(a).cmp(&at(b)) {
+            std::cmp::Ordering::Less => main.next(),
+            std::cmp::Ordering::Greater => kept.next(),
+            std::cmp::Ordering::Equal => {
+                let (a, b) = (main.next(), kept.next());
+                if matches!(a, Some(Ok(TreeEdit::Delete(_)))) { b } else { a }
+            }
+        }
+    })
 }
 
 fn key(path: &TreePath) -> TreeKey {

@@ -22,6 +22,7 @@ use super::temp::TempNames;
 use super::traits::Traits;
 use super::walk::mtime_of;
 use super::xattr;
+use crate::event::{Event, Observer};
 use crate::format::entry::{Entry, EntryKind};
 use crate::path::TreePath;
 use crate::world::Timestamp;
@@ -38,9 +39,9 @@ pub(super) struct Dest {
     /// Set if owners, extended attributes and the set-id bits of files are given.
     people: Option<People>,
     /// Entries whose owner could not be given.
-    pub(super) unowned: AtomicU64,
+    unowned: AtomicU64,
     /// Extended attributes that could not be given.
-    pub(super) unset: AtomicU64,
+    unset: AtomicU64,
 }
 
 /// A file being written beside its final name. Dropped unfinished, it is removed.
@@ -272,6 +273,15 @@ impl Dest {
         Ok(())
     }
 
+    /// Moves a file or a link to another directory of the same file system, if it is there.
+    pub(super) fn rename_to(&self, path: &TreePath, other: &Self, to: &TreePath) -> io::Result<()> {
+        let (to_dir, to_name) = other.parent(to)?;
+        match self.beside(path, |dir, name| Ok(rustix::fs::renameat(dir, name, &to_dir, to_name.as_slice())?)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        }
+    }
+
     /// Removes a file or a link that still is what its mark says; `false` if it is not. What is gone already is fine.
     pub(super) fn remove_marked(&self, path: &TreePath, mark: &Mark) -> io::Result<bool> {
         let (dir, name) = match self.parent(path) {
@@ -310,6 +320,19 @@ impl Dest {
         #[cfg(not(target_os = "linux"))]
         rustix::fs::sync();
         Ok(())
+    }
+
+    /// Tells what of owners and extended attributes could not be given.
+    pub(super) fn tell_metadata(&self, observer: &dyn Observer) {
+        let (unowned, unset) = (self.unowned.load(Ordering::Relaxed), self.unset.load(Ordering::Relaxed));
+        for (amount, what) in [
+            (unowned, "entries could not be given their owner: only root can do that"),
+            (unset, "extended attributes could not be set: the file system or the system does not allow it"),
+        ] {
+            if amount > 0 {
+                observer.event(Event::Notice(&format!("{amount} {what}")));
+            }
+        }
     }
 
     /// The open parent of `path` and its last component.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::backups::LocalBackup;
 use super::dest::{Dest, PartialFile};
 use super::item::{Item, TransferError};
 use super::links::link_of;
@@ -40,6 +41,8 @@ pub struct Download<'a> {
     pub traits: &'a Traits,
     /// Whether owners, extended attributes and set-id bits are restored.
     pub metadata: bool,
+    /// Where what is written over or deleted is kept.
+    pub backup: Option<LocalBackup>,
     /// Whether deletes come before everything else.
     pub deletes_first: bool,
 }
@@ -132,7 +135,7 @@ impl Download<'_> {
         shared.finish_dirs(plan)?;
         shared.outcome()?;
         shared.dest.restore_dirs().map_err(fail("set times below"))?;
-        self.tell_metadata(&shared.dest);
+        shared.dest.tell_metadata(self.observer);
         shared.dest.sync().map_err(fail("make durable what was written to"))?;
         Ok(Downloaded {
             files: shared.files.into_inner(),
@@ -141,20 +144,6 @@ impl Download<'_> {
             failed: shared.failed.into_inner(),
             unwritten: shared.unwritten.into_inner().expect("inserting does not panic"),
         })
-    }
-}
-
-impl Download<'_> {
-    fn tell_metadata(&self, dest: &Dest) {
-        let (unowned, unset) = (dest.unowned.load(Ordering::Relaxed), dest.unset.load(Ordering::Relaxed));
-        for (amount, what) in [
-            (unowned, "entries could not be given their owner: only root can do that"),
-            (unset, "extended attributes could not be set: the file system or the system does not allow it"),
-        ] {
-            if amount > 0 {
-                self.observer.event(Event::Notice(&format!("{amount} {what}")));
-            }
-        }
     }
 }
 
@@ -265,14 +254,18 @@ impl Shared<'_> {
             }
             Ok::<_, WriteError>(())
         })?;
-        self.clear_dir(&item.path, *replaces)?;
+        self.clear(&item.path, *replaces)?;
         self.dest.finish_file(file, &item.path, &item.entry, replaces.is_none())?;
         Ok(())
     }
 
-    /// Removes the directory, empty by now, that something else takes the name of.
-    fn clear_dir(&self, path: &TreePath, replaces: Option<EntryKind>) -> io::Result<()> {
-        if replaces == Some(EntryKind::Dir) { self.dest.remove(path, EntryKind::Dir) } else { Ok(()) }
+    /// Removes the directory, empty by now, that something else takes the name of; keeps a file if that is wanted.
+    fn clear(&self, path: &TreePath, replaces: Option<EntryKind>) -> io::Result<()> {
+        match (replaces, &self.run.backup) {
+            (Some(EntryKind::Dir), _) => self.dest.remove(path, EntryKind::Dir),
+            (Some(_), Some(backup)) => backup.take(&self.dest, path),
+            _ => Ok(()),
+        }
     }
 
     fn write_pieces(
@@ -303,7 +296,7 @@ impl Shared<'_> {
         }
         tally.wait()?;
         let file = Arc::into_inner(file).expect("every piece lets go of the file before it counts as done");
-        self.clear_dir(&item.path, replaces)?;
+        self.clear(&item.path, replaces)?;
         self.dest.finish_file(file, &item.path, &item.entry, replaces.is_none())?;
         Ok(())
     }
@@ -325,14 +318,16 @@ impl Shared<'_> {
     fn make_dir(&self, item: &Item, replaces: Option<EntryKind>) {
         let made = match replaces {
             Some(EntryKind::Dir) | None => self.dest.make_dir(&item.path, replaces.is_none()),
-            Some(kind) => self.dest.remove(&item.path, kind).and_then(|()| self.dest.make_dir(&item.path, false)),
+            Some(kind) => (self.clear(&item.path, replaces))
+                .and_then(|()| self.dest.remove(&item.path, kind))
+                .and_then(|()| self.dest.make_dir(&item.path, false)),
         };
         self.tell_made(item, made, Action::MakeDir);
     }
 
     fn make_link(&self, item: &Item, replaces: Option<EntryKind>) {
         let target = item.link_target().unwrap_or_default();
-        let made = self.clear_dir(&item.path, replaces);
+        let made = self.clear(&item.path, replaces);
         let made = made
             .and_then(|()| self.dest.make_link(&item.path, target, replaces.is_none()))
             .and_then(|()| self.dest.set_meta(&item.path, &item.entry));
@@ -367,7 +362,11 @@ impl Shared<'_> {
     }
 
     fn delete(&self, path: &TreePath, kind: EntryKind) {
-        match self.dest.remove(path, kind) {
+        let removed = match &self.run.backup {
+            Some(backup) if kind != EntryKind::Dir => backup.take(&self.dest, path),
+            _ => self.dest.remove(path, kind),
+        };
+        match removed {
             Ok(()) => {
                 self.deleted.fetch_add(1, Ordering::Relaxed);
                 self.run.observer.event(Event::Done { path, action: Action::Delete, size: 0 });

@@ -59,6 +59,7 @@ impl EditList {
         let edits = self.spool.finish().map_err(TransferError::local(SPOOLING))?;
         Ok(Uploaded {
             edits,
+            backups: None,
             over_dirs: HashSet::new(),
             files: 0,
             bytes: 0,

@@ -4,6 +4,8 @@
 //! threads of their own.
 
 mod apply;
+mod attempt;
+mod backups;
 mod beneath;
 mod budget;
 mod chosen;
@@ -29,6 +31,7 @@ mod plan;
 mod read;
 mod relay;
 mod shadow;
+mod sorter;
 mod spelling;
 mod spool;
 mod step;
@@ -45,6 +48,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 pub use apply::commit_edits;
+pub use backups::{Backups, LocalBackup, Naming, keep_old};
 pub use compare::{By, Comparison};
 pub use contents::{Contents, LocalContents, VaultContents};
 pub use departed::{Departed, remove_departed};

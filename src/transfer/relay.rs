@@ -93,6 +93,7 @@ impl Relay<'_> {
         let edits = shared.outcomes.finish().map_err(TransferError::local(SPOOLING))?;
         Ok(Uploaded {
             edits,
+            backups: None,
             over_dirs,
             files: shared.files.into_inner(),
             bytes: shared.bytes.into_inner(),

@@ -90,7 +90,16 @@ impl StreamUpload<'_> {
         outcomes.put(0, edits_of(self.path.clone(), entry, Content::None, pieces)?);
         let edits = outcomes.finish().map_err(TransferError::local("cannot write to a temporary file"))?;
         let over_dirs = std::collections::HashSet::new();
-        Ok(Uploaded { edits, over_dirs, files: 1, bytes, failed: 0, suspects: Vec::new(), settled: Vec::new() })
+        Ok(Uploaded {
+            edits,
+            backups: None,
+            over_dirs,
+            files: 1,
+            bytes,
+            failed: 0,
+            suspects: Vec::new(),
+            settled: Vec::new(),
+        })
     }
 }
 

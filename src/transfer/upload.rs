@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,26 +14,25 @@ use std::sync::{Arc, Mutex};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rustix::fs::{Mode, OFlags};
 
+use super::attempt::{Attempt, ReadError};
+use super::backups::Backups;
 use super::beneath::Beneath;
 use super::budget::{Budget, Held};
 use super::departed::Mark;
 use super::edit::{self, Edit};
 use super::item::{Item, TransferError};
 use super::outcome::{Edits, Outcomes, Pieces, edits_of};
-use super::plan::{Plan, path_mark};
-use super::read::Source;
+use super::plan::Plan;
 use super::spool::Spool;
 use super::step::Step;
 use super::traits::Traits;
-use super::walk::mtime_of;
-use crate::chunk::{Piece, Splitter};
+use crate::chunk::Splitter;
 use crate::event::{Action, Event, Observer};
 use crate::format::entry::{Content, Entry, EntryKind};
-use crate::format::limits::INLINE_MAX;
 use crate::format::list::ListItem;
 use crate::format::pack::FrameCoder;
 use crate::path::TreePath;
-use crate::vault::{Session, VaultError};
+use crate::vault::Session;
 use crate::world::Timestamp;
 
 /// One run upwards.
@@ -70,6 +69,8 @@ pub struct Uploaded {
     pub(super) edits: Spool,
     /// Files and links that take the place of a directory: left out with the deletes, whose children these are.
     pub(super) over_dirs: HashSet<TreePath>,
+    /// What is kept of what the run writes over and deletes.
+    pub backups: Option<Backups>,
     /// Files stored, their bytes, entries that failed.
     pub files: u64,
     /// Bytes of those files.
@@ -82,49 +83,49 @@ pub struct Uploaded {
     pub settled: Vec<u64>,
 }
 
-struct Job {
-    number: u64,
-    item: Item,
-    replaces: bool,
+pub(super) struct Job {
+    pub(super) number: u64,
+    pub(super) item: Item,
+    pub(super) replaces: bool,
 }
 
-struct ChunkJob {
-    work: Arc<FileWork>,
-    number: u64,
-    data: Held,
+pub(super) struct ChunkJob {
+    pub(super) work: Arc<FileWork>,
+    pub(super) number: u64,
+    pub(super) data: Held,
 }
 
 /// One attempt at one file.
-struct FileWork {
-    number: u64,
-    path: TreePath,
+pub(super) struct FileWork {
+    pub(super) number: u64,
+    pub(super) path: TreePath,
     /// What the vault has there now.
-    known: Content,
-    action: Action,
+    pub(super) known: Content,
+    pub(super) action: Action,
     /// What the source was, if that is to be noted.
-    seen: Option<Mark>,
-    state: Mutex<WorkState>,
+    pub(super) seen: Option<Mark>,
+    pub(super) state: Mutex<WorkState>,
 }
 
-struct WorkState {
-    pieces: Pieces,
+pub(super) struct WorkState {
+    pub(super) pieces: Pieces,
     /// Set at the end of the file: what it turned out to be.
-    end: Option<(u64, Entry)>,
+    pub(super) end: Option<(u64, Entry)>,
 }
 
-struct Shared<'a> {
-    upload: &'a Upload<'a>,
+pub(super) struct Shared<'a> {
+    pub(super) upload: &'a Upload<'a>,
     /// Where files are opened; `None` if the root is the one file.
-    source: Option<Beneath>,
-    outcomes: Outcomes,
-    budget: Arc<Budget>,
-    failure: Mutex<Option<TransferError>>,
-    files: AtomicU64,
-    bytes: AtomicU64,
-    failed: AtomicU64,
-    suspects: Mutex<Vec<u64>>,
-    settled: Mutex<Vec<u64>>,
-    over_dirs: Mutex<HashSet<TreePath>>,
+    pub(super) source: Option<Beneath>,
+    pub(super) outcomes: Outcomes,
+    pub(super) budget: Arc<Budget>,
+    pub(super) failure: Mutex<Option<TransferError>>,
+    pub(super) files: AtomicU64,
+    pub(super) bytes: AtomicU64,
+    pub(super) failed: AtomicU64,
+    pub(super) suspects: Mutex<Vec<u64>>,
+    pub(super) settled: Mutex<Vec<u64>>,
+    pub(super) over_dirs: Mutex<HashSet<TreePath>>,
 }
 
 impl Upload<'_> {
@@ -171,6 +172,7 @@ impl Upload<'_> {
             shared.outcomes.finish().map_err(TransferError::local("cannot write the edits to a temporary file"))?;
         Ok(Uploaded {
             edits,
+            backups: None,
             over_dirs: shared.over_dirs.into_inner().expect("inserting does not panic"),
             files: shared.files.into_inner(),
             bytes: shared.bytes.into_inner(),
@@ -240,7 +242,7 @@ impl Shared<'_> {
     }
 
     /// Opens a file. No link is followed on the way to it, wherever the tree was changed since it was walked.
-    fn open(&self, path: &TreePath) -> io::Result<File> {
+    pub(super) fn open(&self, path: &TreePath) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let opened = match &self.source {
             Some(_) if self.upload.follows => return File::open(super::local_path(&self.upload.root, path)),
@@ -265,7 +267,7 @@ impl Shared<'_> {
     }
 
     /// What a file that is being read is, for when it goes. Of a link that is followed, it is the link that goes.
-    fn seen_as(&self, path: &TreePath, stat: &rustix::fs::Stat) -> Mark {
+    pub(super) fn seen_as(&self, path: &TreePath, stat: &rustix::fs::Stat) -> Mark {
         let link = if self.upload.follows { self.mark(path).ok() } else { None };
         link.unwrap_or_else(|| Mark::of_file(stat))
     }
@@ -276,7 +278,7 @@ impl Shared<'_> {
         edit::encode(&Edit::Seen(path.clone(), mark.0.clone()))
     }
 
-    fn has_failed(&self) -> bool {
+    pub(super) fn has_failed(&self) -> bool {
         self.failure.lock().expect("setting does not panic").is_some()
     }
 
@@ -342,14 +344,14 @@ impl Shared<'_> {
         }
     }
 
-    fn piece(&self, work: &FileWork, number: u64, item: ListItem) -> Result<(), TransferError> {
+    pub(super) fn piece(&self, work: &FileWork, number: u64, item: ListItem) -> Result<(), TransferError> {
         let mut state = work.state.lock().expect("spooling does not panic");
         state.pieces.put(number, item).map_err(TransferError::local("cannot write to a temporary file"))?;
         self.complete(work, &mut state)
     }
 
     /// Delivers a file once its end is known and all its pieces are in.
-    fn complete(&self, work: &FileWork, state: &mut WorkState) -> Result<(), TransferError> {
+    pub(super) fn complete(&self, work: &FileWork, state: &mut WorkState) -> Result<(), TransferError> {
         let Some((_, entry)) = state.end.take_if(|(total, _)| *total == state.pieces.done()) else { return Ok(()) };
         let pieces = std::mem::replace(&mut state.pieces, Pieces::new());
         let size = entry.size;
@@ -365,135 +367,12 @@ impl Shared<'_> {
     }
 }
 
-enum ReadError {
-    File(String),
-    Vault(VaultError),
-}
-
-impl From<io::Error> for ReadError {
-    fn from(error: io::Error) -> Self {
-        Self::File(format!("can't be read: {}", super::os_text(&error)))
-    }
-}
-
-struct Attempt<'a, 's> {
-    shared: &'a Shared<'s>,
-    job: &'a Job,
-    splitter: &'a mut Splitter,
-    coder: &'a mut FrameCoder,
-    chunks: &'a Sender<ChunkJob>,
-}
-
-impl Attempt<'_, '_> {
-    /// Reads the file once. `false` if it changed meanwhile.
-    fn read(&mut self) -> Result<bool, ReadError> {
-        let mut file = self.shared.open(&self.job.item.path)?;
-        let before = rustix::fs::fstat(&file).map_err(io::Error::from)?;
-        if !rustix::fs::FileType::from_raw_mode(before.st_mode).is_file() {
-            return Err(ReadError::File("is no longer a regular file".into()));
-        }
-        let action = if self.job.replaces { Action::Replace } else { Action::Copy };
-        let work = Arc::new(FileWork {
-            number: self.job.number,
-            path: self.job.item.path.clone(),
-            known: self.job.item.entry.content.clone(),
-            action,
-            seen: self.shared.upload.moving.then(|| self.shared.seen_as(&self.job.item.path, &before)),
-            state: Mutex::new(WorkState { pieces: Pieces::new(), end: None }),
-        });
-        let mut content = Content::None;
-        let mut pieces = 0;
-        let size;
-        if before.st_size as u64 <= INLINE_MAX as u64 {
-            let mut bytes = Vec::new();
-            file.by_ref().take(INLINE_MAX as u64 + 1).read_to_end(&mut bytes)?;
-            size = bytes.len() as u64;
-            self.shared.upload.observer.event(Event::Progress(size));
-            if size > INLINE_MAX as u64 {
-                return Ok(false);
-            }
-            if size > 0 {
-                content = Content::Inline(bytes.into());
-            }
-        } else {
-            let sparse = (before.st_blocks as u64) * 512 < before.st_size as u64;
-            let mut source = Source::new(&mut file, sparse);
-            while source.fill(self.splitter, self.shared.upload.observer)? {
-                self.drain(&work, &mut pieces)?;
-                // A file may be zeros for long: no chunk comes of it that would notice.
-                self.shared.upload.session.checkpoint().map_err(ReadError::Vault)?;
-            }
-            self.splitter.finish();
-            self.drain(&work, &mut pieces)?;
-            size = source.at;
-        }
-        let after = rustix::fs::fstat(&file).map_err(io::Error::from)?;
-        let (mtime, entry) = (mtime_of(&before), &self.job.item.entry);
-        if mtime_of(&after) != mtime || after.st_size as u64 != size || after.st_ino != before.st_ino {
-            return Ok(false);
-        }
-        if size > 0 && size <= INLINE_MAX as u64 && content == Content::None {
-            return Ok(false);
-        }
-        let upload = self.shared.upload;
-        let mark = path_mark(&upload.prefix, &self.job.item.path);
-        if upload.suspects.contains(&mark) {
-            self.shared.settled.lock().expect("pushing does not panic").push(mark);
-        }
-        if is_fresh(mtime, upload.scan_start) {
-            self.shared.suspects.lock().expect("pushing does not panic").push(mark);
-        }
-        // The plan has what the vault knows better than this file system does.
-        let mtime = if upload.traits.same_time(mtime, entry.mtime) { entry.mtime } else { mtime };
-        let (mode, attributes) = (entry.mode, entry.attributes.clone());
-        let entry = Entry { size, mtime, mode, content, attributes, kind: EntryKind::File };
-        let mut state = work.state.lock().expect("spooling does not panic");
-        state.end = Some((pieces, entry));
-        self.shared.complete(&work, &mut state).map_err(vault_error)?;
-        Ok(true)
-    }
-
-    fn drain(&mut self, work: &Arc<FileWork>, pieces: &mut u64) -> Result<(), ReadError> {
-        while let Some(piece) = self.splitter.next_piece() {
-            let number = *pieces;
-            *pieces += 1;
-            match piece {
-                Piece::Hole(len) => self.shared.piece(work, number, ListItem::Hole { len }).map_err(vault_error)?,
-                Piece::Data(data) if data.len() < SMALL => {
-                    let len = data.len() as u64;
-                    let id = self.shared.upload.session.store_chunk(data, self.coder).map_err(ReadError::Vault)?;
-                    self.shared.piece(work, number, ListItem::Data { id, len }).map_err(vault_error)?;
-                }
-                Piece::Data(data) => {
-                    let job = ChunkJob { work: Arc::clone(work), number, data: self.shared.budget.copy(data) };
-                    if self.chunks.send(job).is_err() {
-                        return Err(ReadError::Vault(VaultError::Cancelled));
-                    }
-                }
-            }
-            if self.shared.has_failed() {
-                return Err(ReadError::Vault(VaultError::Cancelled));
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Whether a file of this time may be changed again without showing it. Times far in the future prove as much as old ones:
 /// the next change will not have them.
 pub(super) fn is_fresh(mtime: Timestamp, scan_start: Timestamp) -> bool {
     (-RACY_SECONDS..=FUTURE_SECONDS).contains(&mtime.secs.saturating_sub(scan_start.secs))
 }
 
-fn vault_error(error: TransferError) -> ReadError {
-    match error {
-        TransferError::Vault(error) => ReadError::Vault(error),
-        other => ReadError::File(other.to_string()),
-    }
-}
-
-/// Chunks below this are finished by the reader itself.
-const SMALL: usize = 128 << 10;
 const READ_ATTEMPTS: usize = 3;
 /// Coarse clocks and file systems: a file this fresh may change again without showing it.
 const RACY_SECONDS: i64 = 2;

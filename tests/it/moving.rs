@@ -390,11 +390,12 @@ fn inside_one_vault_nothing_is_read() {
     machine.ok(["check", "v:a", "v:d"]);
     assert_eq!(machine.ok(["lsf", "v:"]).text(), "a/\nb/\nc/\nd/\n", "the source itself stays");
     assert_eq!(machine.ok(["lsf", "-R", "v:b"]).text(), "");
-    for args in
-        [["copy", "v:a", "v:a/x"], ["sync", "v:a/d", "v:a"], ["move", "v:", "v:x"], ["move", "v:a/small", "v:a"]]
+    for args in [["sync", "v:a", "v:a/x"], ["sync", "v:a/d", "v:a"], ["move", "v:", "v:x"], ["moveto", "v:a", "v:a/x"]]
     {
         machine.run(args).fails(7, &["overlap"]);
     }
+    machine.ok(["move", "v:a/small", "v:a"]).says(&["the same"]);
+    machine.ok(["check", "v:a", "v:d"]);
     fs::rename(cli.path("data"), machine.root.join("data")).unwrap();
     machine.ok(["check", src.to_str().unwrap(), "v:d"]);
     machine.ok(["verify", "v:", "--read-data"]);

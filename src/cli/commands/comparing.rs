@@ -1,10 +1,11 @@
 //! The flags that say what counts as the same, what may be written over and what may be deleted.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::cli::output::CliError;
 use crate::cli::settings::{Settings, parse_age};
-use crate::ops::{By, Comparison, DeleteWhen, Symlinks, TransferRules};
+use crate::ops::{Backup, By, Comparison, DeleteWhen, Naming, Place, Symlinks, TransferRules};
 use crate::units::TypedSize;
 
 /// What counts as the same.
@@ -118,12 +119,59 @@ pub(crate) struct DeleteFlags {
     track_renames_strategy: Vec<String>,
 }
 
+/// What is kept of what is written over, and where content may be found.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Keeping and finding")]
+pub(crate) struct BackupFlags {
+    /// Keep what is written over or deleted in this directory
+    ///
+    /// It has to be where the destination is: in the same vault, or on the same file system, and must not overlap source or
+    /// destination.
+    #[arg(long, value_name = "PATH")]
+    backup_dir: Option<OsString>,
+    /// Keep what is written over or deleted under its name and this; with --backup-dir it is called so there
+    #[arg(long, value_name = "SUFFIX", value_parser = parse_suffix)]
+    suffix: Option<String>,
+    /// Put the suffix before the extension
+    #[arg(long)]
+    suffix_keep_extension: bool,
+    /// Leave out what is the same in this directory, which is where the destination is; may be repeated
+    #[arg(long, value_name = "PATH", conflicts_with = "copy_dest")]
+    compare_dest: Vec<OsString>,
+    /// Take from this directory of the destination's vault what is the same there; may be repeated
+    ///
+    /// To a directory of this machine it comes from the vault, whatever is there.
+    #[arg(long, value_name = "PATH")]
+    copy_dest: Vec<OsString>,
+}
+
+impl BackupFlags {
+    fn backup(&self, settings: &Settings) -> Result<Option<Backup>, CliError> {
+        let suffix = self.suffix.as_ref().map(|suffix| suffix.as_bytes().to_vec()).unwrap_or_default();
+        if self.backup_dir.is_none() && suffix.is_empty() {
+            return Ok(None);
+        }
+        let dir = self.backup_dir.as_ref().map(|dir| settings.place(dir)).transpose()?;
+        let naming = Naming { suffix, before_extension: self.suffix_keep_extension };
+        Ok(Some(Backup { dir, naming }))
+    }
+
+    fn elsewhere(&self, settings: &Settings) -> Result<Vec<Place>, CliError> {
+        self.compare_dest.iter().chain(&self.copy_dest).map(|place| settings.place(place)).collect()
+    }
+}
+
+fn parse_suffix(text: &str) -> Result<String, String> {
+    if text.contains('/') { Err("a suffix has no `/`".into()) } else { Ok(text.to_owned()) }
+}
+
 /// The rules that all of them come to.
 pub(crate) fn rules(
     settings: &Settings,
     compare: &CompareFlags,
     walk: &WalkFlags,
     delete: &DeleteFlags,
+    backup: &BackupFlags,
 ) -> Result<TransferRules, CliError> {
     let compat = settings.rclone_compat;
     let before = delete.delete_before || delete.delete_during;
@@ -165,6 +213,9 @@ pub(crate) fn rules(
         delete: if before { DeleteWhen::Before } else { DeleteWhen::After },
         max_delete: delete.max_delete.and_then(|most| u64::try_from(most).ok()),
         max_delete_size: delete.max_delete_size.and_then(|most| most.bytes(compat)),
+        backup: backup.backup(settings)?,
+        elsewhere: backup.elsewhere(settings)?,
+        copied: !backup.copy_dest.is_empty(),
         to_name: false,
     })
 }

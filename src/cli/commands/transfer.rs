@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::comparing::{self, CompareFlags, DeleteFlags, WalkFlags};
+use super::comparing::{self, BackupFlags, CompareFlags, DeleteFlags, WalkFlags};
 use super::create::{CreateFlags, ensure_vault};
 use super::filters::FilterFlags;
 use crate::class::Class;
@@ -32,6 +32,8 @@ pub(crate) struct TransferArgs {
     #[command(flatten)]
     delete: DeleteFlags,
     #[command(flatten)]
+    backup: BackupFlags,
+    #[command(flatten)]
     pub(crate) filter: FilterFlags,
     #[command(flatten)]
     pub(crate) create: CreateFlags,
@@ -50,7 +52,7 @@ impl TransferArgs {
             filter: self.filter.filter(settings)?,
             dry_run: self.dry_run,
             force,
-            rules: comparing::rules(settings, &self.compare, &self.walk, &self.delete)?,
+            rules: comparing::rules(settings, &self.compare, &self.walk, &self.delete, &self.backup)?,
             metadata: self.metadata,
             traits: None,
             moving: None,
