@@ -1,0 +1,88 @@
+//! What rclone does on a plain directory, cryptsync does on a vault: generated trees and command lines, run by both, with
+//! `--rclone-compat`. Resulting trees, output and exit codes have to be the same.
+//!
+//! `CRYPTSYNC_TEST_SEED` and `CRYPTSYNC_TEST_CASES` choose other cases and more of them, `CRYPTSYNC_TEST_CASE` a single one by
+//! the number that a failure shows. docs/testing.md says how to use them.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "tests: a failed unwrap is a failed test, helpers are shared by `pub`"
+)]
+
+mod case;
+mod commands;
+mod filters;
+mod reading;
+mod report;
+mod rng;
+mod runner;
+mod shrink;
+mod sums;
+#[expect(dead_code, reason = "the tests of the verbs use the rest")]
+mod support;
+mod tree;
+
+use rng::Rng;
+use runner::{Runner, now};
+
+#[test]
+fn first_quarter() {
+    quarter(0);
+}
+
+#[test]
+fn second_quarter() {
+    quarter(1);
+}
+
+#[test]
+fn third_quarter() {
+    quarter(2);
+}
+
+#[test]
+fn last_quarter() {
+    quarter(3);
+}
+
+/// Every fourth of the cases.
+fn quarter(which: u64) {
+    let number = |name: &str| {
+        let text = std::env::var(name).ok()?;
+        let parsed = text.strip_prefix("0x").map_or_else(|| text.parse(), |hex| u64::from_str_radix(hex, 16));
+        Some(parsed.unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+    };
+    let seed = number("CRYPTSYNC_TEST_SEED").unwrap_or(SEED);
+    let count = number("CRYPTSYNC_TEST_CASES").unwrap_or(CASES);
+    let seeds: Vec<u64> = match number("CRYPTSYNC_TEST_CASE") {
+        Some(one) => (which == 0).then_some(one).into_iter().collect(),
+        None => (which..count).step_by(4).map(|at| Rng::new(seed.wrapping_add(at)).number()).collect(),
+    };
+    if seeds.is_empty() {
+        return;
+    }
+    let mut runner = Runner::new();
+    let mut failures = Vec::new();
+    for seeds in seeds.chunks(BATCH) {
+        let cases: Vec<_> = seeds.iter().map(|seed| commands::generate(*seed, now())).collect();
+        let outcomes = runner.run(&cases);
+        let different = cases.into_iter().zip(outcomes).filter(|(_, outcome)| !outcome.differences.is_empty());
+        failures.extend(different);
+    }
+    let (count, all) = (failures.len(), seeds.len());
+    let mut shown = String::new();
+    for (case, outcome) in failures.into_iter().take(SHOWN) {
+        let (case, outcome) = shrink::shrink(&mut runner, case, outcome);
+        shown += &format!("\n==== {}", report::render(&case, &outcome));
+    }
+    assert!(count == 0, "{count} of {all} cases came out differently; the first, made smaller:\n{shown}");
+}
+
+const SEED: u64 = 20_261_121;
+const CASES: u64 = 2000;
+/// Cases that share a transfer into the vault and one out of it.
+const BATCH: usize = 25;
+/// Failures that are made smaller and shown.
+const SHOWN: usize = 5;
