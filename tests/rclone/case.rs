@@ -63,6 +63,8 @@ pub enum Word {
 pub enum Shape {
     /// Lines in any order.
     Lines,
+    /// Lines that begin with the size of a directory, in any order.
+    Dirs,
     /// As it is.
     Exact,
     /// Objects of JSON in any order.

@@ -12,7 +12,9 @@ pub fn generate(rng: &mut Rng, tree: &Tree, files: &mut BTreeMap<String, String>
     match rng.below(12) {
         0 | 1 => flags.extend(repeat(rng, |rng| valued("--include", pattern(rng, tree)))),
         2 | 3 => flags.extend(repeat(rng, |rng| valued("--exclude", pattern(rng, tree)))),
-        4 | 5 => flags.extend(repeat(rng, |rng| valued(if rng.chance(20) { "-f" } else { "--filter" }, rule(rng, tree)))),
+        4 | 5 => {
+            flags.extend(repeat(rng, |rng| valued(if rng.chance(20) { "-f" } else { "--filter" }, rule(rng, tree))))
+        }
         6 => {
             flags.push(file("--filter-from", "rules"));
             let rules: Vec<String> = (0..=rng.below(4)).map(|_| noisy(rng, tree)).collect();
@@ -65,7 +67,8 @@ fn list(rng: &mut Rng, tree: &Tree, flags: &mut Vec<Vec<Word>>, files: &mut BTre
     let name = rng.pick(&["--files-from", "--files-from", "--files-from-raw", "--files-from0"]);
     let text = match name {
         "--files-from" => {
-            let lines: Vec<String> = lines.iter().map(|line| format!("{}{line}", rng.pick(&["", "", "/", "  "]))).collect();
+            let lines: Vec<String> =
+                lines.iter().map(|line| format!("{}{line}", rng.pick(&["", "", "/", "  "]))).collect();
             format!("# names\n{}\n\n; more\n", lines.join("\n"))
         }
         "--files-from0" => lines.iter().map(|line| format!("{line}\0")).collect(),
@@ -103,7 +106,8 @@ fn pattern(rng: &mut Rng, tree: &Tree) -> String {
     }
     let path = rng.pick(&paths).clone();
     let name = path.rsplit('/').next().unwrap().to_owned();
-    let literal = |text: &str| text.chars().flat_map(|c| ESCAPED.contains(c).then_some('\\').into_iter().chain([c])).collect();
+    let literal =
+        |text: &str| text.chars().flat_map(|c| ESCAPED.contains(c).then_some('\\').into_iter().chain([c])).collect();
     let (path, name): (String, String) = (literal(&path), literal(&name));
     match rng.below(12) {
         0 => path,
@@ -127,8 +131,45 @@ fn file(name: &str, file: &str) -> Vec<Word> {
 
 const ESCAPED: &str = "*?[]{}\\";
 const PATTERNS: &[&str] = &[
-    "*", "**", "*.txt", "/*", "/*.txt", "/d/", "d/", "d/**", "/d/**", "sub/**", "d/*", "*/", "*/a", "?", "[ab]",
-    "[a-c]*", "[^a]", "[[:alpha:]]", "*.{txt,md}", "{a,b,{d,sub}/**}", "{{^a$}}", "{{.*\\.(txt|md)}}", "/{{d.*}}/**",
-    "A", "FILE.TXT", "*.TXT", ".*", ".*/**", "/d/*/**", "d/**/a", "**/a", "**.txt", "/**/file.txt", "\\[x\\].txt", "with*",
-    "* *", "sub/", "/sub/*", "a*/**", "d*", "d*/",
+    "*",
+    "**",
+    "*.txt",
+    "/*",
+    "/*.txt",
+    "/d/",
+    "d/",
+    "d/**",
+    "/d/**",
+    "sub/**",
+    "d/*",
+    "*/",
+    "*/a",
+    "?",
+    "[ab]",
+    "[a-c]*",
+    "[^a]",
+    "[[:alpha:]]",
+    "*.{txt,md}",
+    "{a,b,{d,sub}/**}",
+    "{{^a$}}",
+    "{{.*\\.(txt|md)}}",
+    "/{{d.*}}/**",
+    "A",
+    "FILE.TXT",
+    "*.TXT",
+    ".*",
+    ".*/**",
+    "/d/*/**",
+    "d/**/a",
+    "**/a",
+    "**.txt",
+    "/**/file.txt",
+    "\\[x\\].txt",
+    "with*",
+    "* *",
+    "sub/",
+    "/sub/*",
+    "a*/**",
+    "d*",
+    "d*/",
 ];

@@ -38,11 +38,16 @@ fn listing(rng: &mut Rng, case: &mut Case) {
     match case.verb {
         "lsf" => lsf(rng, case),
         "lsjson" => lsjson(rng, case),
-        "lsd" if rng.chance(50) => case.flags.push(flag("-R")),
+        "lsd" => {
+            case.shape = Shape::Dirs;
+            case.flags.extend(rng.chance(50).then(|| flag("-R")));
+        }
         "size" if rng.chance(50) => case.flags.push(flag("--json")),
         "tree" => {
             case.shape = Shape::Exact;
-            case.flags.extend(rng.some(&["-a", "-d", "-s", "--noindent", "--noreport", "--full-path"], 2).into_iter().map(flag));
+            case.flags.extend(
+                rng.some(&["-a", "-d", "-s", "--noindent", "--noreport", "--full-path"], 2).into_iter().map(flag),
+            );
             if rng.chance(20) {
                 case.flags.push(valued("--level", "2"));
             }
@@ -69,10 +74,14 @@ fn lsf(rng: &mut Rng, case: &mut Case) {
     }
     if rng.chance(60) {
         // Sizes of directories are the file system's business.
-        let fields = if files_only { ["ps", "tsp", "hp", "pm", "sh", "ptsh"] } else { ["p", "tp", "pt", "t", "pm", "hp"] };
+        let fields =
+            if files_only { ["ps", "tsp", "hp", "pm", "sh", "ptsh"] } else { ["p", "tp", "pt", "t", "pm", "hp"] };
         case.flags.push(valued(rng.pick(&["-F", "--format"]), rng.pick(&fields)));
         if rng.chance(30) {
-            case.flags.push(valued("--hash", rng.pick(&["md5", "sha1", "SHA256", "crc32", "sha512", "blake3", "xxh3", "xxh128"])));
+            case.flags.push(valued(
+                "--hash",
+                rng.pick(&["md5", "sha1", "SHA256", "crc32", "sha512", "blake3", "xxh3", "xxh128"]),
+            ));
         }
     }
     if rng.chance(15) {

@@ -20,6 +20,12 @@ pub fn render(case: &Case, outcome: &Outcome) -> String {
     text
 }
 
+/// One line.
+pub fn brief(case: &Case, outcome: &Outcome) -> String {
+    let args = case.cryptsync(Path::new("/tmp/case"), "v:case").join(" ");
+    format!("{:#x}: {args}: {}\n", case.seed, outcome.differences.join(" | "))
+}
+
 /// A shell script with the trees and both command lines.
 pub fn script(case: &Case) -> String {
     let mut script = "rm -rf /tmp/case && mkdir -p /tmp/case/files && cd /tmp/case\n".to_owned();
@@ -67,5 +73,9 @@ fn escaped(text: &str) -> String {
 
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }

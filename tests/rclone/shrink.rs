@@ -9,6 +9,9 @@ pub fn shrink(runner: &mut Runner, case: Case, outcome: Outcome) -> (Case, Outco
     let mut best = (case, outcome);
     for _ in 0..ROUNDS {
         let smaller = candidates(&best.0);
+        if smaller.is_empty() {
+            break;
+        }
         let outcomes = runner.run(&smaller);
         let better = smaller.into_iter().zip(outcomes).find(|(_, outcome)| same(&best.1, outcome));
         match better {

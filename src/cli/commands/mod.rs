@@ -3,6 +3,7 @@
 //! Shared between them: `filters` (what is in scope), `transfer` (copy, sync and move), `changes` (verbs that change a tree
 //! without a transfer), `create` (making vaults).
 
+pub(super) mod about;
 pub(super) mod adopt;
 pub(super) mod cat;
 mod changes;
@@ -16,6 +17,7 @@ pub(super) mod delete;
 pub(super) mod device;
 pub(super) mod du;
 mod filters;
+pub(super) mod hashsum;
 pub(super) mod init;
 pub(super) mod key;
 pub(super) mod listremotes;
@@ -30,6 +32,7 @@ pub(super) mod move_;
 pub(super) mod mv;
 pub(super) mod purge;
 pub(super) mod rcat;
+mod reports;
 pub(super) mod rm;
 pub(super) mod rmdir;
 pub(super) mod size;
