@@ -63,10 +63,13 @@ pub(super) enum Verb {
     Check(commands::check::CheckArgs),
     Hashsum(commands::hashsum::HashsumArgs),
     /// Write an MD5 sum for every file: the same as `hashsum md5`
+    #[command(after_help = commands::hashsum::EXAMPLES)]
     Md5sum(commands::hashsum::SumArgs),
     /// Write a SHA-1 sum for every file: the same as `hashsum sha1`
+    #[command(after_help = commands::hashsum::EXAMPLES)]
     Sha1sum(commands::hashsum::SumArgs),
     /// Write a SHA-256 sum for every file: the same as `hashsum sha256`
+    #[command(after_help = commands::hashsum::EXAMPLES)]
     Sha256sum(commands::hashsum::SumArgs),
     About(commands::about::AboutArgs),
     Verify(commands::verify::VerifyArgs),

@@ -167,7 +167,8 @@ impl JsonSum {
     }
 }
 
-const EXAMPLES: &str = "\
+/// Examples of all of them.
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   cryptsync hashsum sha256 nas:docs > docs.sha256
   cryptsync hashsum sha256 nas:docs -C docs.sha256
