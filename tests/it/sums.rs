@@ -77,13 +77,13 @@ fn check_reads_as_much_as_it_is_told_to() {
         let read = |name| fs::read_to_string(reports.join(name)).unwrap().replace('\n', " ");
         (code, names.map(read))
     };
-    let rows = ["d/y holes large ", "x ", "empty ", "new ", ""].map(str::to_owned);
+    let rows = ["holes large d/y ", "x ", "empty ", "new ", ""].map(str::to_owned);
     let (code, found) = report(&[]);
     assert_eq!((code, &found[..5]), (1, &rows[..]));
     assert_eq!(found[5].split_whitespace().count(), 12, "{}", found[5]);
     assert_eq!(report(&["--download"]).1[..5], rows);
     let (code, found) = report(&["--size-only", "--one-way"]);
-    assert_eq!((code, &found[0][..], &found[2][..]), (1, "d/y holes large x ", ""));
+    assert_eq!((code, &found[0][..], &found[2][..]), (1, "holes large x d/y ", ""));
     let one = machine.run(["check", src.join("x").to_str().unwrap(), "v:t", "--combined", "-"]);
     assert_eq!((one.code, one.text()), (1, "* x\n".into()), "{}", one.stderr);
     machine.run(["check", from, "v:t", "--match", "/nowhere/f"]).fails(2, &["/nowhere/f"]);
