@@ -7,6 +7,7 @@ mod args;
 mod commands;
 mod env;
 mod flag_env;
+mod network;
 mod output;
 mod password;
 mod person;
@@ -15,6 +16,8 @@ mod run;
 mod settings;
 mod shell;
 mod signals;
+mod timetable;
+mod without_effect;
 mod words;
 
 pub use env::{Env, Stream, Terminal};

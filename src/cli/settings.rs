@@ -1,15 +1,17 @@
 //! Settings, resolved once: flag, then environment, then configuration file, then default. Past here no clap.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
 use super::args::{ColorWhen, GlobalFlags};
 use super::env::Env;
+use super::network::Retries;
 use super::output::{CliError, ProgressMode, Verbosity};
 use crate::config::{Config, Sources};
 use crate::id::VaultId;
-use crate::ops::{Demands, EngineOptions};
+use crate::ops::{Demands, EngineOptions, Shaper};
 
 /// Everything that is not about one verb.
 #[derive(Debug)]
@@ -19,6 +21,9 @@ pub(super) struct Settings {
     pub(super) cwd: PathBuf,
     pub(super) dirs: Dirs,
     pub(super) engine: EngineOptions,
+    /// What SIGUSR2 lifts, if there is a limit.
+    pub(super) shaper: Option<Arc<Shaper>>,
+    pub(super) retries: Retries,
     pub(super) progress: ProgressMode,
     pub(super) vault_id: Option<String>,
     pub(super) ephemeral: bool,
@@ -40,7 +45,9 @@ impl Settings {
         if let Some(id) = &flags.vault_id {
             id.parse::<VaultId>().map_err(|error| CliError::usage("--vault-id is wrong").caused_by(error))?;
         }
+        let network = flags.network.network(&env.world, &env.time_zone);
         Ok(Self {
+            shaper: flags.network.has_limit().then(|| Arc::clone(&network.shaper)),
             config: Config::load(&sources)?,
             config_path: if config_path.as_os_str().is_empty() { config_path } else { env.cwd.join(config_path) },
             cwd: env.cwd.clone(),
@@ -50,7 +57,9 @@ impl Settings {
                 transfers: usize::from(flags.transfers),
                 checkers: usize::from(flags.checkers),
                 compression: (!flags.no_compress).then_some(i32::from(flags.zstd_level)),
+                network,
             },
+            retries: flags.network.retries(),
             progress: progress_mode(flags, env.stderr.is_terminal),
             vault_id: flags.vault_id.clone(),
             ephemeral: flags.ephemeral,
