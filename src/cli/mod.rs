@@ -20,7 +20,7 @@ mod timetable;
 mod without_effect;
 mod words;
 
-pub use env::{Env, Stream, Terminal};
+pub use env::{Env, Input, Stream, Terminal};
 pub use run::run;
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! What a command has to work with: settings, the printer, the person, and the way into `ops`.
 
-use std::io::Read;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use super::env::Input;
 use super::network::Retries;
 use super::output::{CliError, Printer, Progress, ProgressMode};
 use super::person::Answers;
@@ -21,7 +21,7 @@ pub(super) struct Shell {
     pub(super) answers: Answers,
     pub(super) signals: Arc<Signals>,
     pub(super) world: World,
-    pub(super) stdin: Mutex<Box<dyn Read + Send>>,
+    pub(super) stdin: Input,
 }
 
 impl Shell {
@@ -74,6 +74,9 @@ impl Shell {
         observer: &dyn Observer,
         op: impl FnOnce(&Ctx<'_>) -> Result<T, OpsError>,
     ) -> Result<T, CliError> {
+        for note in self.settings.notes.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            self.printer.note(format_args!("{note}"));
+        }
         let ctx = Ctx {
             world: self.world.clone(),
             observer,

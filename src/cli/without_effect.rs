@@ -64,9 +64,9 @@ impl Takes {
 
     fn parser(self) -> ValueParser {
         match self {
-            Self::Nothing => value_parser!(bool),
-            Self::Number => value_parser!(i64),
-            Self::Size => value_parser!(TypedSize),
+            Self::Nothing => ValueParser::bool(),
+            Self::Number => value_parser!(i64).into(),
+            Self::Size => value_parser!(TypedSize).into(),
             Self::Duration => ValueParser::new(parse_duration),
         }
     }
