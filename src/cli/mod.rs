@@ -12,11 +12,13 @@ mod output;
 mod password;
 mod person;
 mod places;
+mod reference;
 mod run;
 mod settings;
 mod shell;
 mod signals;
 mod timetable;
+mod topics;
 mod without_effect;
 mod words;
 

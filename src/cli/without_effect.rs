@@ -52,6 +52,15 @@ pub(super) fn add(command: Command) -> Command {
     command.args(TABLE.iter().map(flag))
 }
 
+/// The flags as a table of Markdown.
+pub(super) fn table() -> String {
+    let row = |(name, takes, why): &(&str, Takes, &str)| {
+        format!("| `{}` | {why} |", format!("--{name} {}", takes.name()).trim())
+    };
+    let head = ["| option | why it has nothing to do |", "|---|---|"].map(str::to_owned);
+    head.into_iter().chain(TABLE.iter().map(row)).collect::<Vec<_>>().join("\n")
+}
+
 impl Takes {
     fn name(self) -> &'static str {
         match self {
