@@ -43,6 +43,7 @@ pub(super) const ALL: &[Topic] = &[
     topic("transfers", include_str!("transfers.md")),
     topic("comparing", include_str!("comparing.md")),
     topic("filters", include_str!("filters.md")),
+    topic("limits", include_str!("limits.md")),
     topic("output", include_str!("output.md")),
     topic("json", include_str!("json.md")),
     topic("exit-codes", include_str!("exit-codes.md")),
