@@ -152,7 +152,7 @@ impl Run<'_> {
         tell_totals(ctx, &plan);
         if self.options.dry_run {
             tell_plan(ctx, &mut plan)?;
-            return Ok((would_do(&plan), plan));
+            return Ok((would_do(self.options, &plan), plan));
         }
         let mut report = planned(&plan);
         if plan.is_empty() && (extra.is_empty() || self.single.is_some()) {

@@ -58,7 +58,7 @@ pub(super) fn downward<'a>(
     let mut report = planned(&plan);
     if options.dry_run {
         tell_plan(ctx, &mut plan)?;
-        let report = SyncReport { requests: opened.requests(), ..would_do(&plan) };
+        let report = SyncReport { requests: opened.requests(), ..would_do(options, &plan) };
         return Ok((report, VaultSource { remote, path, root: base, plan }));
     }
     brake(ctx, options, &plan)?;

@@ -117,7 +117,7 @@ impl<'a> Files<'a> {
             }
             match item {
                 Ok(item) if item.entry.kind == EntryKind::File => each(item)?,
-                Ok(_) | Err(SideError::Special(_) | SideError::Partly { .. }) => {}
+                Ok(_) | Err(SideError::Special(_) | SideError::Link(_) | SideError::Partly { .. }) => {}
                 Err(SideError::Skipped { path, reason }) => {
                     failed += 1;
                     self.ctx.observer.event(Event::Failed { path: &path, reason: &reason });

@@ -239,9 +239,12 @@ pub(super) fn tell_plan(ctx: &Ctx<'_>, plan: &mut Plan) -> Result<(), OpsError> 
 }
 
 /// What a dry run reports: the plan as if it had been carried out.
-pub(super) fn would_do(plan: &Plan) -> SyncReport {
-    let totals = &plan.totals;
-    SyncReport { files: totals.files, bytes: totals.bytes, deleted: totals.deletes, ..planned(plan) }
+pub(super) fn would_do(options: &SyncOptions, plan: &Plan) -> SyncReport {
+    let (totals, report) = (&plan.totals, planned(plan));
+    // rclone finds out by trying.
+    let unseen = if options.rules.trusting { totals.clashes } else { 0 };
+    let failed = report.failed - unseen;
+    SyncReport { files: totals.files, bytes: totals.bytes, deleted: totals.deletes, failed, ..report }
 }
 
 pub(super) fn planned(plan: &Plan) -> SyncReport {

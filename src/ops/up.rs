@@ -154,7 +154,7 @@ impl Up<'_> {
         missing_dirs(self.vault(), base.as_ref(), self.dest)?;
         let mut plan = self.plan(base.as_ref(), &HashSet::new(), &self.known()?)?;
         tell_plan(self.ctx, &mut plan)?;
-        Ok(SyncReport { requests: self.opened.requests(), ..would_do(&plan) })
+        Ok(SyncReport { requests: self.opened.requests(), ..would_do(self.options, &plan) })
     }
 
     fn prepare(&self) -> Result<Ready, OpsError> {

@@ -363,6 +363,7 @@ impl<'a> Maker<'a> {
     }
 
     fn fail(&mut self, item: &Item, reason: &str) {
+        self.totals.clashes += 1;
         self.row(Relation::Error, &item.path, false);
         self.fail_quietly(item, reason);
     }

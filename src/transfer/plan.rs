@@ -49,6 +49,8 @@ pub struct Totals {
     pub specials: u64,
     /// Those of the skipped that `--immutable` forbids to write over.
     pub immutable: u64,
+    /// Those of them that are a file on one side and a directory on the other.
+    pub clashes: u64,
 }
 
 /// How the source of a move goes.

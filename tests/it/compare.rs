@@ -226,7 +226,7 @@ fn sync_deletes_as_rclone_does() {
         &["--exclude", "gone"],
         &["--exclude", "gone", "--delete-excluded"],
         &["--exclude", "/dir/**"],
-        &["-c", "--size-only", "--no-traverse", "--max-backlog", "5"],
+        &["-c", "--size-only", "--max-backlog", "5"],
     ] {
         bench.agrees(ALL, &relations, &[&["sync", "SRC", "DST"], flags].concat());
     }

@@ -48,15 +48,6 @@ pub(crate) struct CompareFlags {
     /// Has no effect: contents can always be compared, so that times are set without a transfer anyway
     #[arg(long)]
     refresh_times: bool,
-    /// Has no effect: everything that is read from a vault is verified
-    #[arg(long)]
-    ignore_checksum: bool,
-    /// Has no effect: the destination is compared as a stream
-    #[arg(long)]
-    no_traverse: bool,
-    /// Has no effect: the lists of what is to be done go to disk when they are long
-    #[arg(long, value_name = "N")]
-    max_backlog: Option<i64>,
 }
 
 /// What is walked, and how it is written.
