@@ -215,9 +215,6 @@ impl Run<'_> {
         };
         if let Some(item) = &self.single {
             let own = file_name(&item.path);
-            if !self.options.filter.decide_file(&own) {
-                return Ok(Plan::make(one(None), one(None), &options)?);
-            }
             let name = self.name.clone().unwrap_or(own);
             let full = self.dest.join_path(&name).map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
             let old = lookup(self.vault(), base, &full)?.map(|old| Item { path: name.clone(), ..old });

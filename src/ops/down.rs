@@ -139,13 +139,11 @@ impl Down<'_> {
         let plan = if let Some(item) = single {
             let own = TreePath::from_bytes(item.path.name().unwrap_or_default())
                 .map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
-            let wanted = filter.decide_file(&own);
             let name = name.unwrap_or(own);
             let local = local_path(self.dest, &name);
             let stat = if self.options.metadata { stat_with_metadata } else { stat_item };
             let old = if local.symlink_metadata().is_ok() { stat(&local, name.clone())? } else { None };
-            let item = wanted.then_some(Item { path: name, ..item });
-            Plan::make(one(item), one(old.filter(|_| wanted)), &options)?
+            Plan::make(one(Some(Item { path: name, ..item })), one(old), &options)?
         } else {
             let source = VaultSide::open(vault, self.base, self.prefix, Arc::clone(&filter), true)?;
             let targets = LinkTargets { vault, root: self.base, prefix: self.prefix, filter: &self.options.filter };

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::between::file_name;
 use super::edit_tree::Change;
 use super::remove::joined;
 use super::{Ctx, OpsError, RemoteProfile, SyncOptions, SyncReport};
@@ -65,7 +64,8 @@ pub(super) fn leave_vault(
         if let Some(item) = tree.find(path)?
             && item.entry.kind != EntryKind::Dir
         {
-            if plan.leaves_in_source(&item.path) || !options.filter.decide_file(&file_name(path)) {
+            // The plan is about this one entry, by whatever name.
+            if !plan.stays.is_empty() || plan.totals.skipped > 0 {
                 return Ok(());
             }
             if lookup(tree.vault, root.as_ref(), path)?.is_some_and(|old| old.entry == item.entry) {

@@ -295,7 +295,6 @@ impl Up<'_> {
                 });
                 Plan::make(until_stopped(self.vault(), walk), dest, &options)?
             }
-            Some(Single { name, .. }) if !filter.decide_file(name) => Plan::make(one(None), one(None), &options)?,
             Some(Single { target: name, .. }) => {
                 let stat = if self.options.metadata { stat_with_metadata } else { stat_item };
                 let item = stat(&self.source.root, name.clone())?;

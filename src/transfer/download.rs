@@ -14,6 +14,7 @@ use super::backups::LocalBackup;
 use super::dest::{Dest, PartialFile};
 use super::item::{Item, TransferError};
 use super::links::link_of;
+use super::pass::{Pass, pass_of};
 use super::plan::{MARKS_MAX, Plan, path_mark};
 use super::step::Step;
 use super::traits::Traits;
@@ -145,16 +146,6 @@ impl Download<'_> {
             unwritten: shared.unwritten.into_inner().expect("inserting does not panic"),
         })
     }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Pass {
-    /// Everything that can be there before anything is deleted.
-    Main,
-    /// Further names of files that are there by now.
-    Links,
-    /// What replaces a directory: that has to be emptied first.
-    AfterDeletes,
 }
 
 impl Shared<'_> {
@@ -474,15 +465,6 @@ impl Tally {
 
     fn lock(&self) -> MutexGuard<'_, (u64, Option<WriteError>)> {
         self.inner.lock().expect("counting does not panic")
-    }
-}
-
-fn pass_of(item: &Item, replaces: Option<EntryKind>) -> Pass {
-    match item.entry.kind {
-        EntryKind::Dir => Pass::Main,
-        _ if replaces == Some(EntryKind::Dir) => Pass::AfterDeletes,
-        _ if link_of(item).is_some() => Pass::Links,
-        _ => Pass::Main,
     }
 }
 

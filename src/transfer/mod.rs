@@ -26,6 +26,7 @@ mod local;
 mod maker;
 mod metadata;
 mod outcome;
+mod pass;
 mod people;
 mod plan;
 mod read;

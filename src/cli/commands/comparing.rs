@@ -121,7 +121,7 @@ pub(crate) struct BackupFlags {
     #[arg(long, value_name = "PATH")]
     backup_dir: Option<OsString>,
     /// Keep what is written over or deleted under its name and this; with --backup-dir it is called so there
-    #[arg(long, value_name = "SUFFIX", value_parser = parse_suffix)]
+    #[arg(long, value_name = "SUFFIX", value_parser = parse_suffix, allow_hyphen_values = true)]
     suffix: Option<String>,
     /// Put the suffix before the extension
     #[arg(long)]
