@@ -1,5 +1,6 @@
 //! cryptsync: an encrypted, deduplicated, versioned tree over any storage.
 
+pub mod age;
 pub mod class;
 pub mod id;
 pub mod path;

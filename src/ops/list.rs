@@ -8,9 +8,10 @@ use super::sync::not_there;
 use super::{Ctx, ListOptions, Listed, ListedKind, OpsError, Place};
 use crate::class::Class;
 use crate::event::Event;
+use crate::filter::Filter;
 use crate::format::entry::EntryKind;
 use crate::path::TreePath;
-use crate::transfer::{Item, SideError, VaultSide, Walk, base_root, lookup, stat_item};
+use crate::transfer::{Item, SideError, VaultSide, Walk, base_root, entry_in_scope, lookup, stat_item};
 use crate::vault::VaultError;
 
 /// Lists, calling `row` for each entry in tree order.
@@ -29,7 +30,7 @@ pub fn list(
         Place::Local(path) => {
             let name = path.file_name().unwrap_or_default().as_encoded_bytes();
             let name = TreePath::from_bytes(name).map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
-            rows(ctx, stat_item(path, name)?.into_iter().map(Ok), row)
+            rows(ctx, stat_item(path, name)?.filter(|item| single(&filter, item)).into_iter().map(Ok), row)
         }
         Place::Vault(remote, path) => {
             let opened = open(ctx, remote)?;
@@ -38,12 +39,18 @@ pub fn list(
                 None if !path.is_root() => Err(not_there(remote, path)),
                 Some(item) if item.entry.kind != EntryKind::Dir => {
                     let name = TreePath::from_bytes(path.name().unwrap_or_default()).unwrap_or_default();
-                    rows(ctx, [Ok(Item { path: name, ..item })].into_iter(), row)
+                    let item = Some(Item { path: name, ..item }).filter(|item| single(&filter, item));
+                    rows(ctx, item.into_iter().map(Ok), row)
                 }
                 _ => rows(ctx, VaultSide::open(&opened.vault, base.as_ref(), path, filter, options.recursive)?, row),
             }
         }
     }
+}
+
+/// Whether a file that was named alone is in scope.
+fn single(filter: &Filter, item: &Item) -> bool {
+    item.entry.kind == EntryKind::Dir || entry_in_scope(filter, item)
 }
 
 /// Why a local path can't be listed: there is no directory.

@@ -9,6 +9,7 @@ use super::sync::not_there;
 use super::{Ctx, ListOptions, Listed, ListedKind, OpsError, Place};
 use crate::class::Class;
 use crate::event::Event;
+use crate::filter::Filter;
 use crate::format::entry::EntryKind;
 use crate::history::source::Root;
 use crate::path::TreePath;
@@ -34,6 +35,7 @@ pub fn tree(
     wanted: &dyn Fn(&Listed) -> bool,
     row: &mut dyn FnMut(&TreeRow) -> io::Result<()>,
 ) -> Result<(), OpsError> {
+    let filter = Arc::new(options.filter.clone());
     let source = Source::open(ctx, &options.place)?;
     let mut skipped = 0u64;
     let mut children = |dir: &TreePath| -> Result<std::vec::IntoIter<Listed>, OpsError> {
@@ -41,17 +43,9 @@ pub fn tree(
             return Err(VaultError::Cancelled.into());
         }
         let mut found = Vec::new();
-        source.children(dir, &mut |item| match item {
+        source.children(dir, &filter, &mut |item| match item {
             Ok(item) => {
-                let path =
-                    dir.join_path(&item.path).map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
-                let is_dir = item.entry.kind == EntryKind::Dir;
-                let filter = &options.filter;
-                let in_scope = if is_dir { filter.decide_dir(&path) } else { filter.decide_file(&path) };
-                let listed = listed(Item { path, ..item });
-                if in_scope && wanted(&listed) {
-                    found.push(listed);
-                }
+                found.extend(Some(listed(item)).filter(wanted));
                 Ok(())
             }
             Err(SideError::Skipped { path, reason }) => {
@@ -115,12 +109,13 @@ impl<'a> Source<'a> {
     fn children(
         &self,
         dir: &TreePath,
+        filter: &Arc<Filter>,
         each: &mut dyn FnMut(Result<Item, SideError>) -> Result<(), OpsError>,
     ) -> Result<(), OpsError> {
         match self {
             Self::Local(root) => {
-                let walk = match Walk::open(&local_path(root, dir), Arc::default(), false) {
-                    Ok(walk) => walk,
+                let walk = match Walk::open(&local_path(root, dir), Arc::clone(filter), false) {
+                    Ok(walk) => walk.under(dir),
                     Err(error) if dir.is_root() => return Err(error.into()),
                     Err(error) => {
                         let reason = error.to_string();
@@ -132,8 +127,7 @@ impl<'a> Source<'a> {
                 }
             }
             Self::Vault { opened, base, dir: top } => {
-                let full = top.join_path(dir).map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
-                for item in VaultSide::open(&opened.vault, base.as_ref(), &full, Arc::default(), false)? {
+                for item in VaultSide::children(&opened.vault, base.as_ref(), (top, dir), Arc::clone(filter))? {
                     each(item)?;
                 }
             }

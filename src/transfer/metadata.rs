@@ -41,6 +41,26 @@ pub(super) fn look(
     Ok(())
 }
 
+/// What is known of an entry that is no directory, as `key=value` with the keys that rclone uses.
+pub(super) fn lines(entry: &Entry) -> Vec<String> {
+    let kind = if entry.kind == EntryKind::Symlink { 0o120_000 } else { 0o100_000 };
+    let mut known = Vec::new();
+    known.extend(entry.mode.map(|mode| format!("mode={:o}", kind | u32::from(mode))));
+    if let Ok(mtime) = jiff::Timestamp::new(entry.mtime.secs, entry.mtime.nanos as i32) {
+        known.push(format!("mtime={mtime}"));
+    }
+    if let Some(owner) = owner(entry) {
+        known.push(format!("uid={}", owner.uid));
+        known.push(format!("gid={}", owner.gid));
+    }
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    known.extend(xattrs(entry).iter().filter_map(|(name, value)| {
+        let name = name.strip_prefix(b"user.")?; // as rclone: the others belong to the system
+        Some(format!("{}={}", text(name), text(value)))
+    }));
+    known
+}
+
 /// Makes `local`, of what was read here, what is to be compared with `stored`. An entry without an owner says nothing of
 /// either; `chowns`: whether owners can be given here.
 pub(super) fn settle(local: &Entry, stored: &Entry, is_source: bool, chowns: bool, holds_xattrs: bool) -> Entry {

@@ -52,7 +52,7 @@ pub use spelling::Spelling;
 pub use stream::StreamUpload;
 pub use traits::Traits;
 pub use upload::{Upload, Uploaded};
-pub use vault_side::{VaultSide, base_root, lookup};
+pub use vault_side::{VaultSide, base_root, entry_in_scope, lookup};
 pub use walk::{Walk, stat_item, stat_with_metadata};
 
 use crate::path::TreePath;

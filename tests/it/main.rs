@@ -10,6 +10,7 @@ mod bad_input;
 mod conflicts;
 mod crash;
 mod faults;
+mod filters_rclone;
 mod golden;
 mod hostile;
 mod json;

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// Lowest first. A module uses modules of lower layers only, by `crate::`; inside a module everything goes.
 const LAYERS: &[&[&str]] = &[
-    &["class", "id", "path", "units", "world"],
+    &["age", "class", "id", "path", "units", "world"],
     &["chunk", "config", "crypto", "event", "filter"],
     &["format"],
     &["history"],
