@@ -45,6 +45,7 @@ pub(super) enum Verb {
     Cp(commands::cp::CpArgs),
     Mkdir(commands::mkdir::MkdirArgs),
     Rmdir(commands::rmdir::RmdirArgs),
+    Rmdirs(commands::rmdirs::RmdirsArgs),
     Rm(commands::rm::RmArgs),
     Delete(commands::delete::DeleteArgs),
     Purge(commands::purge::PurgeArgs),

@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::filter::Filter;
 use crate::format::entry::EntryKind;
 use crate::path::TreePath;
-use crate::transfer::{Item, SideError, VaultSide, Walk, base_root, entry_in_scope, lookup, stat_item};
+use crate::transfer::{Item, SideError, VaultSide, Walk, attributes, base_root, entry_in_scope, lookup, stat_item};
 use crate::vault::VaultError;
 
 /// Lists, calling `row` for each entry in tree order.
@@ -69,6 +69,7 @@ fn rows(
             return Err(VaultError::Cancelled.into());
         }
         match item {
+            Ok(item) if ctx.rclone_compat && item.entry.kind == EntryKind::Symlink => drop(item),
             Ok(item) => row(&listed(item)).map_err(VaultError::local("cannot write the listing"))?,
             Err(SideError::Skipped { path, reason }) => {
                 skipped += 1;
@@ -91,5 +92,6 @@ pub(super) fn listed(item: Item) -> Listed {
         EntryKind::Dir => ListedKind::Dir,
         EntryKind::Symlink => ListedKind::Symlink(item.link_target().unwrap_or_default().to_vec()),
     };
-    Listed { kind, size: item.entry.size, mtime: item.entry.mtime, mode: item.entry.mode, path: item.path }
+    let Item { path, entry, .. } = item;
+    Listed { kind, size: entry.size, mtime: entry.mtime, mode: entry.mode, path, attributes: attributes(&entry) }
 }

@@ -60,7 +60,7 @@ pub use key::{
     member as key_member, members as key_members,
 };
 pub use list::list;
-pub use make_dir::{mkdir, rmdir};
+pub use make_dir::{mkdir, rmdir, rmdirs};
 pub use moving::Moving;
 pub use rcat::rcat;
 pub use remove::{RemoveOptions, delete, purge, rm};
@@ -258,6 +258,8 @@ pub struct Listed {
     pub mtime: Timestamp,
     /// Permission bits, if known.
     pub mode: Option<u16>,
+    /// What else is kept of it, under rclone's names: owner, extended attributes.
+    pub attributes: Vec<(String, String)>,
 }
 
 /// What a listed entry is.

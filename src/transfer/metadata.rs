@@ -49,14 +49,21 @@ pub(super) fn lines(entry: &Entry) -> Vec<String> {
     if let Ok(mtime) = jiff::Timestamp::new(entry.mtime.secs, entry.mtime.nanos as i32) {
         known.push(format!("mtime={mtime}"));
     }
+    known.extend(attributes(entry).iter().map(|(key, value)| format!("{key}={value}")));
+    known
+}
+
+/// Owner and extended attributes of users, under the keys that rclone uses.
+pub fn attributes(entry: &Entry) -> Vec<(String, String)> {
+    let mut known = Vec::new();
     if let Some(owner) = owner(entry) {
-        known.push(format!("uid={}", owner.uid));
-        known.push(format!("gid={}", owner.gid));
+        known.push(("uid".to_owned(), owner.uid.to_string()));
+        known.push(("gid".to_owned(), owner.gid.to_string()));
     }
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     known.extend(xattrs(entry).iter().filter_map(|(name, value)| {
         let name = name.strip_prefix(b"user.")?; // as rclone: the others belong to the system
-        Some(format!("{}={}", text(name), text(value)))
+        Some((text(name), text(value)))
     }));
     known
 }

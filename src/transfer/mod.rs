@@ -45,6 +45,7 @@ pub use item::{Item, SideError, TransferError};
 pub use kept::Kept;
 pub use links::LinkTargets;
 pub use local::Local;
+pub use metadata::attributes;
 pub use plan::{MARKS_MAX, Plan, PlanOptions, Step, Totals, path_mark};
 pub use relay::Relay;
 pub use shadow::Shadow;

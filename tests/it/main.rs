@@ -11,6 +11,7 @@ mod conflicts;
 mod crash;
 mod docs;
 mod faults;
+mod filters;
 mod filters_rclone;
 mod golden;
 mod hostile;

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use super::filters::FilterFlags;
+use crate::class::Class;
 use crate::cli::output::{CliError, JsonEntry, write_array, write_object};
 use crate::cli::shell::Shell;
 use crate::filter::Filter;
@@ -35,7 +36,10 @@ pub(crate) struct LsjsonArgs {
     /// Leave out the MIME type
     #[arg(long)]
     no_mimetype: bool,
-    /// Add the permission bits as Metadata
+    /// Accepted; entries of a vault have no identifiers
+    #[arg(long)]
+    original: bool,
+    /// Add the metadata: permissions and time, owner and extended attributes if they are kept
     #[arg(short = 'M', long)]
     metadata: bool,
     #[command(flatten)]
@@ -64,11 +68,16 @@ pub(crate) fn run(shell: &Shell, args: &LsjsonArgs) -> Result<(), CliError> {
     let place = shell.settings.place(&args.path)?;
     if args.stat {
         args.filter.filter(&shell.settings)?;
-        let found = shell.call(false, |ctx| ops::stat(ctx, &place))?;
+        // As rclone: what is not there is a directory that is not there.
+        let missing = |error: CliError| match error.class {
+            Class::FileNotFound => CliError { class: Class::DirNotFound, ..error },
+            _ => error,
+        };
+        let found = shell.call(false, |ctx| ops::stat(ctx, &place)).map_err(missing)?;
         return Ok(write_object(printer, &entry(&found.listed))?);
     }
     let filter: Filter = args.filter.filter(&shell.settings)?;
-    let options = ListOptions { place, recursive: args.recursive, filter };
+    let options = ListOptions { place, recursive: args.recursive || args.filter.descends(), filter };
     write_array(printer, |add| {
         shell.call(false, |ctx| {
             ops::list(ctx, &options, &mut |row| if args.wants(row) { add(&entry(row)) } else { Ok(()) })

@@ -34,6 +34,7 @@ pub(super) mod purge;
 pub(super) mod rcat;
 pub(super) mod rm;
 pub(super) mod rmdir;
+pub(super) mod rmdirs;
 pub(super) mod size;
 pub(super) mod stat;
 pub(super) mod status;

@@ -69,7 +69,7 @@ pub(crate) struct JsonEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     link_target: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    metadata: Option<BTreeMap<&'static str, String>>,
+    metadata: Option<BTreeMap<String, String>>,
 }
 
 impl JsonEntry {
@@ -96,16 +96,27 @@ impl JsonEntry {
         Self { mime_type, ..self }
     }
 
-    /// With permission bits and time, as rclone has them of local files.
+    /// The MIME type, if it was asked for.
+    pub(crate) fn mime_type(&self) -> &'static str {
+        self.mime_type.unwrap_or_default()
+    }
+
+    /// The metadata as JSON of its own, if it was asked for.
+    pub(crate) fn metadata_text(&self) -> String {
+        self.metadata.as_ref().and_then(|all| serde_json::to_string(all).ok()).unwrap_or_default()
+    }
+
+    /// With all that is kept of an entry beside its content, under rclone's names.
     pub(crate) fn with_metadata(self, listed: &Listed, zone: &TimeZone) -> Self {
         let kind = match listed.kind {
             ListedKind::File => 0o100_000,
             ListedKind::Dir => 0o040_000,
             ListedKind::Symlink(_) => 0o120_000,
         };
-        let mut metadata = BTreeMap::from([("mtime", exact_rfc3339(listed.mtime, zone))]);
+        let mut metadata: BTreeMap<String, String> = listed.attributes.iter().cloned().collect();
+        metadata.insert("mtime".to_owned(), exact_rfc3339(listed.mtime, zone));
         if let Some(mode) = listed.mode {
-            metadata.insert("mode", format!("{:o}", kind | u32::from(mode)));
+            metadata.insert("mode".to_owned(), format!("{:o}", kind | u32::from(mode)));
         }
         Self { metadata: Some(metadata), ..self }
     }
