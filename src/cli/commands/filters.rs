@@ -6,10 +6,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::PoisonError;
 
 use crate::age::Age;
+use crate::class::Class;
 use crate::cli::output::CliError;
 use crate::cli::settings::Settings;
-use crate::filter::{Definition, Filter, ListForm, Names, Rule, Stated, lines};
+use crate::filter::{Definition, Filter, ListForm, Names, Partition, Rule, Stated, lines};
 use crate::path::{TreePath, printable};
+use crate::sum::{SumKind, Summer};
 use crate::units::TypedSize;
 
 /// What is in scope.
@@ -70,6 +72,9 @@ pub(crate) struct FilterFlags {
     /// How many levels of directories to descend; 1 is the directory alone, 0 is all
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     max_depth: Option<i32>,
+    /// Only files of one part: `K/N`, dealt out by their paths; `@/N` is a part by chance
+    #[arg(long, value_name = "K/N")]
+    hash_filter: Option<String>,
     /// Delete what filters leave out at the destination, in verbs that delete there
     #[arg(long)]
     pub(crate) delete_excluded: bool,
@@ -135,6 +140,7 @@ impl FilterFlags {
             }
         }
         definition.names = names.map(Names::finish);
+        definition.partition = self.hash_filter.as_deref().map(|text| partition(settings, text)).transpose()?;
         let filter = definition.build()?;
         if self.dump_filters || !self.dump.is_empty() {
             let mut notes = settings.notes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -175,6 +181,22 @@ impl FilterFlags {
             ..Definition::default()
         })
     }
+}
+
+fn partition(settings: &Settings, text: &str) -> Result<Partition, CliError> {
+    let mut random = [0; 8];
+    if text.starts_with('@') {
+        let bad = |error: io::Error| CliError::new(Class::Failed, "--hash-filter: no random number").caused_by(error);
+        settings.world.entropy.fill(&mut random).map_err(bad)?;
+    }
+    let parsed = Partition::parse(text, || u64::from_le_bytes(random), md5);
+    parsed.map_err(|bad| CliError::usage(format!("--hash-filter: {bad}")))
+}
+
+fn md5(bytes: &[u8]) -> [u8; 16] {
+    let mut summer = Summer::new(SumKind::Md5);
+    summer.push(bytes);
+    summer.finish().as_bytes().try_into().expect("a sum of MD5 has 16 bytes")
 }
 
 /// The files that flags name. Standard input can be one of them, once.

@@ -8,13 +8,14 @@ use super::filters::FilterFlags;
 use crate::cli::output::{CliError, JsonEntry, Layout, Printer, write_array};
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
-use crate::ops::{self, ListOptions, Listed, ListedKind};
+use crate::ops::{self, Extras, ListOptions, Listed, ListedKind};
+use crate::sum::SumKind;
 
 /// List the entries of a directory, in a form that is easy to parse
 ///
 /// One line for each entry: its name, directories with a trailing `/`. `--format` chooses the fields: p for the path, s
-/// for the size (-1 for directories), t for the modification time in local time, m for the MIME type, M for the
-/// metadata. The fields i, o, e and T (identifiers, encrypted name, tier) are empty: entries of a vault have none.
+/// for the size (-1 for directories), t for the modification time in local time, h for a sum of the content (which is
+/// read for it), m for the MIME type, M for the metadata. The fields i, o, e and T (identifiers, encrypted name, tier) are empty: entries of a vault have none.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct LsfArgs {
@@ -23,12 +24,15 @@ pub(crate) struct LsfArgs {
     /// Descend into directories
     #[arg(short = 'R', long)]
     recursive: bool,
-    /// Fields: any of p s t m M i o e T
+    /// Fields: any of p s t h m M i o e T
     #[arg(short = 'F', long, value_name = "FIELDS", default_value = "p", value_parser = parse_format)]
     format: Format,
     /// What stands between fields [default: `;`, or a comma with --csv]
     #[arg(short, long, value_name = "TEXT")]
     separator: Option<String>,
+    /// The kind of sum that the field h shows
+    #[arg(long, value_name = "HASH", default_value = "md5")]
+    hash: SumKind,
     /// Write CSV: fields that hold a separator, a quote or a line break are quoted
     #[arg(long)]
     csv: bool,
@@ -95,6 +99,7 @@ impl LsfArgs {
             }
             Field::Mime => JsonEntry::new(row, zone).with_mime_type().mime_type().into(),
             Field::Metadata => JsonEntry::new(row, zone).with_metadata(row, zone).metadata_text().into_bytes(),
+            Field::Hash => row.sums.first().map(|(_, sum)| sum.hex().into_bytes()).unwrap_or_default(),
             Field::Nothing => Vec::new(),
         }
     }
@@ -124,9 +129,12 @@ pub(crate) fn run(shell: &Shell, args: &LsfArgs) -> Result<(), CliError> {
             })
         });
     }
+    let asks = |field| args.format.0.contains(&field);
+    let sums = if asks(Field::Hash) { vec![args.hash] } else { Vec::new() };
+    let extras = Extras { sums, metadata: asks(Field::Metadata) };
     let end: &[u8] = if args.null { b"\0" } else { b"\n" };
     shell.call(false, |ctx| {
-        ops::list(ctx, &options, &mut |row| {
+        ops::list_with(ctx, &options, &extras, &mut |row| {
             if args.wants(row) { printer.record(&args.row(row, printer, zone), end) } else { Ok(()) }
         })
     })
@@ -141,6 +149,7 @@ enum Field {
     Path,
     Size,
     Time,
+    Hash,
     Mime,
     Metadata,
     /// What rclone knows of other places, and entries of a vault do not have.
@@ -152,11 +161,12 @@ fn parse_format(text: &str) -> Result<Format, String> {
         'p' => Ok(Field::Path),
         's' => Ok(Field::Size),
         't' => Ok(Field::Time),
+        'h' => Ok(Field::Hash),
         'm' => Ok(Field::Mime),
         'M' => Ok(Field::Metadata),
         'i' | 'o' | 'e' | 'T' => Ok(Field::Nothing),
         other => Err(format!(
-            "there is no field `{other}`; the fields are p (path), s (size), t (time), m (MIME type), M (metadata), \
+            "there is no field `{other}`; the fields are p (path), s (size), t (time), h (hash), m (MIME type), M (metadata), \
              and i, o, e and T, which are empty"
         )),
     };
@@ -198,7 +208,11 @@ mod tests {
         let path = TreePath::from_bytes(path).unwrap();
         let mtime = Timestamp { secs: 1_700_000_000, nanos: 5 };
         let attributes = vec![("uid".to_owned(), "7".to_owned())];
-        args.row(&Listed { path, kind, size: 7, mtime, mode: Some(0o640), attributes }, &printer, &TimeZone::UTC)
+        args.row(
+            &Listed { path, kind, size: 7, mtime, mode: Some(0o640), attributes, sums: Vec::new() },
+            &printer,
+            &TimeZone::UTC,
+        )
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub(crate) struct JsonEntry {
     mod_time: String,
     is_dir: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    hashes: Option<BTreeMap<&'static str, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     link_target: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<BTreeMap<String, String>>,
@@ -82,6 +84,7 @@ impl JsonEntry {
             mime_type: None,
             mod_time: exact_rfc3339(listed.mtime, zone),
             is_dir,
+            hashes: None,
             metadata: None,
             link_target: match &listed.kind {
                 ListedKind::Symlink(target) => Some(text(target)),
@@ -119,6 +122,12 @@ impl JsonEntry {
             metadata.insert("mode".to_owned(), format!("{:o}", kind | u32::from(mode)));
         }
         Self { metadata: Some(metadata), ..self }
+    }
+
+    /// With the sums that were computed.
+    pub(crate) fn with_hashes(self, listed: &Listed) -> Self {
+        let hashes: BTreeMap<_, _> = listed.sums.iter().map(|(kind, sum)| (kind.name(), sum.hex())).collect();
+        Self { hashes: Some(hashes).filter(|hashes| !hashes.is_empty()), ..self }
     }
 
     /// Without the time, for whom it matters.
