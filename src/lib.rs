@@ -1,12 +1,12 @@
 //! cryptsync: an encrypted, deduplicated, versioned tree over any storage.
 
-pub mod age;
 pub mod class;
 pub mod id;
 pub mod path;
 pub mod units;
 pub mod world;
 
+pub mod age;
 pub mod chunk;
 pub mod config;
 pub mod crypto;

@@ -79,7 +79,10 @@ fn parse(text: &str, power: usize) -> Result<ByteSize, BadSize> {
     let split = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
     let number: f64 = trimmed[..split].parse().map_err(|_| bad())?;
     let suffix = trimmed[split..].trim().to_ascii_uppercase();
-    let unit = suffix.strip_suffix("IB").or_else(|| suffix.strip_suffix('B')).unwrap_or(&suffix);
+    let unit = suffix.strip_suffix("IB").or_else(|| suffix.strip_suffix(['B', 'I'])).unwrap_or(&suffix);
+    if suffix == "I" || suffix == "IB" {
+        return Err(bad());
+    }
     let power = if suffix.is_empty() {
         power
     } else if unit.is_empty() {
@@ -113,12 +116,18 @@ mod tests {
 
     #[test]
     fn reads_suffixes() {
-        for (text, bytes) in
-            [("0", 0), ("17", 17), ("17b", 17), ("64K", 65536), ("1.5MiB", 1_572_864), ("2 GB", 2 << 30)]
-        {
+        for (text, bytes) in [
+            ("0", 0),
+            ("17", 17),
+            ("17b", 17),
+            ("64K", 65536),
+            ("1.5MiB", 1_572_864),
+            ("2 GB", 2 << 30),
+            ("2.5Ki", 2560),
+        ] {
             assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
         }
-        for text in ["", "K", "-1", "1Q", "1.2.3M", "99999999E"] {
+        for text in ["", "K", "-1", "1Q", "1.2.3M", "99999999E", "1i"] {
             assert!(text.parse::<ByteSize>().is_err(), "{text}");
             assert!(text.parse::<TypedSize>().is_err(), "{text}");
         }

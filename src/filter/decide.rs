@@ -142,7 +142,7 @@ impl Filter {
         if rules.is_empty() && partition.is_none() {
             return true;
         }
-        let text = as_text(path.as_bytes());
+        let text = as_text(path.as_bytes(), rules.is_compat());
         partition.as_ref().is_none_or(|partition| partition.holds(&text)) && rules.take_in(&[&text])
     }
 
@@ -156,7 +156,10 @@ impl Filter {
         }
         match &self.inner.names {
             Some(names) => names.leads_through(dir.as_bytes()),
-            None => self.inner.rules.is_empty() || self.inner.rules.enter(&as_text(dir.as_bytes())),
+            None => {
+                let rules = &self.inner.rules;
+                rules.is_empty() || rules.enter(&as_text(dir.as_bytes(), rules.is_compat()))
+            }
         }
     }
 
@@ -200,9 +203,14 @@ impl Filter {
     }
 }
 
-fn as_text(bytes: &[u8]) -> Cow<'_, str> {
-    if let Ok(text) = std::str::from_utf8(bytes) {
+/// A path as patterns see it. rclone sees control characters by their pictures, and bytes that are no text in hexadecimal.
+fn as_text(bytes: &[u8], compat: bool) -> Cow<'_, str> {
+    let plain = !compat || !bytes.iter().any(u8::is_ascii_control);
+    if let (Ok(text), true) = (std::str::from_utf8(bytes), plain) {
         return Cow::Borrowed(text);
+    }
+    if compat {
+        return Cow::Owned(pictured(bytes));
     }
     let mut text = String::with_capacity(bytes.len() + 8);
     for chunk in bytes.utf8_chunks() {
@@ -210,4 +218,19 @@ fn as_text(bytes: &[u8]) -> Cow<'_, str> {
         text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
     }
     Cow::Owned(text)
+}
+
+fn pictured(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.extend(chunk.valid().chars().map(|c| match u32::from(c) {
+            code @ 1..0x20 => char::from_u32(0x2400 + code).unwrap_or(c),
+            0x7f => '\u{2421}',
+            _ => c,
+        }));
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\u{201b}{byte:02X}"));
+        }
+    }
+    text
 }

@@ -28,6 +28,11 @@ impl Rules {
         if compat { Self::Theirs { files: Vec::new(), dirs: Vec::new() } } else { Self::default() }
     }
 
+    /// Whether these are read as rclone reads them.
+    pub(super) fn is_compat(&self) -> bool {
+        matches!(self, Self::Theirs { .. })
+    }
+
     /// Adds a rule behind the others.
     pub(super) fn add(&mut self, include: bool, pattern: &str, ignore_case: bool) -> Result<(), BadPattern> {
         match self {

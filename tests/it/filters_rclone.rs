@@ -82,7 +82,7 @@ impl Case {
         let input = json!({"fs": root, "remote": "", "opt": opt, "_filter": filter});
         let answer: Value = server.call("operations/list", &input)?;
         let rows = answer["list"].as_array().unwrap();
-        Ok(rows.iter().map(|row| row["Path"].as_str().unwrap().to_owned()).collect())
+        Ok(rows.iter().map(|row| row["Path"].as_str().unwrap().replace('␊', "\n")).collect())
     }
 }
 

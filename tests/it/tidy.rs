@@ -9,8 +9,8 @@ use std::path::{Component, Path, PathBuf};
 
 /// Lowest first. A module uses modules of lower layers only, by `crate::`; inside a module everything goes.
 const LAYERS: &[&[&str]] = &[
-    &["age", "class", "id", "path", "units", "world"],
-    &["chunk", "config", "crypto", "event", "filter", "sum"],
+    &["class", "id", "path", "units", "world"],
+    &["age", "chunk", "config", "crypto", "event", "filter", "sum"],
     &["format"],
     &["history"],
     &["vault"],
