@@ -16,6 +16,7 @@ mod filters_rclone;
 mod golden;
 mod hostile;
 mod json;
+mod limits;
 mod links;
 mod listings;
 mod long_log;
