@@ -7,6 +7,7 @@ mod check;
 mod check_vaults;
 mod conflicts;
 mod device;
+mod diff;
 mod down;
 mod edit_tree;
 mod error;
@@ -52,6 +53,7 @@ pub use conflicts::{Conflict, Keep, ResolveOptions, Version, list_conflicts, res
 pub use device::{
     DeviceRequest, RecoveryReport, device_add, device_approve, device_remove, device_request, test_recovery,
 };
+pub use diff::{DiffKind, DiffOptions, DiffReport, DiffRow, diff};
 pub use error::OpsError;
 pub use init::{init, vault_exists};
 pub use inspect::{log, status};

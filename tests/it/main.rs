@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod completion;
 mod conflicts;
 mod crash;
 mod docs;
