@@ -57,10 +57,15 @@ fn unknown_option(error: &clap::Error, arg: &str) -> Option<String> {
     let (long, short) = (arg.strip_prefix("--"), arg.strip_prefix('-').and_then(|rest| rest.chars().next()));
     let long = long.map(|long| long.split('=').next().unwrap_or(long));
     let mut found = Vec::new();
-    having(&args::command(), &|known| match long {
-        Some(long) => known.get_long() == Some(long),
-        None => known.get_short().is_some() && known.get_short() == short,
-    }, &mut String::new(), &mut found);
+    having(
+        &args::command(),
+        &|known| match long {
+            Some(long) => known.get_long() == Some(long),
+            None => known.get_short().is_some() && known.get_short() == short,
+        },
+        &mut String::new(),
+        &mut found,
+    );
     if found.is_empty() || found.len() > VERBS_MAX {
         return None;
     }
@@ -86,7 +91,8 @@ fn having(command: &Command, is: &dyn Fn(&clap::Arg) -> bool, path: &mut String,
 /// What clap takes it for.
 fn suggestion(error: &clap::Error) -> Option<String> {
     let kinds = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
-    let words: Vec<String> = kinds.iter().filter_map(|kind| error.get(*kind)).flat_map(texts).map(|word| format!("`{word}`")).collect();
+    let words: Vec<String> =
+        kinds.iter().filter_map(|kind| error.get(*kind)).flat_map(texts).map(|word| format!("`{word}`")).collect();
     (!words.is_empty()).then(|| format!("did you mean {}?", words.join(" or ")))
 }
 

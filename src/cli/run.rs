@@ -96,7 +96,8 @@ fn tell(cli: Cli, env: Env) -> u8 {
         Verb::Help(args) => commands::help::run(&printer, args, &env.vars),
         Verb::Completion(args) => commands::completion::run(&printer, &env.cwd, args),
         Verb::Gendocs(args) => commands::gendocs::run(&printer, &env.cwd, args),
-        _ => commands::version::run(&printer),
+        Verb::Version(args) => commands::version::run(&printer, args),
+        _ => Ok(()),
     };
     finish(&printer, result)
 }

@@ -112,12 +112,12 @@ impl DiffReport {
     fn add(&mut self, row: &DiffRow) {
         let is_dir = row.listed.kind == super::ListedKind::Dir;
         let dir = match row.kind {
-            DiffKind::Added if is_dir => Some(1),
-            DiffKind::Removed if is_dir => Some(0),
+            DiffKind::Added if is_dir => Some(0),
+            DiffKind::Removed if is_dir => Some(1),
             _ => None,
         };
         if let Some(at) = dir {
-            self.dirs[1 - at] += 1;
+            self.dirs[at] += 1;
             return;
         }
         let (at, gone, came) = match row.kind {
@@ -146,9 +146,8 @@ fn state(vault: &Vault, name: &str) -> Result<(Option<LogEntry>, Option<Root>), 
 /// The commit with this id, or the only one whose id begins so.
 fn commit_of(vault: &Vault, name: &str) -> Result<Commit, OpsError> {
     let unknown = || {
-        OpsError::new(Class::Usage, format!("there is no commit `{name}`")).hint(
-            "`cryptsync log REMOTE:` lists commits; write at least four characters of an id, or `now`",
-        )
+        OpsError::new(Class::Usage, format!("there is no commit `{name}`"))
+            .hint("`cryptsync log REMOTE:` lists commits; write at least four characters of an id, or `now`")
     };
     if let Ok(id) = name.parse::<CommitId>() {
         return if vault.has_commit(&id)? { Ok(vault.record_of(&id)?) } else { Err(unknown()) };

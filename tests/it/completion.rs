@@ -138,7 +138,10 @@ fn zsh_completes() {
     let cli = Cli::with_vault();
     let machine = prepared(&cli);
     let mut zsh = at_prompt(&machine, "zsh", &["-f", "-i"]);
-    zsh.send_line("PS1='> '; unset zle_bracketed_paste; autoload -U compinit; compinit -u -D; source script.zsh; echo re''ady").unwrap();
+    zsh.send_line(
+        "PS1='> '; unset zle_bracketed_paste; autoload -U compinit; compinit -u -D; source script.zsh; echo re''ady",
+    )
+    .unwrap();
     zsh.exp_string("ready\r\n").unwrap();
     for (typed, words) in [
         ("cryptsync ls v:doc\t", "<cryptsync><ls><v:docs/>"),

@@ -65,8 +65,13 @@ struct Statistics<'a> {
 
 pub(crate) fn run(shell: &Shell, args: &DiffArgs) -> Result<(), CliError> {
     let Place::Vault(remote, dir) = shell.settings.place(&args.path)? else {
-        return Err(CliError::new(Class::Usage, format!("`{}` is on this machine, which has no commits", args.path.display()))
-            .hint("`cryptsync check A B` compares two directories, and `cryptsync sync -n A B` shows what a sync would do"));
+        return Err(CliError::new(
+            Class::Usage,
+            format!("`{}` is on this machine, which has no commits", args.path.display()),
+        )
+        .hint(
+            "`cryptsync check A B` compares two directories, and `cryptsync sync -n A B` shows what a sync would do",
+        ));
     };
     let DiffArgs { old, new, metadata, .. } = args;
     let options = DiffOptions { remote, dir, old: old.clone(), new: new.clone(), metadata: *metadata };
@@ -134,24 +139,32 @@ fn stat(printer: &Printer, report: &DiffReport) -> Result<(), CliError> {
         let (old, new) = (id(&report.old), id(&report.new));
         let [dirs_removed, dirs_added] = [report.dirs[1], report.dirs[0]];
         let [bytes_removed, bytes_added] = report.bytes;
-        return Ok(write_object(printer, &Statistics {
-            old: &old,
-            new: &new,
-            added,
-            removed,
-            modified,
-            metadata,
-            renamed,
-            dirs_added,
-            dirs_removed,
-            bytes_added,
-            bytes_removed,
-        })?);
+        return Ok(write_object(
+            printer,
+            &Statistics {
+                old: &old,
+                new: &new,
+                added,
+                removed,
+                modified,
+                metadata,
+                renamed,
+                dirs_added,
+                dirs_removed,
+                bytes_added,
+                bytes_removed,
+            },
+        )?);
     }
     let rows = [
         ["old:".to_owned(), id(&report.old)],
         ["new:".to_owned(), id(&report.new)],
-        ["files:".to_owned(), format!("{added} new, {removed} removed, {modified} changed, {renamed} renamed, {metadata} with other metadata")],
+        [
+            "files:".to_owned(),
+            format!(
+                "{added} new, {removed} removed, {modified} changed, {renamed} renamed, {metadata} with other metadata"
+            ),
+        ],
         ["directories:".to_owned(), format!("{} new, {} removed", report.dirs[0], report.dirs[1])],
         ["bytes:".to_owned(), format!("{} new, {} gone", rclone_size(report.bytes[1]), rclone_size(report.bytes[0]))],
     ];
