@@ -3,6 +3,7 @@
 //! Shared between them: `filters` (what is in scope), `transfer` (copy, sync and move), `changes` (verbs that change a tree
 //! without a transfer), `create` (making vaults).
 
+pub(super) mod about;
 pub(super) mod adopt;
 pub(super) mod cat;
 mod changes;
@@ -21,6 +22,7 @@ pub(super) mod du;
 mod filters;
 pub(super) mod find;
 pub(super) mod gendocs;
+pub(super) mod hashsum;
 pub(super) mod help;
 pub(super) mod init;
 pub(super) mod key;
@@ -36,6 +38,7 @@ pub(super) mod move_;
 pub(super) mod mv;
 pub(super) mod purge;
 pub(super) mod rcat;
+mod reports;
 pub(super) mod rm;
 pub(super) mod rmdir;
 pub(super) mod size;
