@@ -61,6 +61,7 @@ pub(super) enum Verb {
     Stat(commands::stat::StatArgs),
     Size(commands::size::SizeArgs),
     Du(commands::du::DuArgs),
+    Ncdu(commands::ncdu::NcduArgs),
     #[command(visible_alias = "dump")]
     Cat(commands::cat::CatArgs),
     Rcat(commands::rcat::RcatArgs),

@@ -20,7 +20,7 @@ pub(super) fn explain(error: &clap::Error) -> CliError {
     } else {
         None
     };
-    let usage = || named(ContextKind::Usage).or_else(|| usage_in(error)).map(|usage| format!("usage: {usage}"));
+    let usage = || usage_in(error).map(|usage| format!("usage: {usage}"));
     let hint = hint.or_else(|| suggestion(error)).or_else(usage);
     CliError::usage(headline(error)).hint(hint.unwrap_or_else(|| ASK.to_owned()))
 }

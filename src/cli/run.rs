@@ -109,7 +109,8 @@ fn take_process(signals: &Arc<Signals>, printer: &Arc<Printer>) -> Result<(), Cl
     signals::watch(Arc::clone(signals), Arc::clone(printer)).map_err(|e| error("cannot handle signals", e))
 }
 
-fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
+/// Runs a verb.
+pub(super) fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
     match verb {
         Verb::Init(args) => commands::init::run(shell, &args),
         Verb::Copy(args) => commands::copy::run(shell, &args),
@@ -133,6 +134,7 @@ fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::Find(args) => commands::find::run(shell, &args),
         Verb::Stat(args) => commands::stat::run(shell, &args),
         Verb::Size(args) => commands::size::run(shell, &args),
+        Verb::Ncdu(args) => commands::ncdu::run(shell, &args),
         Verb::Du(args) => commands::du::run(shell, &args),
         Verb::Cat(args) => commands::cat::run(shell, &args),
         Verb::Rcat(args) => commands::rcat::run(shell, &args),

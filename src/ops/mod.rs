@@ -3,6 +3,7 @@
 
 mod about;
 mod between;
+mod browse;
 mod cat;
 mod check;
 mod check_vaults;
@@ -52,6 +53,7 @@ pub use crate::sum::{NoSuchSum, Sum, SumKind};
 pub use crate::transfer::Traits;
 pub use crate::world::Cancel;
 pub use about::{About, about};
+pub use browse::{BrowseRow, Browser};
 pub use cat::{CatOptions, cat};
 pub use check::{CheckOptions, check};
 pub use conflicts::{Conflict, Keep, ResolveOptions, Version, list_conflicts, resolve_conflicts, show_conflict};

@@ -65,7 +65,7 @@ fn what_fits_is_found_without_a_question() {
     assert_eq!(candidates(&machine, &["ls", "--color", "n"]), ["never"]);
     assert_eq!(candidates(&machine, &["ls", "v"]), ["v:"]);
     assert_eq!(candidates(&machine, &["log", "l"]), ["local:"]);
-    assert_eq!(candidates(&machine, &["ls", "loc"]), ["local:", "localdir/", "local file.txt"]);
+    assert_eq!(candidates(&machine, &["ls", "loc"]), ["local:", "local file.txt", "localdir/"]);
     assert_eq!(candidates(&machine, &["ls", "v:do"]), ["v:docs/", "v:down/"]);
     assert_eq!(candidates(&machine, &["ls", "v:docs/"]), ["v:docs/a.txt", "v:docs/b c.txt"]);
     assert_eq!(candidates(&machine, &["key", "add", "pe"]), ["person"]);
@@ -107,27 +107,28 @@ fn bash_completes_words_with_colons() {
     let mut bash = at_prompt(&machine, "bash", &["--norc", "--noprofile", "-i"]);
     bash.send_line("bind 'set enable-bracketed-paste off'; source script.bash; echo re''ady").unwrap();
     bash.exp_string("ready\r\n").unwrap();
-    for (typed, line) in [
-        ("cryptsync lsj\t", "cryptsync lsjson "),
-        ("cryptsync ls v:doc\t", "cryptsync ls v:docs/"),
-        ("cryptsync ls v:docs/b\t", r"cryptsync ls v:docs/b\ c.txt "),
-        ("cryptsync ls \"v:docs/b\t", "cryptsync ls \"v:docs/b c.txt\""),
-        ("cryptsync cat v:docs/b\\ \t", r"cryptsync cat v:docs/b\ c.txt "),
-        ("cryptsync copy localf\t", "cryptsync copy localf"),
-        ("cryptsync copy local\\ \t", r"cryptsync copy local\ file.txt "),
-        ("cryptsync ls --color=ne\t", "cryptsync ls --color=never "),
-        ("cryptsync copy localdir/ v:ze\t", "cryptsync copy localdir/ v:zebra.txt "),
+    for (typed, words) in [
+        ("cryptsync lsj\t", "<cryptsync><lsjson>"),
+        ("cryptsync ls v:doc\t", "<cryptsync><ls><v:docs/>"),
+        ("cryptsync ls v:docs/b\t", "<cryptsync><ls><v:docs/b c.txt>"),
+        ("cryptsync ls \"v:docs/b\t", "<cryptsync><ls><v:docs/b c.txt>"),
+        ("cryptsync cat v:docs/b\\ \t", "<cryptsync><cat><v:docs/b c.txt>"),
+        ("cryptsync copy local\\ \t", "<cryptsync><copy><local file.txt>"),
+        ("cryptsync ls --color=ne\t", "<cryptsync><ls><--color=never>"),
+        ("cryptsync copy localdir/ v:ze\t", "<cryptsync><copy><localdir/><v:zebra.txt>"),
     ] {
-        bash.send(typed).unwrap();
-        bash.flush().unwrap();
-        std::thread::sleep(Duration::from_millis(50));
-        // What stands on the line is run as words of `printf`, up to the mark.
-        bash.send("\x01printf '<%s>' \x05|END\n").unwrap();
-        bash.flush().unwrap();
-        let seen = bash.exp_string("END").unwrap();
-        assert!(seen.contains(line), "{typed:?}: {seen:?} has no {line:?}");
-        bash.exp_string("> ").unwrap();
+        press(&mut bash, typed);
+        bash.exp_string(words).unwrap_or_else(|error| panic!("{typed:?}: {error}"));
     }
+}
+
+/// Presses keys, then runs what stands on the line as words of `printf`.
+fn press(shell: &mut PtyReplSession, typed: &str) {
+    shell.send(typed).unwrap();
+    shell.flush().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    shell.send("\x01printf '<%s>' \x05\n").unwrap();
+    shell.flush().unwrap();
 }
 
 #[test]
@@ -148,11 +149,7 @@ fn zsh_completes() {
         ("cryptsync ls v:docs/b\t", "<cryptsync><ls><v:docs/b c.txt>"),
         ("cryptsync lsj\t", "<cryptsync><lsjson>"),
     ] {
-        zsh.send(typed).unwrap();
-        zsh.flush().unwrap();
-        std::thread::sleep(Duration::from_millis(300));
-        zsh.send("\x01printf '<%s>' \x05\n").unwrap();
-        zsh.flush().unwrap();
+        press(&mut zsh, typed);
         zsh.exp_string(words).unwrap_or_else(|error| panic!("{typed:?}: {error}"));
     }
 }

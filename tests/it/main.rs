@@ -26,6 +26,7 @@ mod members;
 mod metadata;
 mod model;
 mod moving;
+mod ncdu;
 mod properties;
 mod races;
 mod requests;

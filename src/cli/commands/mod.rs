@@ -36,6 +36,7 @@ pub(super) mod lsl;
 pub(super) mod mkdir;
 pub(super) mod move_;
 pub(super) mod mv;
+pub(super) mod ncdu;
 pub(super) mod purge;
 pub(super) mod rcat;
 mod reports;

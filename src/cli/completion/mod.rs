@@ -53,9 +53,14 @@ pub(super) fn answer(env: &mut Env) -> bool {
     let around = Arc::new(Around { vars: env.vars.clone(), cwd: env.cwd.clone() });
     let words: Vec<OsString> = env.args.iter().take(1).chain(env.args.iter().skip(2)).cloned().collect();
     let last = words.len() - 1;
+    let is_option = words[last].as_bytes().starts_with(b"-");
     let mut command = with_completers(args::command(), &around);
     let found = clap_complete::engine::complete(&mut command, words, last, Some(&env.cwd)).unwrap_or_default();
-    for candidate in found.iter().filter(|candidate| !candidate.is_hide_set()) {
+    // Options only for who has begun to write one.
+    let fits = |candidate: &&CompletionCandidate| {
+        !candidate.is_hide_set() && (is_option || !candidate.get_value().as_bytes().starts_with(b"-"))
+    };
+    for candidate in found.iter().filter(fits) {
         let help = candidate.get_help().map(ToString::to_string).unwrap_or_default();
         let mut line = candidate.get_value().as_bytes().to_vec();
         line.push(b'\t');
