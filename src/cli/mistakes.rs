@@ -91,8 +91,13 @@ fn having(command: &Command, is: &dyn Fn(&clap::Arg) -> bool, path: &mut String,
 /// What clap takes it for.
 fn suggestion(error: &clap::Error) -> Option<String> {
     let kinds = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
-    let words: Vec<String> =
-        kinds.iter().filter_map(|kind| error.get(*kind)).flat_map(texts).map(|word| format!("`{word}`")).collect();
+    let typed = error.get(ContextKind::InvalidSubcommand).and_then(|value| texts(value).into_iter().next());
+    let is_near = |word: &String| {
+        let near = |typed: &String| strsim::damerau_levenshtein(typed, word) <= (typed.chars().count() / 3).max(1);
+        typed.as_ref().is_none_or(near)
+    };
+    let found = kinds.iter().filter_map(|kind| error.get(*kind)).flat_map(texts).filter(is_near);
+    let words: Vec<String> = found.map(|word| format!("`{word}`")).collect();
     (!words.is_empty()).then(|| format!("did you mean {}?", words.join(" or ")))
 }
 

@@ -10,6 +10,7 @@ mod completion;
 mod env;
 mod flag_env;
 mod mistakes;
+mod network;
 mod output;
 mod password;
 mod person;
@@ -19,7 +20,9 @@ mod run;
 mod settings;
 mod shell;
 mod signals;
+mod timetable;
 mod topics;
+mod without_effect;
 mod words;
 
 pub use env::{Env, Input, Stream, Terminal};

@@ -18,6 +18,7 @@ mod golden;
 mod hints;
 mod hostile;
 mod json;
+mod limits;
 mod links;
 mod listings;
 mod long_log;

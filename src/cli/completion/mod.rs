@@ -82,7 +82,9 @@ struct Around {
 fn with_completers(command: Command, around: &Arc<Around>) -> Command {
     let verbs: Vec<String> = command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
     let topics = topics::ALL.iter().map(|topic| topic.name.to_owned());
-    let explained: Vec<String> = verbs.iter().cloned().chain(topics).collect();
+    let mut explained: Vec<String> = verbs.iter().cloned().chain(topics).collect();
+    explained.sort();
+    explained.dedup();
     let command = verbs.iter().fold(command, |command, verb| {
         command.mut_subcommand(verb, |below| match verb.as_str() {
             "help" => below.mut_arg("what", |arg| arg.add(ArgValueCompleter::new(Words(explained.clone())))),

@@ -12,6 +12,7 @@ use clap::Command;
 use super::absent::ANSWERS;
 use super::args;
 use super::topics::{self, Topic};
+use super::without_effect;
 use crate::class::EXIT_CODES;
 
 /// `docs/cli.md`.
@@ -73,6 +74,7 @@ fn table(what: &str, command: &Command) -> String {
     match what {
         "exit codes" => exit_codes(),
         "other verbs" => other_verbs(),
+        "without effect" => without_effect::table(),
         "global options" => options::table(options::of(command)),
         other => match other.strip_prefix("options under ") {
             Some(heading) => options::shared(command, heading),
