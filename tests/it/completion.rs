@@ -107,7 +107,8 @@ fn bash_completes_words_with_colons() {
     let cli = Cli::with_vault();
     let machine = prepared(&cli);
     let mut bash = at_prompt(&machine, "bash", &["--norc", "--noprofile", "-i"]);
-    bash.send_line("bind 'set enable-bracketed-paste off'; source script.bash; echo re''ady").unwrap();
+    bash.send("bind 'set enable-bracketed-paste off'; source script.bash; echo re''ady\n").unwrap();
+    bash.flush().unwrap();
     bash.exp_string("ready\r\n").unwrap();
     for (typed, words) in [
         ("cryptsync lsj\t", "<cryptsync><lsjson>"),
