@@ -99,7 +99,7 @@ fn at_prompt(machine: &Machine, name: &str, args: &[&str]) -> PtyReplSession {
     command.stdin(Stdio::inherit()).env("PS1", "> ").env("TERM", "xterm");
     let options = Options { timeout_ms: Some(20_000), ..Options::default() };
     let pty_session = spawn_with_options(command, options).unwrap();
-    PtyReplSession::new(pty_session, "> ".to_owned()).quit_command(Some("exit".to_owned())).echo_on(true)
+    PtyReplSession::new(pty_session, "> ".to_owned()).quit_command(Some("exit".to_owned())).echo_on(false)
 }
 
 #[test]
@@ -142,10 +142,11 @@ fn zsh_completes() {
     let cli = Cli::with_vault();
     let machine = prepared(&cli);
     let mut zsh = at_prompt(&machine, "zsh", &["-f", "-i"]);
-    zsh.send_line(
-        "PS1='> '; unset zle_bracketed_paste; autoload -U compinit; compinit -u -D; source script.zsh; echo re''ady",
-    )
-    .unwrap();
+    let begin =
+        "PS1='> '; unset zle_bracketed_paste; autoload -U compinit; compinit -u -D; source script.zsh; echo re''ady";
+    zsh.send(begin).unwrap();
+    zsh.send("\n").unwrap();
+    zsh.flush().unwrap();
     zsh.exp_string("ready\r\n").unwrap();
     for (typed, words) in [
         ("cryptsync ls v:doc\t", "<cryptsync><ls><v:docs/>"),
