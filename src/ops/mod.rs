@@ -3,11 +3,13 @@
 
 mod about;
 mod between;
+mod browse;
 mod cat;
 mod check;
 mod check_vaults;
 mod conflicts;
 mod device;
+mod diff;
 mod down;
 mod edit_tree;
 mod error;
@@ -52,12 +54,14 @@ pub use crate::sum::{NoSuchSum, Sum, SumKind};
 pub use crate::transfer::Traits;
 pub use crate::world::Cancel;
 pub use about::{About, about};
+pub use browse::{BrowseRow, Browser};
 pub use cat::{CatOptions, cat};
 pub use check::{CheckOptions, check};
 pub use conflicts::{Conflict, Keep, ResolveOptions, Version, list_conflicts, resolve_conflicts, show_conflict};
 pub use device::{
     DeviceRequest, RecoveryReport, device_add, device_approve, device_remove, device_request, test_recovery,
 };
+pub use diff::{DiffKind, DiffOptions, DiffReport, DiffRow, diff};
 pub use error::OpsError;
 pub use hashsum::{SumOptions, check_sums, hash_stream, hashsum};
 pub use init::{init, vault_exists};

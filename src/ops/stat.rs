@@ -86,7 +86,7 @@ pub fn stat(ctx: &Ctx<'_>, place: &Place) -> Result<Stat, OpsError> {
     Ok(Stat { listed: listed(Item { path: name, ..item }), below, stored, conflict })
 }
 
-fn below(vault: &Vault, base: Option<&Root>, dir: &TreePath) -> Result<(u64, u64), VaultError> {
+pub(super) fn below(vault: &Vault, base: Option<&Root>, dir: &TreePath) -> Result<(u64, u64), VaultError> {
     let Some(base) = base else { return Ok((0, 0)) };
     let sum = totals(vault, base, subtree_range(dir))?;
     Ok((sum.entries, sum.bytes))
