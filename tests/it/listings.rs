@@ -167,7 +167,7 @@ const AS_RCLONE: &[&[&str]] = &[
     &["size"],
     &["tree"],
     &["tree", "-a"],
-    &["tree", "-d"],
+    &["tree", "-d", "--noreport"],
     &["tree", "--full-path", "--noreport"],
     &["tree", "--noindent", "-Q"],
     &["tree", "-D"],

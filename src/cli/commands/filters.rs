@@ -68,7 +68,7 @@ pub(crate) struct FilterFlags {
     max_age: Option<Age>,
     /// Upper and lower case are the same in patterns
     #[arg(long)]
-    ignore_case: bool,
+    pub(crate) ignore_case: bool,
     /// How many levels of directories to descend; 1 is the directory alone, 0 is all
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     max_depth: Option<i32>,
