@@ -156,7 +156,7 @@ pub(super) fn refuse_filters(options: &SyncOptions) -> Result<(), OpsError> {
 
 /// What is in scope at the destination.
 pub(super) fn dest_filter(options: &SyncOptions) -> Arc<Filter> {
-    Arc::new(if options.rules.delete_excluded { Filter::default() } else { options.filter.clone() })
+    Arc::new(options.filter.of_destination(options.rules.delete_excluded))
 }
 
 /// Whether the destination's own entries go, when `failed` entries could not be transferred.

@@ -60,6 +60,7 @@ pub use item::{Item, SideError, TransferError};
 pub use kept::Kept;
 pub use links::LinkTargets;
 pub use local::Local;
+pub use metadata::attributes;
 pub use plan::{Leaves, MARKS_MAX, Plan, PlanOptions, Relation, Rows, Totals, path_mark};
 pub use relay::Relay;
 pub use shadow::Shadow;
@@ -69,7 +70,7 @@ pub use stream::StreamUpload;
 pub use symlinks::Symlinks;
 pub use traits::Traits;
 pub use upload::{Upload, Uploaded};
-pub use vault_side::{VaultSide, base_root, lookup};
+pub use vault_side::{VaultSide, base_root, entry_in_scope, lookup};
 pub use walk::{Walk, stat_item, stat_with_metadata};
 
 use crate::path::TreePath;

@@ -81,9 +81,6 @@ pub(crate) struct WalkFlags {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Deleting")]
 pub(crate) struct DeleteFlags {
-    /// With sync: delete what the filters leave out as well
-    #[arg(long)]
-    delete_excluded: bool,
     /// With sync: delete even if something could not be read
     #[arg(long)]
     ignore_errors: bool,
@@ -199,7 +196,7 @@ pub(crate) fn rules(
         trusting: compat,
         links,
         one_file_system: walk.one_file_system,
-        delete_excluded: delete.delete_excluded,
+        delete_excluded: false,
         ignore_errors: delete.ignore_errors,
         delete: if before { DeleteWhen::Before } else { DeleteWhen::After },
         max_delete: delete.max_delete.and_then(|most| u64::try_from(most).ok()),

@@ -44,6 +44,8 @@ impl TransferArgs {
     pub(crate) fn options(&self, settings: &Settings, verb: &str, force: bool) -> Result<SyncOptions, CliError> {
         let (source, dest) = (settings.place(&self.source)?, settings.place(&self.dest)?);
         one_pinned_vault(settings, &source, &dest)?;
+        let mut rules = comparing::rules(settings, &self.compare, &self.walk, &self.delete, &self.backup)?;
+        rules.delete_excluded = self.filter.delete_excluded;
         Ok(SyncOptions {
             operation: format!("{verb} {} -> {}", shown(&source), shown_in_vault(&dest)),
             source,
@@ -52,7 +54,7 @@ impl TransferArgs {
             filter: self.filter.filter(settings)?,
             dry_run: self.dry_run,
             force,
-            rules: comparing::rules(settings, &self.compare, &self.walk, &self.delete, &self.backup)?,
+            rules,
             metadata: self.metadata,
             traits: None,
             moving: None,
