@@ -125,6 +125,13 @@ impl Comparison {
         })
     }
 
+    /// Whether a directory that both sides have is given the source's time.
+    pub fn updates_dir(&self, source: &Entry, dest: &Entry) -> bool {
+        let stays = self.by == By::Size || self.immutable || self.ignore_existing || !self.update_dirs;
+        let older = self.apart(source.mtime, dest.mtime) && !(self.update && dest.mtime > source.mtime);
+        !stays && (self.ignore_times || older)
+    }
+
     /// Whether two times count as different.
     fn apart(&self, a: Timestamp, b: Timestamp) -> bool {
         let nanos = |time: Timestamp| i128::from(time.secs) * 1_000_000_000 + i128::from(time.nanos);

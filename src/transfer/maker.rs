@@ -163,7 +163,7 @@ impl<'a> Maker<'a> {
             }
             (true, _) => self.clash(item, old),
             (false, EntryKind::Dir) => {
-                if !self.options.compare.update_dirs {
+                if !self.options.compare.updates_dir(&item.entry, &old.entry) {
                     item.entry.mtime = old.entry.mtime;
                 }
                 self.refresh(item, &old)

@@ -106,7 +106,7 @@ fn safety(rng: &mut Rng, case: &mut Case) {
             case.flags.push(flag("--suffix-keep-extension"));
         }
     }
-    if rng.chance(25) {
+    if rng.chance(25) && !case.verb.ends_with("to") {
         case.flags.push(flag("--create-empty-src-dirs"));
     }
     if case.verb == "move" && rng.chance(30) {

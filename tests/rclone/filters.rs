@@ -45,7 +45,7 @@ pub fn generate(rng: &mut Rng, tree: &Tree, files: &mut BTreeMap<String, String>
 
 fn limits(rng: &mut Rng, flags: &mut Vec<Vec<Word>>) {
     let size = |rng: &mut Rng| rng.pick(&["0", "1", "1b", "3B", "100B", "512B", "1K", "1.5k", "2Ki", "1M"]);
-    let age = |rng: &mut Rng| rng.pick(&["1h", "6h", "1d", "10d", "2w", "3M", "1y", "100000", "2020-09-01", "1d12h"]);
+    let age = |rng: &mut Rng| rng.pick(&["1h", "6h", "1d", "10d", "2w", "3M", "1y", "100000", "2020-09-01", "36h"]);
     for _ in 0..=rng.below(2) {
         let (name, value) = match rng.below(5) {
             0 => ("--min-size", size(rng)),

@@ -74,6 +74,42 @@ pub const ALL: &[Kept] = &[
             ..case()
         },
     },
+    Kept {
+        why: "filter flags that contradict each other are a usage error, exit code 2; rclone has the general 1",
+        is: |_, outcome| codes(outcome) == (1, 2) && outcome.differences.len() == 1,
+        example: || Case {
+            verb: "lsf",
+            flags: vec![valued("--min-age", "10d"), valued("--max-age", "1h")],
+            operands: vec![at("")],
+            shape: Shape::Lines,
+            ..case()
+        },
+    },
+    Kept {
+        why: "--copy-dest refers to content in a vault; rclone refuses it on local directories, which can't copy by reference",
+        is: |_, outcome| outcome.rclone.code == 7 && outcome.rclone.stderr.contains("--copy-dest"),
+        example: || Case {
+            verb: "copy",
+            flags: vec![vec![Word::Text("--copy-dest".to_owned()), Word::Place(Side::Dst, "d".to_owned())]],
+            operands: vec![at(""), Word::Place(Side::Dst, "new".to_owned())],
+            ..case()
+        },
+    },
+    Kept {
+        why: "sums are not held against a place that is not there; rclone first lists all of them as missing",
+        is: |case, outcome| {
+            let sums = case.verb.ends_with("sum") && (has(case, "-C") || has(case, "--checkfile"));
+            sums && codes(outcome) == (3, 3)
+        },
+        example: || Case {
+            verb: "md5sum",
+            flags: vec![vec![Word::Text("-C".to_owned()), Word::File("sums".to_owned())]],
+            files: BTreeMap::from([("sums".to_owned(), "0cc175b9c0f1b6a831c399e269772661  a\n".to_owned())]),
+            operands: vec![at("nope")],
+            shape: Shape::Lines,
+            ..case()
+        },
+    },
 ];
 
 fn codes(outcome: &Outcome) -> (i32, i32) {

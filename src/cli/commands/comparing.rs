@@ -187,7 +187,7 @@ pub(crate) fn rules(
             immutable: compare.immutable,
             window: window.max(1),
             update_times: !compare.no_update_modtime,
-            update_dirs: !compat && !compare.no_update_dir_modtime,
+            update_dirs: !compare.no_update_dir_modtime,
             modes: !compat,
         },
         empty_dirs: !compat || walk.create_empty_src_dirs,
