@@ -268,7 +268,8 @@ impl<'a> Maker<'a> {
     /// Writes `item` in place of `old`.
     fn replace_keeping(&mut self, mut item: Item, old: Item, keep: bool) -> Result<(), TransferError> {
         let (kind, old_kind) = (item.entry.kind, old.entry.kind);
-        if item.entry.content == Content::None && kind == EntryKind::File && old_kind == kind {
+        let untold = self.options.local.is_some() && item.entry.content == Content::None;
+        if untold && kind == EntryKind::File && old_kind == kind {
             // A local source: what is known of the old content goes with it, should it turn out to be the same.
             item.entry.content.clone_from(&old.entry.content);
         } else if kind == EntryKind::Symlink && self.options.local.is_some_and(|local| local.is_source) {
