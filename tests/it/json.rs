@@ -136,7 +136,7 @@ fn every_verb_fails_in_json() {
         (&["sync", "src", "dst"], 2, "usage"),
         (&["check", "src", "v:nowhere"], 3, "dir_not_found"),
         (&["rcat", "v:"], 2, "usage"),
-        (&["cat", "v:nowhere"], 4, "file_not_found"),
+        (&["cat", "v:nowhere"], 3, "dir_not_found"),
         (&["ls", "v:nowhere"], 3, "dir_not_found"),
         (&["lsf", "v:nowhere"], 3, "dir_not_found"),
         (&["lsl", "v:nowhere"], 3, "dir_not_found"),
