@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use cryptsync_backends::layers::{Counted, Limit, Retry, RetryPolicy};
 use cryptsync_backends::services::Fs;
-use cryptsync_backends::{Op, Remote, RemotePath};
+use cryptsync_backends::{Op, Remote, RemotePath, Transport};
 
-use super::{Ctx, OpsError, Person, RemoteProfile, Service};
+use super::{Ctx, OpsError, Person, RemoteProfile};
 use crate::class::Class;
 use crate::event::Event;
 use crate::format::access::{MemberKind, Role};
@@ -74,17 +74,13 @@ pub(super) fn connect(ctx: &Ctx<'_>, profile: &RemoteProfile) -> Result<Connecti
         .enable_all()
         .build()
         .map_err(VaultError::local("cannot start the input/output threads"))?;
-    let (service, fs): (Arc<dyn Remote>, _) = match &profile.service {
-        Service::Fs { root } => {
-            let fs = Fs::open(root.clone());
-            (Arc::new(fs.clone()), Some(fs))
-        }
-        Service::Custom(remote) => (Arc::clone(remote), None),
-    };
+    let reached = profile.service.reach(&profile.name, &Transport::default())?;
+    let (service, fs) = (reached.remote, reached.fs);
+    let at_once = (ctx.engine.transfers + ctx.engine.checkers).max(4);
+    let at_once = if reached.limits_itself { at_once.min(service.caps().max_concurrency) } else { at_once };
     let counted = Arc::new(Counted::new(service));
     let policy = RetryPolicy { attempts: 8, base: Duration::from_millis(250), cap: Duration::from_secs(30) };
     let retry = Retry::new(Arc::clone(&counted) as Arc<dyn Remote>, policy);
-    let at_once = (ctx.engine.transfers + ctx.engine.checkers).max(4);
     let limit =
         Limit::new(Arc::new(retry), at_once).with_quick_get(|path: &RemotePath| path.as_str().starts_with("log/"));
     let io = RemoteIo::new(Arc::new(limit), runtime.handle().clone(), ctx.cancel.clone());

@@ -105,11 +105,6 @@ impl Http {
         Ok(answer)
     }
 
-    /// Sends a request and reads the answer, of which no more than `limit` bytes are taken if it is a success.
-    pub(crate) async fn exchange(&self, request: Request<Vec<Bytes>>, limit: u64) -> Result<Reply, Failure> {
-        self.send(request).await?.read(limit).await
-    }
-
     fn downloading(
         &self,
         answer: reqwest::Response,

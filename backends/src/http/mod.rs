@@ -15,9 +15,9 @@ mod reply;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use client::Http;
+pub(crate) use client::{Answer, Http};
 pub(crate) use failure::Failure;
 #[cfg(any(test, feature = "testing"))]
 pub use faults::{HttpFault, HttpFaults};
 pub(crate) use opendal::{BODY_MAX, from_dal};
-pub(crate) use reply::{Reply, verdict};
+pub(crate) use reply::{Reply, described, verdict};

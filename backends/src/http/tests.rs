@@ -7,7 +7,7 @@ use http::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::{Http, Reply, verdict};
+use super::{Failure, Http, Reply, verdict};
 use crate::{ErrorKind, Transport};
 
 fn client(idle: Duration) -> Http {
@@ -17,6 +17,10 @@ fn client(idle: Duration) -> Http {
 
 fn get(address: &str) -> Request<Vec<Bytes>> {
     Request::get(address).header("authorization", "hush-hush").body(Vec::new()).unwrap()
+}
+
+async fn exchange(client: Http, request: Request<Vec<Bytes>>, limit: u64) -> Result<Reply, Failure> {
+    client.send(request).await?.read(limit).await
 }
 
 /// Answers every connection with these bytes after having read a request's head, and then does nothing, or hangs up.
@@ -41,12 +45,11 @@ async fn serving(answer: &'static str, hang_up: bool) -> String {
 #[tokio::test]
 async fn nobody_there_is_unreachable_and_no_secret_is_told() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let failure = client(Duration::from_secs(5))
-        .exchange(get(&format!("http://{free}/x?signature=hush-hush")), 100)
+    let failure = exchange(client(Duration::from_secs(5)), get(&format!("http://{free}/x?signature=hush-hush")), 100)
         .await
         .unwrap_err();
     assert_eq!((failure.kind, failure.says), (ErrorKind::Unreachable, format!("nothing listens at {free}")));
-    let failure = client(Duration::from_secs(5)).exchange(get("http://no.such.host.invalid/"), 100).await.unwrap_err();
+    let failure = exchange(client(Duration::from_secs(5)), get("http://no.such.host.invalid/"), 100).await.unwrap_err();
     assert_eq!(failure.kind, ErrorKind::Unreachable);
     assert!(failure.says.contains("no.such.host.invalid") && !format!("{failure:?}").contains("hush"), "{failure:?}");
 }
@@ -55,7 +58,7 @@ async fn nobody_there_is_unreachable_and_no_secret_is_told() {
 async fn silence_ends_before_and_in_the_middle_of_an_answer() {
     for (answer, kind) in [("", ErrorKind::Timeout), ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc", ErrorKind::Timeout)] {
         let address = serving(answer, false).await;
-        let failure = client(Duration::from_millis(300)).exchange(get(&address), 100).await.unwrap_err();
+        let failure = exchange(client(Duration::from_millis(300)), get(&address), 100).await.unwrap_err();
         assert_eq!(failure.kind, kind, "{failure:?}");
         assert!(!format!("{failure:?}").contains("hush"));
     }
@@ -65,7 +68,7 @@ async fn silence_ends_before_and_in_the_middle_of_an_answer() {
 async fn broken_answers_are_interruptions() {
     for answer in ["", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc"] {
         let address = serving(answer, true).await;
-        let failure = client(Duration::from_secs(5)).exchange(get(&address), 100).await.unwrap_err();
+        let failure = exchange(client(Duration::from_secs(5)), get(&address), 100).await.unwrap_err();
         assert_eq!(failure.kind, ErrorKind::Reset, "{failure:?}");
         assert!(!format!("{failure:?}").contains("hush"));
     }
@@ -74,15 +77,15 @@ async fn broken_answers_are_interruptions() {
 #[tokio::test]
 async fn more_than_was_asked_for_is_refused() {
     let address = serving("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabcdefghi", true).await;
-    assert_eq!(client(Duration::from_secs(5)).exchange(get(&address), 9).await.unwrap().body, "abcdefghi");
-    let failure = client(Duration::from_secs(5)).exchange(get(&address), 8).await.unwrap_err();
+    assert_eq!(exchange(client(Duration::from_secs(5)), get(&address), 9).await.unwrap().body, "abcdefghi");
+    let failure = exchange(client(Duration::from_secs(5)), get(&address), 8).await.unwrap_err();
     assert_eq!(failure.kind, ErrorKind::Unsupported);
 }
 
 #[tokio::test]
 async fn a_server_without_tls_is_named_as_such() {
     let address = serving("HTTP/1.1 400 Bad Request\r\n\r\n", true).await.replace("http://", "https://");
-    let failure = client(Duration::from_secs(5)).exchange(get(&address), 100).await.unwrap_err();
+    let failure = exchange(client(Duration::from_secs(5)), get(&address), 100).await.unwrap_err();
     assert_eq!(failure.kind, ErrorKind::Misconfigured, "{failure:?}");
     assert!(failure.says.contains("does not speak TLS"));
 }

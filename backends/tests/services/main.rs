@@ -6,3 +6,4 @@
 mod servers;
 
 mod s3;
+mod webdav;
