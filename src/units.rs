@@ -31,16 +31,64 @@ impl std::str::FromStr for ByteSize {
 
     /// A number of bytes with an optional suffix `B K M G T P E` (binary; `KiB` and `KB` mean the same as `K`).
     fn from_str(text: &str) -> Result<Self, BadSize> {
-        let bad = || BadSize(text.to_owned());
-        let trimmed = text.trim();
-        let split = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
-        let number: f64 = trimmed[..split].parse().map_err(|_| bad())?;
-        let suffix = trimmed[split..].trim().to_ascii_uppercase();
-        let unit = suffix.strip_suffix("IB").or_else(|| suffix.strip_suffix('B')).unwrap_or(&suffix);
-        let power = if unit.is_empty() { 0 } else { 1 + UNITS.iter().position(|u| *u == unit).ok_or_else(bad)? };
-        let bytes = number * 1024f64.powi(power as i32);
-        if bytes.is_finite() && bytes >= 0.0 && bytes < u64::MAX as f64 { Ok(Self(bytes as u64)) } else { Err(bad()) }
+        parse(text, 0)
     }
+}
+
+/// A size as it was typed, where rclone's scripts may have typed it: a number without a unit is bytes, or KiB as for rclone,
+/// and `off` is none at all. Which of the two is known once the whole command line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TypedSize {
+    /// `off`
+    Off,
+    /// How many bytes it is.
+    Bytes {
+        /// As cryptsync reads it.
+        plain: u64,
+        /// As rclone reads it.
+        compat: u64,
+    },
+}
+
+impl TypedSize {
+    /// The number of bytes, as rclone reads it if `compat`; `None` for `off`.
+    pub fn bytes(self, compat: bool) -> Option<u64> {
+        match self {
+            Self::Off => None,
+            Self::Bytes { compat: bytes, .. } if compat => Some(bytes),
+            Self::Bytes { plain, .. } => Some(plain),
+        }
+    }
+}
+
+impl std::str::FromStr for TypedSize {
+    type Err = BadSize;
+
+    fn from_str(text: &str) -> Result<Self, BadSize> {
+        if text.trim().eq_ignore_ascii_case("off") {
+            return Ok(Self::Off);
+        }
+        Ok(Self::Bytes { plain: parse(text, 0)?.0, compat: parse(text, 1)?.0 })
+    }
+}
+
+/// Reads a size; without a unit it is in that of 1024 to the power `power`.
+fn parse(text: &str, power: usize) -> Result<ByteSize, BadSize> {
+    let bad = || BadSize(text.to_owned());
+    let trimmed = text.trim();
+    let split = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
+    let number: f64 = trimmed[..split].parse().map_err(|_| bad())?;
+    let suffix = trimmed[split..].trim().to_ascii_uppercase();
+    let unit = suffix.strip_suffix("IB").or_else(|| suffix.strip_suffix('B')).unwrap_or(&suffix);
+    let power = if suffix.is_empty() {
+        power
+    } else if unit.is_empty() {
+        0
+    } else {
+        1 + UNITS.iter().position(|u| *u == unit).ok_or_else(bad)?
+    };
+    let bytes = number * 1024f64.powi(power as i32);
+    if bytes.is_finite() && bytes >= 0.0 && bytes < u64::MAX as f64 { Ok(ByteSize(bytes as u64)) } else { Err(bad()) }
 }
 
 const UNITS: [&str; 6] = ["K", "M", "G", "T", "P", "E"];
@@ -72,6 +120,17 @@ mod tests {
         }
         for text in ["", "K", "-1", "1Q", "1.2.3M", "99999999E"] {
             assert!(text.parse::<ByteSize>().is_err(), "{text}");
+            assert!(text.parse::<TypedSize>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_number_alone_is_kib_for_rclone() {
+        let both = |text: &str| text.parse::<TypedSize>().map(|size| (size.bytes(false), size.bytes(true))).unwrap();
+        assert_eq!(both("10"), (Some(10), Some(10240)));
+        assert_eq!(both("1.5"), (Some(1), Some(1536)));
+        assert_eq!(both("10B"), (Some(10), Some(10)));
+        assert_eq!(both("10k"), (Some(10240), Some(10240)));
+        assert_eq!(both("OFF"), (None, None));
     }
 }

@@ -36,10 +36,7 @@ pub(crate) struct Values<'a> {
 
 impl<'a> Values<'a> {
     /// Checks names, forms, and that nothing is missing.
-    pub(crate) fn check(
-        provider: &'static Provider,
-        values: &'a BTreeMap<String, String>,
-    ) -> Result<Self, BadSetting> {
+    pub(crate) fn check(provider: &'static Provider, values: &'a BTreeMap<String, String>) -> Result<Self, BadSetting> {
         for (name, value) in values {
             let Some(setting) = provider.setting(name) else {
                 return Err(BadSetting::new(name, format!("is none of a remote of type {}", provider.name)));

@@ -11,13 +11,15 @@ mod output;
 mod password;
 mod person;
 mod places;
+mod reference;
 mod run;
 mod settings;
 mod shell;
 mod signals;
+mod topics;
 mod words;
 
-pub use env::{Env, Stream, Terminal};
+pub use env::{Env, Input, Stream, Terminal};
 pub use run::run;
 
 #[cfg(test)]

@@ -1,15 +1,17 @@
 //! Settings, resolved once: flag, then environment, then configuration file, then default. Past here no clap.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use jiff::tz::TimeZone;
 
 use super::args::{ColorWhen, GlobalFlags};
-use super::env::Env;
+use super::env::{Env, Input};
 use super::output::{CliError, ProgressMode, Verbosity};
 use crate::config::{Config, Sources};
 use crate::id::VaultId;
 use crate::ops::{Demands, EngineOptions};
+use crate::world::World;
 
 /// Everything that is not about one verb.
 #[derive(Debug)]
@@ -22,10 +24,17 @@ pub(super) struct Settings {
     pub(super) progress: ProgressMode,
     pub(super) vault_id: Option<String>,
     pub(super) ephemeral: bool,
+    /// Be like rclone wherever docs/cli.md says that this flag makes a difference.
+    pub(super) rclone_compat: bool,
     pub(super) demands: Demands,
     pub(super) host_name: String,
     pub(super) time_zone: TimeZone,
     pub(super) stdin_is_terminal: bool,
+    /// Standard input, for flags that read lists from it.
+    pub(super) stdin: Stdin,
+    pub(super) world: World,
+    /// What is to be said before the verb begins.
+    pub(super) notes: Mutex<Vec<String>>,
 }
 
 impl Settings {
@@ -52,6 +61,7 @@ impl Settings {
             progress: progress_mode(flags, env.stderr.is_terminal),
             vault_id: flags.vault_id.clone(),
             ephemeral: flags.ephemeral,
+            rclone_compat: flags.rclone_compat,
             demands: Demands {
                 checkpoint: flags.checkpoint,
                 max_staleness: flags.max_staleness,
@@ -61,7 +71,19 @@ impl Settings {
             host_name: env.host_name.clone(),
             time_zone: env.time_zone.clone(),
             stdin_is_terminal: env.stdin.is_terminal,
+            stdin: Stdin(Arc::clone(&env.stdin.io)),
+            world: env.world.clone(),
+            notes: Mutex::default(),
         })
+    }
+}
+
+/// Standard input.
+pub(super) struct Stdin(pub(super) Input);
+
+impl std::fmt::Debug for Stdin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stdin")
     }
 }
 

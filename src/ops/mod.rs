@@ -107,6 +107,8 @@ pub struct Ctx<'a> {
     pub state_dir: PathBuf,
     /// Keep nothing in it: what is there is read, and this run is a writer of its own.
     pub ephemeral: bool,
+    /// Be like rclone: links are skipped, empty directories left out and the delete brake is off, unless flags say otherwise.
+    pub rclone_compat: bool,
     /// Where re-downloadable copies of sealed metadata are kept.
     pub cache_dir: PathBuf,
     /// Settings of the engine.

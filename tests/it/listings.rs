@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::support::age;
 use crate::support::cli::{Cli, Machine};
+use crate::support::rclone::Rclone;
 
 /// The same tree here and in a vault.
 fn twice() -> (Cli, Machine, PathBuf) {
@@ -137,4 +138,21 @@ fn size_stat_and_du() {
     machine.run(["du", "v:t/f1"]).fails(1, &["not a directory"]);
     machine.run(["du", "v:nope"]).fails(3, &["does not exist"]);
     machine.run(["du", "x"]).fails(2, &["du(1)"]);
+}
+
+#[test]
+fn listings_are_what_rclone_prints() {
+    let Some(rclone) = Rclone::find() else { return };
+    let (_cli, machine, src) = twice();
+    fs::remove_file(src.join("lnk")).unwrap();
+    machine.ok(["sync", src.to_str().unwrap(), "v:t"]);
+    let sorted = |text: String| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort_unstable();
+        lines
+    };
+    for args in [&["ls"][..], &["lsl"]] {
+        let theirs = rclone.run(args.iter().copied().chain([src.to_str().unwrap()]));
+        assert_eq!(sorted(both(&machine, &src, args)), sorted(theirs.text()), "{args:?}: {}", theirs.stderr);
+    }
 }

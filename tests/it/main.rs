@@ -9,6 +9,7 @@
 mod bad_input;
 mod conflicts;
 mod crash;
+mod docs;
 mod faults;
 mod golden;
 mod hostile;

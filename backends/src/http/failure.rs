@@ -57,8 +57,9 @@ impl Failure {
                 return failure;
             }
             if at.to_string().starts_with("dns error") {
-                return Self::new(missing, format!("the name {host} can't be resolved"))
-                    .advice("check the network and the spelling of the remote's address (`endpoint`, `url` or `host`)");
+                return Self::new(missing, format!("the name {host} can't be resolved")).advice(
+                    "check the network and the spelling of the remote's address (`endpoint`, `url` or `host`)",
+                );
             }
             cause = below(at);
         }

@@ -70,7 +70,7 @@ pub(crate) fn verdict(reply: &Reply) -> Option<Failure> {
             .advice("give user and password in the variable: HTTPS_PROXY=http://user:password@host:port"),
         301 | 302 | 303 | 307 | 308 => Failure::new(ErrorKind::Misconfigured, moved(reply))
             .advice("check the address of the remote (`endpoint` or `url`, and `region`)"),
-        499 | 500..=599 if status != 501 && status != 505 => {
+        499..=599 if status != 501 && status != 505 => {
             Failure::new(ErrorKind::Reset, said).after(reply.retry_after())
         }
         _ => return None,
@@ -92,12 +92,17 @@ fn of_code(code: &str, reply: &Reply) -> Option<Failure> {
         "ExpiredToken" | "TokenRefreshRequired" | "InvalidToken" => {
             denied("the session token is not valid or has expired").advice("get a new one and set `session_token`")
         }
-        "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => denied("the server allows these credentials no such thing")
-            .advice("check what these credentials may do with the bucket"),
+        "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => {
+            denied("the server allows these credentials no such thing")
+                .advice("check what these credentials may do with the bucket")
+        }
         "NoSuchBucket" => misconfigured("there is no such bucket")
             .advice("create the bucket with the service, or correct `bucket` (and `endpoint`)"),
         "InvalidBucketName" => misconfigured("the server takes no bucket of this name").advice("correct `bucket`"),
-        "PermanentRedirect" | "TemporaryRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException"
+        "PermanentRedirect"
+        | "TemporaryRedirect"
+        | "AuthorizationHeaderMalformed"
+        | "IllegalLocationConstraintException"
         | "InvalidRegionName" => {
             let region = reply.header("x-amz-bucket-region").or_else(|| reply.element("Region"));
             match region {
@@ -107,18 +112,28 @@ fn of_code(code: &str, reply: &Reply) -> Option<Failure> {
                     .advice("correct `region` and `endpoint`"),
             }
         }
-        "QuotaExceeded" | "storageQuotaExceeded" | "quotaLimitReached" | "teamDriveFileLimitExceeded" | "EntityTooLargeForQuota"
+        "QuotaExceeded"
+        | "storageQuotaExceeded"
+        | "quotaLimitReached"
+        | "teamDriveFileLimitExceeded"
+        | "EntityTooLargeForQuota"
         | "XMinioStorageFull" => full(),
         code if code.starts_with("path/insufficient_space") => full(),
-        "SlowDown" | "TooManyRequests" | "rateLimitExceeded" | "userRateLimitExceeded" | "RequestLimitExceeded"
-        | "ExceedAccountQPSLimit" | "ExceedBucketQPSLimit" | "ExceedAccountRateLimit" | "ExceedBucketRateLimit" => {
-            throttled("the server asks for fewer requests")
-        }
+        "SlowDown"
+        | "TooManyRequests"
+        | "rateLimitExceeded"
+        | "userRateLimitExceeded"
+        | "RequestLimitExceeded"
+        | "ExceedAccountQPSLimit"
+        | "ExceedBucketQPSLimit"
+        | "ExceedAccountRateLimit"
+        | "ExceedBucketRateLimit" => throttled("the server asks for fewer requests"),
         code if code.starts_with("too_many_") => throttled("the server asks for fewer requests"),
         "ServiceUnavailable" | "Throttling" => throttled("the server is too busy"),
         "RequestTimeout" => Failure::new(ErrorKind::Timeout, "the server did not get the request in time"),
         "InternalError" | "OperationAborted" | "ConditionalRequestConflict" | "backendError" => {
-            Failure::new(ErrorKind::Reset, format!("the server answers {}", described(reply))).after(reply.retry_after())
+            Failure::new(ErrorKind::Reset, format!("the server answers {}", described(reply)))
+                .after(reply.retry_after())
         }
         "EntityTooLarge" => Failure::new(ErrorKind::Unsupported, "the server takes no object of this size"),
         _ => return None,

@@ -56,7 +56,9 @@ async fn nobody_there_is_unreachable_and_no_secret_is_told() {
 
 #[tokio::test]
 async fn silence_ends_before_and_in_the_middle_of_an_answer() {
-    for (answer, kind) in [("", ErrorKind::Timeout), ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc", ErrorKind::Timeout)] {
+    for (answer, kind) in
+        [("", ErrorKind::Timeout), ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc", ErrorKind::Timeout)]
+    {
         let address = serving(answer, false).await;
         let failure = exchange(client(Duration::from_millis(300)), get(&address), 100).await.unwrap_err();
         assert_eq!(failure.kind, kind, "{failure:?}");
@@ -91,7 +93,8 @@ async fn a_server_without_tls_is_named_as_such() {
 }
 
 fn judged(status: u16, headers: &[(&'static str, &'static str)], body: &'static str) -> Option<(ErrorKind, String)> {
-    let headers = headers.iter().map(|(name, value)| ((*name).try_into().unwrap(), (*value).try_into().unwrap())).collect();
+    let headers =
+        headers.iter().map(|(name, value)| ((*name).try_into().unwrap(), (*value).try_into().unwrap())).collect();
     let reply = Reply { status: status.try_into().unwrap(), headers, body: body.into() };
     let failure = verdict(&reply)?;
     Some((failure.kind, format!("{}; {}", failure.says, failure.advice.unwrap_or_default())))
@@ -108,12 +111,19 @@ fn answers_are_told_apart() {
     assert_eq!(kind(500, "oops"), Some(ErrorKind::Reset));
     assert_eq!(kind(507, ""), Some(ErrorKind::NoSpace));
     assert_eq!(kind(403, "<Code>QuotaExceeded</Code>"), Some(ErrorKind::NoSpace));
-    assert_eq!(kind(403, r#"{"error":{"errors":[{"reason": "userRateLimitExceeded"}],"code":403}}"#), Some(ErrorKind::Throttled));
+    assert_eq!(
+        kind(403, r#"{"error":{"errors":[{"reason": "userRateLimitExceeded"}],"code":403}}"#),
+        Some(ErrorKind::Throttled)
+    );
     assert_eq!(kind(403, r#"{"error":{"errors":[{"reason":"storageQuotaExceeded"}]}}"#), Some(ErrorKind::NoSpace));
-    assert_eq!(kind(429, r#"{"error_summary": "too_many_write_operations/..", "error": {}}"#), Some(ErrorKind::Throttled));
+    assert_eq!(
+        kind(429, r#"{"error_summary": "too_many_write_operations/..", "error": {}}"#),
+        Some(ErrorKind::Throttled)
+    );
     assert_eq!(kind(409, r#"{"error_summary": "path/insufficient_space/.."}"#), Some(ErrorKind::NoSpace));
     assert_eq!(kind(401, ""), Some(ErrorKind::PermissionDenied));
-    let (kind, said) = judged(403, &[], "<Code>RequestTimeTooSkewed</Code><ServerTime>2026-01-01T00:00:00Z</ServerTime>").unwrap();
+    let (kind, said) =
+        judged(403, &[], "<Code>RequestTimeTooSkewed</Code><ServerTime>2026-01-01T00:00:00Z</ServerTime>").unwrap();
     assert_eq!(kind, ErrorKind::Misconfigured);
     assert!(said.contains("clock") && said.contains("2026-01-01"), "{said}");
     let (_, said) = judged(404, &[], "<Code>NoSuchBucket</Code>").unwrap();

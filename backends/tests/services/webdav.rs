@@ -29,7 +29,8 @@ fn path(name: &str) -> RemotePath {
 async fn keeps_the_contract(server: Option<Server>) {
     let Some(server) = server else { return };
     contract(open(&server, &[], None)).await;
-    let below: Vec<_> = std::fs::read_dir(server.served().join("some/where")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let below: Vec<_> =
+        std::fs::read_dir(server.served().join("some/where")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(below, ["contract"], "a temporary file is left");
 }
 
@@ -101,6 +102,7 @@ trait CountItems {
 
 impl CountItems for futures::stream::BoxStream<'_, cryptsync_backends::Result<cryptsync_backends::Listed>> {
     async fn count_items(self) -> Vec<String> {
-        futures::StreamExt::collect::<Vec<_>>(futures::StreamExt::map(self, |item| item.unwrap().path.to_string())).await
+        futures::StreamExt::collect::<Vec<_>>(futures::StreamExt::map(self, |item| item.unwrap().path.to_string()))
+            .await
     }
 }

@@ -1,4 +1,4 @@
-//! Errors as people read them, and the table of exit codes.
+//! Errors as people read them.
 
 use std::fmt::{self, Write};
 use std::io;
@@ -93,28 +93,6 @@ impl From<BadPattern> for CliError {
     }
 }
 
-/// Every exit code but 0, and what it means. docs/cli.md has the same table.
-pub(crate) const EXIT_CODES: &[(Class, &str)] = &[
-    (Class::Failed, "Something failed, some files could not be handled, or `check` found differences"),
-    (Class::Usage, "The command line, the configuration or the environment is wrong"),
-    (Class::DirNotFound, "A directory was not found"),
-    (Class::FileNotFound, "A file was not found"),
-    (Class::Temporary, "A passing fault: trying again may help"),
-    (Class::Fatal, "Refused for safety, or beyond retries: permission, full disk, the delete brake"),
-    (Class::Integrity, "Something stored was altered"),
-    (Class::Rollback, "The vault shows less than was seen before"),
-    (Class::Equivocation, "Two different states claim the same place in the vault's history"),
-    (Class::Untrusted, "A key or signature that nothing vouches for, or not the expected vault"),
-    (Class::Missing, "An object that the vault refers to is missing"),
-    (Class::Version, "A newer format, or weaker parameters than before"),
-    (Class::Limit, "A bound on memory, size or depth was reached"),
-    (Class::UnsafePath, "A path that would leave its root, or that this system cannot hold"),
-    (Class::NoKey, "No key at hand opens the vault: wrong password, for example"),
-    (Class::NoVault, "There is no vault at that place"),
-    (Class::Conflicts, "Done, and conflicts are waiting: see `cryptsync conflicts`"),
-    (Class::Interrupted, "Stopped by a signal"),
-];
-
 /// What helps in general, where the error itself does not say.
 fn usual_hint(class: Class) -> Option<&'static str> {
     match class {
@@ -145,25 +123,5 @@ mod tests {
              hint: run the same command again; what was stored already is not sent twice"
         );
         assert!(CliError::usage("x").hint("y").render(true).starts_with("\x1b[1;31merror:\x1b[0m x\nhint: y"));
-    }
-
-    #[test]
-    fn the_documented_table_is_this_one() {
-        let docs = include_str!("../../../docs/cli.md");
-        let rows: Vec<(u8, &str)> = docs
-            .lines()
-            .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "))
-            .filter_map(|(code, text)| Some((code.parse().ok()?, text)))
-            .filter(|(code, _)| *code != 0)
-            .collect();
-        let table: Vec<(u8, &str)> = EXIT_CODES.iter().map(|(class, text)| (class.code(), *text)).collect();
-        assert_eq!(rows, table);
-    }
-
-    #[test]
-    fn no_class_is_left_out() {
-        let source = include_str!("../../class.rs");
-        let variants = source.lines().filter(|line| line.trim_end().ends_with(',') && line.contains(" = ")).count();
-        assert_eq!(EXIT_CODES.len(), variants);
     }
 }

@@ -12,8 +12,9 @@ mod summary;
 mod table;
 mod times;
 mod units;
+mod width;
 
-pub(super) use error::{CliError, EXIT_CODES};
+pub(super) use error::CliError;
 pub(super) use json::{
     JsonCheck, JsonCommit, JsonConflict, JsonEntry, JsonStat, JsonStatus, JsonVerify, JsonWriterRow, write_array,
     write_object,
@@ -26,3 +27,4 @@ pub(super) use summary::{brief, summary, truncated};
 pub(super) use table::{Align, table};
 pub(super) use times::{exact_time, local_time, rfc3339};
 pub(super) use units::{rclone_count, rclone_size};
+pub(super) use width::terminal_width;

@@ -1,6 +1,7 @@
 //! A sealed environment for tests of the verbs: own directories, own answers.
 
 pub mod cli;
+pub mod rclone;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -94,6 +95,7 @@ impl TestEnv {
             person: self,
             cancel: Cancel::default(),
             state_dir: self.path(home).join("state"),
+            rclone_compat: false,
             ephemeral: false,
             cache_dir: self.path(home).join("cache"),
             engine: EngineOptions { memory: self.memory, transfers: 4, checkers: 4, compression: Some(3) },

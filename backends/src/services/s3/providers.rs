@@ -17,14 +17,25 @@ pub(in crate::services) const PROVIDER: Provider = Provider {
         Setting::new("access_key_id", Kind::Text, "The access key; empty with `env_auth` or for a public bucket"),
         Setting::new("secret_access_key", Kind::Text, "The secret of the access key").secret(),
         Setting::new("session_token", Kind::Text, "The token of temporary credentials").secret().advanced(),
-        Setting::new("env_auth", Kind::Switch, "Take credentials from AWS_… variables, ~/.aws or the machine's role").or("false"),
+        Setting::new("env_auth", Kind::Switch, "Take credentials from AWS_… variables, ~/.aws or the machine's role")
+            .or("false"),
         Setting::new("profile", Kind::Text, "The profile in ~/.aws, with `env_auth`").advanced(),
         Setting::new("role_arn", Kind::Text, "A role to take on with these credentials").advanced(),
-        Setting::new("force_path_style", Kind::Switch, "Put the bucket into the path and not into the host name; AWS alone does not by itself").or("false").advanced(),
-        Setting::new("storage_class", Kind::Text, "The storage class of new objects, for example `STANDARD_IA`").advanced(),
-        Setting::new("server_side_encryption", Kind::Text, "`AES256` or `aws:kms`, if the bucket demands it").advanced(),
+        Setting::new(
+            "force_path_style",
+            Kind::Switch,
+            "Put the bucket into the path and not into the host name; AWS alone does not by itself",
+        )
+        .or("false")
+        .advanced(),
+        Setting::new("storage_class", Kind::Text, "The storage class of new objects, for example `STANDARD_IA`")
+            .advanced(),
+        Setting::new("server_side_encryption", Kind::Text, "`AES256` or `aws:kms`, if the bucket demands it")
+            .advanced(),
         Setting::new("sse_kms_key_id", Kind::Text, "The key for `aws:kms`").advanced(),
-        Setting::new("requester_pays", Kind::Switch, "Pay for requests to somebody else's bucket").or("false").advanced(),
+        Setting::new("requester_pays", Kind::Switch, "Pay for requests to somebody else's bucket")
+            .or("false")
+            .advanced(),
         Setting::new("ca_cert", Kind::Directory, "A PEM file of authorities to trust besides the system's").advanced(),
     ],
     sign_in: false,
@@ -32,8 +43,26 @@ pub(in crate::services) const PROVIDER: Provider = Provider {
 };
 
 const PROVIDERS: &[&str] = &[
-    "AWS", "Backblaze", "Ceph", "Cloudflare", "DigitalOcean", "Garage", "GCS", "Hetzner", "IDrive", "IONOS", "Linode", "Minio",
-    "OVHcloud", "Rclone", "Scaleway", "SeaweedFS", "Storj", "Synology", "Wasabi", "Other",
+    "AWS",
+    "Backblaze",
+    "Ceph",
+    "Cloudflare",
+    "DigitalOcean",
+    "Garage",
+    "GCS",
+    "Hetzner",
+    "IDrive",
+    "IONOS",
+    "Linode",
+    "Minio",
+    "OVHcloud",
+    "Rclone",
+    "Scaleway",
+    "SeaweedFS",
+    "Storj",
+    "Synology",
+    "Wasabi",
+    "Other",
 ];
 
 /// Where the requests go.
@@ -73,13 +102,21 @@ impl Place {
         }
         let endpoint = match (values.text("endpoint"), template) {
             (Some(endpoint), _) => checked(endpoint)?,
-            (None, Some(template)) if template.contains("{region}") && given.is_none() && provider != "aws" && provider != "wasabi" => {
+            (None, Some(template))
+                if template.contains("{region}") && given.is_none() && provider != "aws" && provider != "wasabi" =>
+            {
                 let (before, after) = template.split_once("{region}").unwrap_or_default();
-                return Err(BadSetting::new("region", format!("is missing: it is the part between `{before}` and `{after}`")));
+                return Err(BadSetting::new(
+                    "region",
+                    format!("is missing: it is the part between `{before}` and `{after}`"),
+                ));
             }
             (None, Some(template)) => template.replace("{region}", region),
             (None, None) => {
-                return Err(BadSetting::new("endpoint", "is missing: the address of the server, for example `https://s3.example.org`"));
+                return Err(BadSetting::new(
+                    "endpoint",
+                    "is missing: the address of the server, for example `https://s3.example.org`",
+                ));
             }
         };
         let bucket = values.text("bucket").unwrap_or_default();
@@ -94,7 +131,9 @@ impl Place {
 fn checked(endpoint: &str) -> Result<String, BadSetting> {
     let bad = |message: &str| Err(BadSetting::new("endpoint", message));
     let full = if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") };
-    let Ok(uri) = full.parse::<http::Uri>() else { return bad("is not an address such as `https://s3.example.org:9000`") };
+    let Ok(uri) = full.parse::<http::Uri>() else {
+        return bad("is not an address such as `https://s3.example.org:9000`");
+    };
     match (uri.scheme_str(), uri.authority()) {
         (Some("http" | "https"), Some(authority)) if authority.as_str().contains('@') => {
             bad("holds a user or a password; give them as `access_key_id` and `secret_access_key`")

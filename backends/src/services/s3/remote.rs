@@ -304,8 +304,12 @@ fn credentials(
     let (key, secret) = (values.text("access_key_id"), values.text("secret_access_key"));
     let mut builder = match (key, secret) {
         (Some(key), Some(secret)) => builder.access_key_id(key).secret_access_key(secret),
-        (Some(_), None) => return Err(BadSetting::new("secret_access_key", "is missing: it belongs to `access_key_id`")),
-        (None, Some(_)) => return Err(BadSetting::new("access_key_id", "is missing: it belongs to `secret_access_key`")),
+        (Some(_), None) => {
+            return Err(BadSetting::new("secret_access_key", "is missing: it belongs to `access_key_id`"));
+        }
+        (None, Some(_)) => {
+            return Err(BadSetting::new("access_key_id", "is missing: it belongs to `secret_access_key`"));
+        }
         // Nobody in particular: a public bucket can be read.
         (None, None) if !values.switch("env_auth") => builder.skip_signature(),
         (None, None) => builder,

@@ -20,7 +20,8 @@ pub(super) const PROVIDER: Provider = Provider {
     aliases: &[],
     about: "WebDAV: Nextcloud, ownCloud and any server that speaks it",
     settings: &[
-        Setting::new("url", Kind::Text, "The address, for example https://cloud.example.org/remote.php/dav/files/me").required(),
+        Setting::new("url", Kind::Text, "The address, for example https://cloud.example.org/remote.php/dav/files/me")
+            .required(),
         Setting::new("vendor", Kind::Choice(VENDORS), "What the server is").or("other"),
         Setting::new("user", Kind::Text, "The user"),
         Setting::new("pass", Kind::Text, "The user's password, or better one for this program alone").obscured(),

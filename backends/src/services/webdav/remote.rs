@@ -144,11 +144,14 @@ impl WebDav {
         match (reply.status.as_u16(), range) {
             (200, None) => Ok(reply.body),
             (206, Some(range)) => {
-                let begins = reply.header("content-range").and_then(|text| {
-                    text.strip_prefix("bytes ")?.split_once('-')?.0.parse::<u64>().ok()
-                });
+                let begins = reply
+                    .header("content-range")
+                    .and_then(|text| text.strip_prefix("bytes ")?.split_once('-')?.0.parse::<u64>().ok());
                 if begins != Some(range.start) || reply.body.len() as u64 > range.end - range.start {
-                    return Err(Failure::new(ErrorKind::Unexpected, "the answer is another part than the one asked for"));
+                    return Err(Failure::new(
+                        ErrorKind::Unexpected,
+                        "the answer is another part than the one asked for",
+                    ));
                 }
                 if (reply.body.len() as u64) < range.end - range.start { Err(past_end()) } else { Ok(reply.body) }
             }
@@ -165,13 +168,7 @@ impl WebDav {
 impl Remote for WebDav {
     fn caps(&self) -> Caps {
         // A MOVE that must not overwrite is looked at and then done by some servers, so two can both believe they were first.
-        Caps {
-            max_concurrency: 8,
-            read_range: true,
-            put_new: false,
-            max_object: BODY_MAX,
-            list_delay: Duration::ZERO,
-        }
+        Caps { max_concurrency: 8, read_range: true, put_new: false, max_object: BODY_MAX, list_delay: Duration::ZERO }
     }
 
     fn describe(&self) -> String {
@@ -213,8 +210,11 @@ impl Remote for WebDav {
             return stream::empty().boxed();
         }
         let start = prefix.rsplit_once('/').map_or(String::new(), |(dir, _)| format!("{dir}/"));
-        let walk = Walk { remote: self, prefix, waiting: vec![start], asked: FuturesUnordered::new(), ready: Vec::new() };
-        stream::try_unfold(walk, |mut walk| async move { Ok(walk.next().await?.map(|item| (item, walk))) }).fuse().boxed()
+        let walk =
+            Walk { remote: self, prefix, waiting: vec![start], asked: FuturesUnordered::new(), ready: Vec::new() };
+        stream::try_unfold(walk, |mut walk| async move { Ok(walk.next().await?.map(|item| (item, walk))) })
+            .fuse()
+            .boxed()
     }
 
     async fn delete(&self, path: &RemotePath) -> Result<()> {
@@ -235,7 +235,7 @@ struct Walk<'a> {
     remote: &'a WebDav,
     prefix: &'a str,
     waiting: Vec<String>,
-    asked: FuturesUnordered<BoxFuture<'a, (String, std::result::Result<Option<Vec<Found>>, Failure>)>>,
+    asked: FuturesUnordered<BoxFuture<'a, Looked>>,
     ready: Vec<Listed>,
 }
 
@@ -290,6 +290,9 @@ impl Walk<'_> {
         }
     }
 }
+
+/// A directory, and what is in it, if it is there.
+type Looked = (String, std::result::Result<Option<Vec<Found>>, Failure>);
 
 /// Whether an answer may mean that a directory is missing. Servers have many words for it.
 fn is_missing(reply: &Reply) -> bool {

@@ -80,7 +80,8 @@ impl Site {
             Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
             None => href,
         };
-        let (path, base) = (percent_decode_str(path).decode_utf8().ok()?, percent_decode_str(&self.base).decode_utf8().ok()?);
+        let (path, base) =
+            (percent_decode_str(path).decode_utf8().ok()?, percent_decode_str(&self.base).decode_utf8().ok()?);
         match path.strip_prefix(&*base) {
             Some(below) => Some(below.to_owned()),
             None if format!("{path}/") == base => Some(String::new()),

@@ -55,7 +55,14 @@ fn answers_are_read_whatever_they_call_their_namespace() {
 
 #[test]
 fn what_is_no_answer_is_none() {
-    for bad in ["", "<html><body>hello</body></html>", "<multistatus><response>", "<a>&evil;</a>", "no xml", &"<a>".repeat(100)] {
+    for bad in [
+        "",
+        "<html><body>hello</body></html>",
+        "<multistatus><response>",
+        "<a>&evil;</a>",
+        "no xml",
+        &"<a>".repeat(100),
+    ] {
         assert_eq!(parse(bad.as_bytes()), None, "{bad}");
     }
 }
