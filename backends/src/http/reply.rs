@@ -70,9 +70,7 @@ pub(crate) fn verdict(reply: &Reply) -> Option<Failure> {
             .advice("give user and password in the variable: HTTPS_PROXY=http://user:password@host:port"),
         301 | 302 | 303 | 307 | 308 => Failure::new(ErrorKind::Misconfigured, moved(reply))
             .advice("check the address of the remote (`endpoint` or `url`, and `region`)"),
-        499..=599 if status != 501 && status != 505 => {
-            Failure::new(ErrorKind::Reset, said).after(reply.retry_after())
-        }
+        499..=599 if status != 501 && status != 505 => Failure::new(ErrorKind::Reset, said).after(reply.retry_after()),
         _ => return None,
     })
 }

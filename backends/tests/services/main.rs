@@ -1,7 +1,6 @@
 //! The services against real servers on this machine: the contract, and what goes wrong on the way.
 #![expect(clippy::unwrap_used, unreachable_pub, reason = "tests, with helpers that are shared as files")]
 
-#[path = "../../../tests/it/support/servers.rs"]
 #[expect(dead_code, reason = "shared with the tests through the command line")]
 mod servers;
 
