@@ -4,6 +4,7 @@ mod fs;
 mod memory;
 mod names;
 mod s3;
+mod sftp;
 mod webdav;
 
 use std::collections::BTreeMap;
@@ -12,12 +13,13 @@ use std::sync::Arc;
 pub use fs::Fs;
 pub use memory::Memory;
 pub use s3::S3;
+pub use sftp::Sftp;
 pub use webdav::WebDav;
 
 use crate::{BadSetting, Provider, Remote, Transport};
 
 /// All services that a configuration can name.
-pub const PROVIDERS: &[&Provider] = &[&s3::PROVIDER, &webdav::PROVIDER];
+pub const PROVIDERS: &[&Provider] = &[&s3::PROVIDER, &sftp::PROVIDER, &webdav::PROVIDER];
 
 /// The remote of this kind that the settings describe. Connects to nothing yet.
 ///
@@ -30,6 +32,7 @@ pub fn open(
 ) -> Result<Arc<dyn Remote>, BadSetting> {
     match kind {
         "s3" => Ok(Arc::new(S3::open(values, transport)?)),
+        "sftp" => Ok(Arc::new(Sftp::open(values, transport)?)),
         "webdav" => Ok(Arc::new(WebDav::open(values, transport)?)),
         _ => Err(BadSetting::new("type", format!("is `{kind}`, which this version does not know"))),
     }

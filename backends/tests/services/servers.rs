@@ -229,3 +229,9 @@ fn installed(path: &str, package: &str) -> Option<PathBuf> {
 fn missing(what: &str, how: &str) {
     eprintln!("skipped: there is no {what}; {how}");
 }
+
+/// The name of the user of this process.
+pub fn me() -> String {
+    let id = Command::new("id").arg("-un").output().unwrap();
+    String::from_utf8(id.stdout).unwrap().trim().to_owned()
+}
