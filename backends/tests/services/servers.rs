@@ -34,7 +34,7 @@ impl Server {
     pub fn moto() -> Option<Self> {
         let program = tool("servers/bin/moto_server")?;
         let server = Self::start(|port, _| {
-            let mut command = Command::new(program);
+            let mut command = python(&program);
             command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
             command
         });
@@ -90,7 +90,7 @@ impl Server {
                 served.display()
             );
             fs::write(&config, text).unwrap();
-            let mut command = Command::new(program);
+            let mut command = python(&program);
             command.arg("--config").arg(config);
             command
         }))
@@ -205,6 +205,13 @@ impl Drop for Server {
 pub fn keygen(path: &Path, words: &str) {
     let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", words, "-f"]).arg(path).status().unwrap();
     assert!(made.success());
+}
+
+/// A program that pip has installed into a directory of its own.
+fn python(program: &Path) -> Command {
+    let mut command = Command::new("python3");
+    command.arg(program).env("PYTHONPATH", program.ancestors().nth(2).unwrap());
+    command
 }
 
 /// A program that `tests/run` installs below `target/tools`.
