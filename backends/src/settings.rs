@@ -101,6 +101,19 @@ pub struct Transport {
     pub faults: Option<Arc<HttpFaults>>,
 }
 
+impl Transport {
+    /// These limits, and nothing that goes wrong on purpose.
+    pub fn new(connect_timeout: Duration, idle_timeout: Duration, shaper: Arc<Shaper>) -> Self {
+        Self {
+            connect_timeout,
+            idle_timeout,
+            shaper: Some(shaper),
+            #[cfg(any(test, feature = "testing"))]
+            faults: None,
+        }
+    }
+}
+
 impl Default for Transport {
     fn default() -> Self {
         Self {

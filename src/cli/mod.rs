@@ -7,6 +7,7 @@ mod args;
 mod commands;
 mod env;
 mod flag_env;
+mod network;
 mod output;
 mod password;
 mod person;
@@ -16,7 +17,9 @@ mod run;
 mod settings;
 mod shell;
 mod signals;
+mod timetable;
 mod topics;
+mod without_effect;
 mod words;
 
 pub use env::{Env, Input, Stream, Terminal};

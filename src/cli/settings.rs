@@ -7,10 +7,11 @@ use jiff::tz::TimeZone;
 
 use super::args::{ColorWhen, GlobalFlags};
 use super::env::{Env, Input};
+use super::network::Retries;
 use super::output::{CliError, ProgressMode, Verbosity};
 use crate::config::{Config, Sources};
 use crate::id::VaultId;
-use crate::ops::{Demands, EngineOptions};
+use crate::ops::{Demands, EngineOptions, Shaper};
 use crate::world::World;
 
 /// Everything that is not about one verb.
@@ -21,6 +22,9 @@ pub(super) struct Settings {
     pub(super) cwd: PathBuf,
     pub(super) dirs: Dirs,
     pub(super) engine: EngineOptions,
+    /// What SIGUSR2 lifts, if there is a limit.
+    pub(super) shaper: Option<Arc<Shaper>>,
+    pub(super) retries: Retries,
     pub(super) progress: ProgressMode,
     pub(super) vault_id: Option<String>,
     pub(super) ephemeral: bool,
@@ -47,7 +51,9 @@ impl Settings {
         if let Some(id) = &flags.vault_id {
             id.parse::<VaultId>().map_err(|error| CliError::usage("--vault-id is wrong").caused_by(error))?;
         }
+        let network = flags.network.network(&env.world, &env.time_zone);
         Ok(Self {
+            shaper: flags.network.has_limit().then(|| Arc::clone(&network.shaper)),
             config: Config::load(&sources)?,
             config_path: if config_path.as_os_str().is_empty() { config_path } else { env.cwd.join(config_path) },
             cwd: env.cwd.clone(),
@@ -57,7 +63,9 @@ impl Settings {
                 transfers: usize::from(flags.transfers),
                 checkers: usize::from(flags.checkers),
                 compression: (!flags.no_compress).then_some(i32::from(flags.zstd_level)),
+                network,
             },
+            retries: flags.network.retries(),
             progress: progress_mode(flags, env.stderr.is_terminal),
             vault_id: flags.vault_id.clone(),
             ephemeral: flags.ephemeral,

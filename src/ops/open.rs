@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cryptsync_backends::layers::{Counted, Limit, Retry, RetryPolicy};
+use cryptsync_backends::layers::Counted;
 use cryptsync_backends::services::Fs;
-use cryptsync_backends::{Op, Remote, RemotePath, Transport};
+use cryptsync_backends::{Op, RemotePath};
 
 use super::{Ctx, OpsError, Person, RemoteProfile};
 use crate::class::Class;
@@ -74,15 +74,11 @@ pub(super) fn connect(ctx: &Ctx<'_>, profile: &RemoteProfile) -> Result<Connecti
         .enable_all()
         .build()
         .map_err(VaultError::local("cannot start the input/output threads"))?;
-    let reached = profile.service.reach(&profile.name, &Transport::default())?;
-    let (service, fs) = (reached.remote, reached.fs);
+    let reached = profile.service.reach(&profile.name, &ctx.engine.network.transport())?;
     let at_once = (ctx.engine.transfers + ctx.engine.checkers).max(4);
-    let at_once = if reached.limits_itself { at_once.min(service.caps().max_concurrency) } else { at_once };
-    let counted = Arc::new(Counted::new(service));
-    let policy = RetryPolicy { attempts: 8, base: Duration::from_millis(250), cap: Duration::from_secs(30) };
-    let retry = Retry::new(Arc::clone(&counted) as Arc<dyn Remote>, policy);
-    let limit =
-        Limit::new(Arc::new(retry), at_once).with_quick_get(|path: &RemotePath| path.as_str().starts_with("log/"));
+    let (counted, limit) = ctx.engine.network.wrap(reached.remote, at_once, reached.limits_itself);
+    let limit = limit.with_quick_get(|path: &RemotePath| path.as_str().starts_with("log/"));
+    let fs = reached.fs;
     let io = RemoteIo::new(Arc::new(limit), runtime.handle().clone(), ctx.cancel.clone());
     Ok(Connection { io, counted, fs, runtime })
 }
