@@ -47,6 +47,7 @@ pub(super) enum Verb {
     Cp(commands::cp::CpArgs),
     Mkdir(commands::mkdir::MkdirArgs),
     Rmdir(commands::rmdir::RmdirArgs),
+    Rmdirs(commands::rmdirs::RmdirsArgs),
     #[command(visible_alias = "deletefile")]
     Rm(commands::rm::RmArgs),
     Delete(commands::delete::DeleteArgs),

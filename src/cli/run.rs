@@ -120,6 +120,7 @@ pub(super) fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::Cp(args) => commands::cp::run(shell, &args),
         Verb::Mkdir(args) => commands::mkdir::run(shell, &args),
         Verb::Rmdir(args) => commands::rmdir::run(shell, &args),
+        Verb::Rmdirs(args) => commands::rmdirs::run(shell, &args),
         Verb::Rm(args) => commands::rm::run(shell, &args),
         Verb::Delete(args) => commands::delete::run(shell, &args),
         Verb::Purge(args) => commands::purge::run(shell, &args),

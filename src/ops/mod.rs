@@ -70,8 +70,8 @@ pub use key::{
     AccessStep, KeyChange, KeyReport, MemberInfo, card as key_card, change as key_change, history as key_history,
     member as key_member, members as key_members,
 };
-pub use list::list;
-pub use make_dir::{mkdir, rmdir};
+pub use list::{Extras, list, list_with};
+pub use make_dir::{mkdir, rmdir, rmdirs};
 pub use moving::Moving;
 pub use network::{Network, Rate, Rates, RequestRate, Shaper};
 pub use rcat::rcat;
@@ -272,6 +272,10 @@ pub struct Listed {
     pub mtime: Timestamp,
     /// Permission bits, if known.
     pub mode: Option<u16>,
+    /// What else is kept of it, under rclone's names: owner, extended attributes.
+    pub attributes: Vec<(String, String)>,
+    /// Sums of its content that were asked for.
+    pub sums: Vec<(SumKind, Sum)>,
 }
 
 /// What a listed entry is.

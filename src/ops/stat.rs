@@ -67,7 +67,15 @@ pub fn stat(ctx: &Ctx<'_>, place: &Place) -> Result<Stat, OpsError> {
             return Err(OpsError { class: Class::FileNotFound, ..not_there(remote, path) });
         }
         let mtime = vault.view().newest_first().first().map(|commit| commit.record.time).unwrap_or_default();
-        let listed = Listed { path: name, kind: ListedKind::Dir, size: 0, mtime, mode: None };
+        let listed = Listed {
+            path: name,
+            kind: ListedKind::Dir,
+            size: 0,
+            mtime,
+            mode: None,
+            attributes: Vec::new(),
+            sums: Vec::new(),
+        };
         return Ok(Stat { listed, below: Some(below(vault, base.as_ref(), path)?), stored: None, conflict: None });
     };
     let dir = item.entry.kind == EntryKind::Dir;

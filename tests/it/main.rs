@@ -14,6 +14,8 @@ mod crash;
 mod diff;
 mod docs;
 mod faults;
+mod filters;
+mod filters_rclone;
 mod find;
 mod golden;
 mod hints;

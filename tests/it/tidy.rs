@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 /// Lowest first. A module uses modules of lower layers only, by `crate::`; inside a module everything goes.
 const LAYERS: &[&[&str]] = &[
     &["class", "id", "path", "units", "world"],
-    &["chunk", "config", "crypto", "event", "filter", "sum"],
+    &["age", "chunk", "config", "crypto", "event", "filter", "sum"],
     &["format"],
     &["history"],
     &["vault"],

@@ -33,7 +33,7 @@ pub(crate) struct FindArgs {
     kind: Option<Kind>,
     /// Take upper and lower case in the patterns for the same
     #[arg(short = 'i', long = "iname")]
-    ignore_case: bool,
+    iname: bool,
     /// End each line with a NUL byte, for `xargs -0`
     #[arg(short = '0', long = "null", conflicts_with = "json")]
     null: bool,
@@ -57,7 +57,8 @@ enum Kind {
 
 pub(crate) fn run(shell: &Shell, args: &FindArgs) -> Result<(), CliError> {
     let (printer, zone) = (&shell.printer, &shell.settings.time_zone);
-    let pattern = |text: &String| Rule::Include(if args.ignore_case { text.to_lowercase() } else { text.clone() });
+    let ignore_case = args.iname || args.filter.ignore_case;
+    let pattern = |text: &String| Rule::Include(if ignore_case { text.to_lowercase() } else { text.clone() });
     let wanted = Filter::from_rules(args.patterns.iter().map(pattern).collect())?;
     let fits = |row: &Listed| {
         let kind = match row.kind {
@@ -66,7 +67,7 @@ pub(crate) fn run(shell: &Shell, args: &FindArgs) -> Result<(), CliError> {
             ListedKind::Symlink(_) => Kind::Link,
         };
         args.kind.is_none_or(|wanted| wanted == kind)
-            && if args.ignore_case { wanted.decide_file(&lower(&row.path)) } else { wanted.decide_file(&row.path) }
+            && if ignore_case { wanted.decide_file(&lower(&row.path)) } else { wanted.decide_file(&row.path) }
     };
     let place = shell.settings.place(&args.path)?;
     let options = ListOptions { place, recursive: true, filter: args.filter.filter(&shell.settings)? };

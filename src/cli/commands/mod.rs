@@ -42,6 +42,7 @@ pub(super) mod rcat;
 mod reports;
 pub(super) mod rm;
 pub(super) mod rmdir;
+pub(super) mod rmdirs;
 pub(super) mod size;
 pub(super) mod stat;
 pub(super) mod status;
