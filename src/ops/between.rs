@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::besides::{backups, vault_backup, vault_places};
+use super::conflicts::waiting;
 use super::moving::{VaultSource, leave_vault};
 use super::open::{Opened, open};
 use super::sync::{
@@ -83,6 +84,9 @@ fn transfer<'a>(
         by_reference: other.is_none(),
     };
     let (mut report, plan) = run.go()?;
+    if !options.dry_run {
+        report.conflicts = waiting(ctx, &opened.vault, &dest_remote.name, dest_path)?;
+    }
     report.requests = opened.requests() + other.as_ref().map_or(0, Opened::requests);
     Ok((report, Some(VaultSource { remote: source_remote, path: source_path, root: source_root, plan })))
 }

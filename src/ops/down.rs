@@ -159,7 +159,7 @@ impl Down<'_> {
                 let links = if rules.links.skips() { Symlinks::SkipQuietly } else { Symlinks::Keep };
                 let walk = walk.across(links, rules.one_file_system)?;
                 let walk = walk.sweeping(place.is_ours()).spelled(spelling)?;
-                Some(walk.linking().with_metadata(self.options.metadata))
+                Some(walk.linking(self.ctx.observer).with_metadata(self.options.metadata))
             } else {
                 None
             };

@@ -29,6 +29,7 @@ mod rcat;
 mod remove;
 mod rename;
 mod rules;
+mod service;
 mod stat;
 mod statements;
 mod sync;
@@ -81,6 +82,7 @@ pub use rcat::rcat;
 pub use remove::{RemoveOptions, delete, purge, rm};
 pub use rename::{RenameOptions, rename};
 pub use rules::{Backup, DeleteWhen, TransferRules};
+pub use service::{Service, ServiceSettings};
 pub use stat::{DuRow, Stat, Stored, du, stat};
 pub use statements::{AdoptReport, RetireReport, adopt, retire};
 pub use sync::sync;
@@ -157,19 +159,6 @@ pub struct RemoteProfile {
     pub builtin: bool,
     /// What the state of the vault has to be.
     pub demands: Box<Demands>,
-}
-
-/// The services there are.
-#[derive(Debug, Clone)]
-pub enum Service {
-    /// A directory of this machine.
-    Fs {
-        /// The directory that holds the vault's objects.
-        root: PathBuf,
-    },
-    /// A remote made elsewhere; tests watch and break it.
-    #[doc(hidden)]
-    Custom(std::sync::Arc<dyn cryptsync_backends::Remote>),
 }
 
 /// One side of a transfer.
@@ -420,28 +409,13 @@ pub struct QuarantinedEntry {
     pub adoptable: bool,
 }
 
-/// A writer and the last of its records.
-#[derive(Debug, Clone)]
-pub struct WriterEntry {
-    /// Its id.
-    pub id: String,
-    /// Whether it is this installation.
-    pub own: bool,
-    /// `live`, `closed` or `retired`.
-    pub state: &'static str,
-    /// The number of its last record that counts.
-    pub number: u64,
-    /// That record.
-    pub last: LogEntry,
-}
-
 /// What `status` knows.
 #[derive(Debug, Clone)]
 pub struct StatusReport {
     /// Commits that no other commit follows.
     pub heads: Vec<LogEntry>,
     /// All writers, the one that wrote last first.
-    pub writers: Vec<WriterEntry>,
+    pub writers: Vec<WriterRow>,
     /// Commits of members that do not count.
     pub quarantined: Vec<QuarantinedEntry>,
     /// Objects below `log/` that are not this vault's.
@@ -465,7 +439,7 @@ pub struct StatusReport {
     /// Newest commit.
     pub head: Option<LogEntry>,
     /// Records of the log: commits, and the joins and closes of writers.
-    pub commits: u64,
+    pub records: u64,
     /// Checkpoint string for `--checkpoint` on another machine.
     pub checkpoint: String,
     /// Objects and bytes of packs that were sent but belong to no commit yet.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::between::between;
 use super::moving::leave_vault;
-use super::open::{Opened, open};
+use super::open::{Opened, open, tell};
 use super::{Ctx, DeleteWhen, OpsError, Place, RemoteProfile, Stopped, SyncOptions, SyncReport};
 use crate::class::Class;
 use crate::event::{Action, Event};
@@ -40,7 +40,9 @@ pub fn sync(ctx: &Ctx<'_>, options: &SyncOptions) -> Result<SyncReport, OpsError
 /// Opens a vault for writing: no commit of an earlier run is left in the air.
 pub(super) fn open_for_writing(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<Opened, OpsError> {
     let opened = open(ctx, remote)?;
-    opened.vault.settle()?;
+    if opened.vault.settle()? {
+        tell(ctx, &opened.vault);
+    }
     Ok(opened)
 }
 
@@ -61,6 +63,7 @@ pub(super) fn tell_left_out(ctx: &Ctx<'_>, plan: &Plan) {
 pub(super) fn not_there(remote: &RemoteProfile, path: &TreePath) -> OpsError {
     OpsError::new(Class::DirNotFound, format!("`{}:{path}` does not exist", remote.name))
         .hint(format!("`cryptsync lsf -R {}:` shows what is there", remote.name))
+        .about(path.as_bytes())
 }
 
 pub(super) fn one(item: Option<Item>) -> impl Iterator<Item = Result<Item, SideError>> {

@@ -114,7 +114,8 @@ impl LocalSource {
         let meta = match std::fs::metadata(path) {
             Ok(meta) => meta,
             Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
-                return Err(OpsError::new(Class::DirNotFound, format!("the source {} does not exist", path.display())));
+                return Err(OpsError::new(Class::DirNotFound, format!("the source {} does not exist", path.display()))
+                    .about(path.as_os_str().as_encoded_bytes()));
             }
             Err(error) => return Err(VaultError::local(format!("cannot read {}", path.display()))(error).into()),
         };
@@ -282,7 +283,7 @@ impl Up<'_> {
             None => {
                 let spelling = Spelling::new(self.vault(), base, self.dest, &local.shadow);
                 let walk = Walk::open(&self.source.root, Arc::clone(&filter), true)?.spelled(spelling)?;
-                let walk = walk.linking().with_metadata(self.options.metadata);
+                let walk = walk.linking(self.ctx.observer).with_metadata(self.options.metadata);
                 let walk = walk.across(rules.links, rules.one_file_system)?;
                 let dest = VaultSide::open(self.vault(), base, self.dest, dest_filter(self.options), true)?;
                 let dest = dest.keeping(&kept).filter_map(|found| rules.links.pass(found, Some(&kept)));

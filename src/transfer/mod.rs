@@ -28,6 +28,7 @@ mod metadata;
 mod outcome;
 mod pass;
 mod people;
+mod pieces;
 mod plan;
 mod read;
 mod relay;
@@ -50,6 +51,7 @@ use std::path::{Path, PathBuf};
 
 pub use apply::commit_edits;
 pub use backups::{Backups, LocalBackup, Naming, keep_old};
+pub use beneath::Beneath;
 pub use compare::{By, Comparison};
 pub use contents::{Contents, LocalContents, VaultContents};
 pub use departed::{Departed, remove_departed};

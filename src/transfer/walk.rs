@@ -18,6 +18,7 @@ use super::people::People;
 use super::spelling::Spelling;
 use super::symlinks::{self, Symlinks};
 use super::temp::is_temporary;
+use crate::event::Observer;
 use crate::filter::{Facts, Filter};
 use crate::format::attribute::{HARD_LINK, HardLink};
 use crate::format::entry::{Content, Entry, EntryKind};
@@ -37,6 +38,7 @@ pub struct Walk<'v> {
     symlinks: Symlinks,
     /// Set if other file systems are left out: the device of this one.
     device: Option<u64>,
+    links: Option<Links<'v>>,
     /// Set if owners and extended attributes are read.
     people: Option<People>,
     pending: Option<SideError>,
@@ -101,10 +103,10 @@ impl<'v> Walk<'v> {
         Ok(self)
     }
 
-    /// Tells which files are hard links to earlier ones.
+    /// Tells which files are hard links to earlier ones; `observer` hears of it if there are more than can be told.
     #[must_use]
-    pub fn linking(mut self) -> Self {
-        self.links = Some(Links::default());
+    pub fn linking(mut self, observer: &'v dyn Observer) -> Self {
+        self.links = Some(Links::new(observer));
         self
     }
 
