@@ -70,6 +70,23 @@ impl PasswordSource {
         text(name)?.map(|command| Self::command(name, command)).transpose()
     }
 
+    /// The source of the password of a sealed configuration.
+    pub(super) fn for_config(command: Option<&str>, env: &Env) -> Result<Option<Self>, CliError> {
+        if let Some(command) = command {
+            return Self::command("--config-password-command", command).map(Some);
+        }
+        let text = |name: &str| match env.var(name).map(|value| value.to_str()) {
+            Some(None) => Err(CliError::usage(format!("the variable {name} is not UTF-8"))),
+            Some(Some(value)) => Ok(Some(value)),
+            None => Ok(None),
+        };
+        if let Some(value) = text("CRYPTSYNC_CONFIG_PASS")? {
+            return Ok(Some(Self::Value(Zeroizing::new(value.to_owned()))));
+        }
+        let name = "CRYPTSYNC_CONFIG_PASSWORD_COMMAND";
+        text(name)?.map(|command| Self::command(name, command)).transpose()
+    }
+
     /// Reads the password; `new` says that it is for a vault to be made.
     pub(super) fn read(&self, new: bool) -> Result<Zeroizing<String>, CliError> {
         let (what, bytes) = match self {
@@ -94,7 +111,7 @@ impl PasswordSource {
         match words::split(text, ' ') {
             Ok(words) if words.is_empty() => Err(CliError::usage(format!("{origin} names no command"))),
             Ok(words) => Ok(Self::Command(words)),
-            Err(error) => Err(CliError::usage(format!("cannot split {origin} into words")).caused_by(error)),
+            Err(error) => Err(CliError::usage(format!("cannot split {origin} into words: {error}"))),
         }
     }
 }
