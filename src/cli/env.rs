@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use jiff::tz::TimeZone;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -23,7 +23,7 @@ pub struct Env {
     /// The working directory.
     pub cwd: PathBuf,
     /// Standard input.
-    pub stdin: Stream<Box<dyn Read + Send>>,
+    pub stdin: Stream<Input>,
     /// Standard output: data.
     pub stdout: Stream<Box<dyn Write + Send>>,
     /// Standard error: talk.
@@ -39,6 +39,9 @@ pub struct Env {
     /// Whether the process is ours, so that its limits may be set and its signals handled.
     pub owns_process: bool,
 }
+
+/// Standard input, read by whoever is told to.
+pub type Input = Arc<Mutex<Box<dyn Read + Send>>>;
 
 /// A standard stream.
 pub struct Stream<T> {
@@ -96,11 +99,11 @@ impl Env {
 }
 
 /// Standard input that says "interrupted" now and then while nothing comes, so that whoever reads can stop.
-fn patient(stdin: &io::Stdin) -> Box<dyn Read + Send> {
-    match stdin.as_fd().try_clone_to_owned() {
+fn patient(stdin: &io::Stdin) -> Input {
+    Arc::new(Mutex::new(match stdin.as_fd().try_clone_to_owned() {
         Ok(input) => Box::new(Patient(input.into())),
         Err(_) => Box::new(io::empty()), // it is closed
-    }
+    }))
 }
 
 struct Patient(File);

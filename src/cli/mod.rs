@@ -17,7 +17,7 @@ mod shell;
 mod signals;
 mod words;
 
-pub use env::{Env, Stream, Terminal};
+pub use env::{Env, Input, Stream, Terminal};
 pub use run::run;
 
 #[cfg(test)]

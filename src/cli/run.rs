@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::args::{self, Cli, NotParsed, Verb};
 use super::commands;
@@ -73,7 +73,7 @@ fn start(cli: Cli, env: Env) -> u8 {
             take_process(&signals, &printer)?;
         }
         let answers = Answers::new(source, env.terminal, Arc::clone(&printer), Arc::clone(&signals));
-        let stdin = Mutex::new(env.stdin.io);
+        let stdin = env.stdin.io;
         dispatch(
             &Shell { settings, printer: Arc::clone(&printer), answers, signals, world: env.world, stdin },
             cli.command,

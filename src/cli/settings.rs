@@ -1,15 +1,17 @@
 //! Settings, resolved once: flag, then environment, then configuration file, then default. Past here no clap.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use jiff::tz::TimeZone;
 
 use super::args::{ColorWhen, GlobalFlags};
-use super::env::Env;
+use super::env::{Env, Input};
 use super::output::{CliError, ProgressMode, Verbosity};
 use crate::config::{Config, Sources};
 use crate::id::VaultId;
 use crate::ops::{Demands, EngineOptions};
+use crate::world::World;
 
 /// Everything that is not about one verb.
 #[derive(Debug)]
@@ -28,6 +30,11 @@ pub(super) struct Settings {
     pub(super) host_name: String,
     pub(super) time_zone: TimeZone,
     pub(super) stdin_is_terminal: bool,
+    /// Standard input, for flags that read lists from it.
+    pub(super) stdin: Stdin,
+    pub(super) world: World,
+    /// What is to be said before the verb begins.
+    pub(super) notes: Mutex<Vec<String>>,
 }
 
 impl Settings {
@@ -64,7 +71,19 @@ impl Settings {
             host_name: env.host_name.clone(),
             time_zone: env.time_zone.clone(),
             stdin_is_terminal: env.stdin.is_terminal,
+            stdin: Stdin(Arc::clone(&env.stdin.io)),
+            world: env.world.clone(),
+            notes: Mutex::default(),
         })
+    }
+}
+
+/// Standard input.
+pub(super) struct Stdin(pub(super) Input);
+
+impl std::fmt::Debug for Stdin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stdin")
     }
 }
 

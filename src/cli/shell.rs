@@ -1,8 +1,8 @@
 //! What a command has to work with: settings, the printer, the person, and the way into `ops`.
 
-use std::io::Read;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, PoisonError};
 
+use super::env::Input;
 use super::output::{CliError, Printer, Progress, ProgressMode};
 use super::person::Answers;
 use super::settings::Settings;
@@ -18,7 +18,7 @@ pub(super) struct Shell {
     pub(super) answers: Answers,
     pub(super) signals: Arc<Signals>,
     pub(super) world: World,
-    pub(super) stdin: Mutex<Box<dyn Read + Send>>,
+    pub(super) stdin: Input,
 }
 
 impl Shell {
@@ -42,6 +42,9 @@ impl Shell {
         observer: &dyn Observer,
         op: impl FnOnce(&Ctx<'_>) -> Result<T, OpsError>,
     ) -> Result<T, CliError> {
+        for note in self.settings.notes.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            self.printer.note(format_args!("{note}"));
+        }
         let ctx = Ctx {
             world: self.world.clone(),
             observer,

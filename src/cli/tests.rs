@@ -83,7 +83,7 @@ fn env(args: &[&str], vars: &[(&str, &str)]) -> Env {
         args: std::iter::once("cryptsync").chain(args.iter().copied()).map(OsString::from).collect(),
         vars: all,
         cwd: PathBuf::from("/cwd"),
-        stdin: Stream { io: Box::new(io::empty()), is_terminal: false },
+        stdin: Stream { io: Arc::new(Mutex::new(Box::new(io::empty()))), is_terminal: false },
         stdout: Buffer::default().stream(),
         stderr: Buffer::default().stream(),
         terminal: None,

@@ -41,7 +41,7 @@ impl CheckArgs {
     pub(crate) fn options(&self, settings: &Settings) -> Result<(Place, Place, Filter), CliError> {
         let (source, dest) = (settings.place(&self.source)?, settings.place(&self.dest)?);
         one_pinned_vault(settings, &source, &dest)?;
-        Ok((source, dest, self.filter.filter()?))
+        Ok((source, dest, self.filter.filter(settings)?))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The flags that say what is in scope.
 
 use crate::cli::output::CliError;
+use crate::cli::settings::Settings;
 use crate::filter::{Filter, Rule};
 
 /// `--include` and `--exclude`.
@@ -20,7 +21,7 @@ pub(crate) struct FilterFlags {
 }
 
 impl FilterFlags {
-    pub(crate) fn filter(&self) -> Result<Filter, CliError> {
+    pub(crate) fn filter(&self, settings: &Settings) -> Result<Filter, CliError> {
         let includes = self.include.iter().cloned().map(Rule::Include);
         let excludes = self.exclude.iter().cloned().map(Rule::Exclude);
         Ok(Filter::from_rules(includes.chain(excludes).collect())?)

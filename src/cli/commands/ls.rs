@@ -26,7 +26,7 @@ pub(crate) struct LsArgs {
 
 impl LsArgs {
     pub(crate) fn options(&self, settings: &Settings) -> Result<ListOptions, CliError> {
-        Ok(ListOptions { place: settings.place(&self.path)?, recursive: true, filter: self.filter.filter()? })
+        Ok(ListOptions { place: settings.place(&self.path)?, recursive: true, filter: self.filter.filter(settings)? })
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) struct LsfArgs {
 
 impl LsfArgs {
     pub(crate) fn options(&self, settings: &Settings) -> Result<ListOptions, CliError> {
-        let (place, filter) = (settings.place(&self.path)?, self.filter.filter()?);
+        let (place, filter) = (settings.place(&self.path)?, self.filter.filter(settings)?);
         Ok(ListOptions { place, recursive: self.recursive, filter })
     }
 

@@ -63,11 +63,11 @@ pub(crate) fn run(shell: &Shell, args: &LsjsonArgs) -> Result<(), CliError> {
     };
     let place = shell.settings.place(&args.path)?;
     if args.stat {
-        args.filter.filter()?;
+        args.filter.filter(&shell.settings)?;
         let found = shell.call(false, |ctx| ops::stat(ctx, &place))?;
         return Ok(write_object(printer, &entry(&found.listed))?);
     }
-    let filter: Filter = args.filter.filter()?;
+    let filter: Filter = args.filter.filter(&shell.settings)?;
     let options = ListOptions { place, recursive: args.recursive, filter };
     write_array(printer, |add| {
         shell.call(false, |ctx| {

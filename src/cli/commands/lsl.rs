@@ -23,7 +23,7 @@ pub(crate) struct LslArgs {
 pub(crate) fn run(shell: &Shell, args: &LslArgs) -> Result<(), CliError> {
     let (printer, zone) = (&shell.printer, &shell.settings.time_zone);
     let place = shell.settings.place(&args.path)?;
-    let options = ListOptions { place, recursive: true, filter: args.filter.filter()? };
+    let options = ListOptions { place, recursive: true, filter: args.filter.filter(&shell.settings)? };
     if printer.is_json() {
         return write_array(printer, |add| {
             shell.call(false, |ctx| {

@@ -29,7 +29,7 @@ struct Total {
 
 pub(crate) fn run(shell: &Shell, args: &SizeArgs) -> Result<(), CliError> {
     let place = shell.settings.place(&args.path)?;
-    let options = ListOptions { place, recursive: true, filter: args.filter.filter()? };
+    let options = ListOptions { place, recursive: true, filter: args.filter.filter(&shell.settings)? };
     let (mut count, mut bytes) = (0u64, 0u64);
     shell.call(false, |ctx| {
         ops::list(ctx, &options, &mut |row| {

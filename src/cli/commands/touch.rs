@@ -51,7 +51,7 @@ pub(crate) fn run(shell: &Shell, args: &TouchArgs) -> Result<(), CliError> {
         time: args.timestamp.as_deref().map(|text| parse_time(text, zone)).transpose()?,
         no_create: args.no_create,
         recursive: args.recursive,
-        filter: args.filter.filter()?,
+        filter: args.filter.filter(&shell.settings)?,
         dry_run: args.dry_run,
         place,
     };

@@ -43,7 +43,7 @@ impl TransferArgs {
             source,
             dest,
             delete: verb == "sync",
-            filter: self.filter.filter()?,
+            filter: self.filter.filter(settings)?,
             dry_run: self.dry_run,
             force,
             checksum: self.checksum,

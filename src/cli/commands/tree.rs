@@ -68,7 +68,7 @@ impl TreeArgs {
 
 pub(crate) fn run(shell: &Shell, args: &TreeArgs) -> Result<(), CliError> {
     let place = shell.settings.place(&args.path)?;
-    let options = ListOptions { place, recursive: true, filter: args.filter.filter()? };
+    let options = ListOptions { place, recursive: true, filter: args.filter.filter(&shell.settings)? };
     let wanted = |row: &Listed| {
         let depth = row.path.components().count();
         (args.all || !row.path.components().any(|name| name.starts_with(b".")))
