@@ -73,7 +73,10 @@ fn ask<T: Send + 'static>(
         };
         drop(answer.send(result)); // whoever asked may have gone
     };
-    thread::Builder::new().name("keyring".into()).spawn(worker).map_err(|error| KeyringError::Failed(error.to_string()))?;
+    thread::Builder::new()
+        .name("keyring".into())
+        .spawn(worker)
+        .map_err(|error| KeyringError::Failed(error.to_string()))?;
     match answered.recv_timeout(PATIENCE) {
         Ok(result) => result,
         Err(RecvTimeoutError::Timeout) => Err(KeyringError::Silent),

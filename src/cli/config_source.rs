@@ -46,14 +46,6 @@ impl std::fmt::Debug for ConfigSource {
     }
 }
 
-/// What a change of the file came to.
-pub(crate) struct Changed {
-    /// The copy that was kept because comments could not be.
-    pub(crate) backup: Option<PathBuf>,
-    /// Whether the file is sealed.
-    pub(crate) sealed: bool,
-}
-
 impl ConfigSource {
     pub(super) fn new(path: &Path, explicit: bool, password_command: Option<&str>, env: &Env) -> Self {
         let in_memory = path.as_os_str().is_empty() || path == Path::new("/dev/null");
@@ -76,6 +68,11 @@ impl ConfigSource {
     pub(super) fn with_flags(mut self, flags: Vec<(&'static str, &'static str, OsString)>) -> Self {
         self.flags = flags;
         self
+    }
+
+    /// A variable of the environment that is set and not empty.
+    pub(crate) fn var(&self, name: &str) -> Option<&OsString> {
+        self.vars.get(Path::new(name).as_os_str()).filter(|value| !value.is_empty())
     }
 
     /// The file; `None` if the configuration is in memory only.
@@ -106,17 +103,29 @@ impl ConfigSource {
         self.document(&read.unwrap_or_default())
     }
 
+    /// The configuration of the file alone, as it would be after some changes.
+    pub(crate) fn as_if(&self, changes: &[Change]) -> Result<Config, CliError> {
+        let mut document = self.file()?;
+        for change in changes {
+            document = document.changed(change)?.0;
+        }
+        let vars = BTreeMap::new();
+        let sources = Sources { vars: &vars, home: self.home.as_deref(), cwd: &self.cwd };
+        Ok(Config::new(self.path.as_deref().unwrap_or(&self.cwd), Some(&document), &sources)?)
+    }
+
     /// Whether there is a file and it is sealed.
     pub(crate) fn is_sealed(&self) -> Result<bool, CliError> {
         let read = self.path.as_deref().map(read_config).transpose()?.flatten();
         Ok(read.is_some_and(|bytes| is_sealed_text(&bytes)))
     }
 
-    /// Changes the file; whoever else changes it waits. `plan` sees it as it is under the lock.
+    /// Changes the file; whoever else changes it waits. `plan` sees it as it is under the lock. Tells where a copy is, if comments
+    /// could not be kept.
     pub(crate) fn change(
         &self,
         plan: &mut dyn FnMut(&Document) -> Result<Vec<Change>, CliError>,
-    ) -> Result<Changed, CliError> {
+    ) -> Result<Option<PathBuf>, CliError> {
         let (lock, bytes) = self.locked()?;
         let sealed = is_sealed_text(&bytes);
         let mut document = self.document(&bytes)?;
@@ -129,7 +138,7 @@ impl ConfigSource {
         let backup = (lost && !sealed).then(|| lock.back_up(&bytes)).transpose()?;
         let text = if sealed { self.sealed(document.text(), self.seal.get())? } else { document.text().to_owned() };
         lock.replace(text.as_bytes())?;
-        Ok(Changed { backup, sealed })
+        Ok(backup)
     }
 
     /// Seals the file, with another password if it was sealed; or leaves it open, if there is no seal.
@@ -141,6 +150,17 @@ impl ConfigSource {
             None => document.text().to_owned(),
         };
         Ok(lock.replace(text.as_bytes())?)
+    }
+
+    /// A new password that needs no person: of a command, which is told that it is for a change, or of the variable if the file
+    /// has no password yet.
+    pub(crate) fn new_password(&self, sealed: bool) -> Result<Option<Zeroizing<String>>, CliError> {
+        match &self.password {
+            Ok(Some(PasswordSource::Value(_))) if sealed => Ok(None),
+            Ok(Some(source)) => source.read(true).map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error.again()),
+        }
     }
 
     /// Makes the file if there is none.
@@ -221,15 +241,19 @@ impl ConfigSource {
     fn password(&self, path: &Path) -> Result<Zeroizing<String>, CliError> {
         match (&self.password, &self.terminal) {
             (Ok(Some(source)), _) => source.read(false),
-            (Err(error), _) => Err(CliError { class: error.class, chain: error.chain.clone(), hint: error.hint.clone() }),
+            (Err(error), _) => Err(error.again()),
             (Ok(None), Some(terminal)) => {
                 let typed = terminal.secret(&format!("Password of the configuration {}: ", path.display()));
                 typed.map_err(|error| CliError::usage("no password was typed").caused_by(error))
             }
             (Ok(None), None) => {
-                let what = format!("the configuration `{}` is sealed, and there is no terminal to ask for its password at", path.display());
-                Err(CliError::usage(what)
-                    .hint("give it by CRYPTSYNC_CONFIG_PASS, --config-password-command or CRYPTSYNC_CONFIG_PASSWORD_COMMAND"))
+                let what = format!(
+                    "the configuration `{}` is sealed, and there is no terminal to ask for its password at",
+                    path.display()
+                );
+                Err(CliError::usage(what).hint(
+                    "give it by CRYPTSYNC_CONFIG_PASS, --config-password-command or CRYPTSYNC_CONFIG_PASSWORD_COMMAND",
+                ))
             }
         }
     }

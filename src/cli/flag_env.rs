@@ -10,6 +10,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::output::CliError;
+use super::service_flags;
 use super::words;
 
 /// The arguments that the environment adds, and the variables they come from.
@@ -43,7 +44,9 @@ pub(super) fn extra(
 }
 
 fn variable_of<'a>(arg: &Arg, vars: &'a BTreeMap<OsString, OsString>) -> Option<(String, &'a OsStr)> {
-    let long = arg.get_long().filter(|long| !long.starts_with("password") && !matches!(*long, "help" | "version"))?;
+    let long = arg.get_long().filter(|long| {
+        !service_flags::is_one(arg) && !long.starts_with("password") && !matches!(*long, "help" | "version")
+    })?;
     let variable = format!("CRYPTSYNC_{}", long.replace('-', "_").to_uppercase());
     let value = vars.get(OsStr::new(&variable))?;
     (!value.is_empty() || long == "config").then_some((variable, value.as_os_str()))

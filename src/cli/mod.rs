@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod config_source;
 mod env;
 mod flag_env;
 mod output;
@@ -12,6 +13,7 @@ mod password;
 mod person;
 mod places;
 mod run;
+mod service_flags;
 mod settings;
 mod shell;
 mod signals;

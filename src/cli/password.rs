@@ -33,6 +33,9 @@ pub(super) struct PasswordFlags {
     /// No shell is involved. While a new password is asked for, CRYPTSYNC_PASSWORD_CHANGE=1 is set.
     #[arg(long, value_name = "COMMAND", global = true, help_heading = HEADING)]
     pub(super) password_command: Option<String>,
+    /// Read the password of a sealed configuration from the standard output of a command
+    #[arg(long, value_name = "COMMAND", global = true, help_heading = HEADING)]
+    pub(super) config_password_command: Option<String>,
     /// Read the password from a file
     #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
     pub(super) password_file: Option<PathBuf>,
@@ -75,16 +78,11 @@ impl PasswordSource {
         if let Some(command) = command {
             return Self::command("--config-password-command", command).map(Some);
         }
-        let text = |name: &str| match env.var(name).map(|value| value.to_str()) {
-            Some(None) => Err(CliError::usage(format!("the variable {name} is not UTF-8"))),
-            Some(Some(value)) => Ok(Some(value)),
+        match env.var("CRYPTSYNC_CONFIG_PASS").map(|value| value.to_str()) {
+            Some(None) => Err(CliError::usage("the variable CRYPTSYNC_CONFIG_PASS is not UTF-8")),
+            Some(Some(value)) => Ok(Some(Self::Value(Zeroizing::new(value.to_owned())))),
             None => Ok(None),
-        };
-        if let Some(value) = text("CRYPTSYNC_CONFIG_PASS")? {
-            return Ok(Some(Self::Value(Zeroizing::new(value.to_owned()))));
         }
-        let name = "CRYPTSYNC_CONFIG_PASSWORD_COMMAND";
-        text(name)?.map(|command| Self::command(name, command)).transpose()
     }
 
     /// Reads the password; `new` says that it is for a vault to be made.

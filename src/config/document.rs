@@ -55,7 +55,9 @@ impl Document {
             line: Some(bad.line),
             column: Some(bad.column),
             message: bad.message,
-            hint: Some("a remote is written as `remotes:`, and indented below it `name: {type: fs, root: /dir}`".into()),
+            hint: Some(
+                "a remote is written as `remotes:`, and indented below it `name: {type: fs, root: /dir}`".into(),
+            ),
         })?;
         let mut document = Self { path: path.to_owned(), text: text.to_owned(), remotes: Vec::new() };
         let Some(root) = root else { return Ok(document) };
@@ -71,7 +73,8 @@ impl Document {
             }
             if !matches!(value.what, What::Null) {
                 let remotes = document.map(value, "remotes by name are expected here")?;
-                document.remotes = remotes.iter().map(|(key, value)| document.section(key, value)).collect::<Result<_, _>>()?;
+                document.remotes =
+                    remotes.iter().map(|(key, value)| document.section(key, value)).collect::<Result<_, _>>()?;
                 document.check_unique()?;
             }
         }
@@ -108,7 +111,9 @@ impl Document {
 
     fn model(&self) -> Model {
         let options = |section: &Section| {
-            let pair = |(key, _, value): &(Node, Node, Value)| (key.scalar().unwrap_or_default().to_owned(), value.given.clone());
+            let pair = |(key, _, value): &(Node, Node, Value)| {
+                (key.scalar().unwrap_or_default().to_owned(), value.given.clone())
+            };
             section.options.iter().map(pair).collect()
         };
         self.remotes.iter().map(|section| (section.name.clone(), options(section))).collect()
@@ -120,7 +125,9 @@ impl Document {
             Change::Set(name, key, given) => {
                 let section = self.section_of(name)?;
                 match section.options.iter().find(|(known, ..)| known.scalar() == Some(key)) {
-                    Some((_, old, _)) if !matches!(old.what, What::Null) => Some(self.replaced(old.start.at..old.end, &written(given))),
+                    Some((_, old, _)) if !matches!(old.what, What::Null) => {
+                        Some(self.replaced(old.start.at..old.end, &written(given)))
+                    }
                     Some(_) => None,
                     None => {
                         let (first, ..) = section.options.first()?;
@@ -252,13 +259,36 @@ impl Document {
                 [(key, id)] if key.scalar() == Some(KEYRING) && id.scalar().is_some() => {
                     Given::Keyring(id.scalar().unwrap_or_default().to_owned())
                 }
-                _ => return Err(self.wrong(node, format!("`{}` is one value, or `{{keyring: NAME}}`", setting.name), None)),
+                _ => {
+                    return Err(self.wrong(
+                        node,
+                        format!("`{}` is one value, or `{{keyring: NAME}}`", setting.name),
+                        None,
+                    ));
+                }
             },
         };
         let value = Value { given, origin: self.origin(node) };
         value.check(setting)?;
         Ok(Some((value, node.clone())))
     }
+}
+
+/// The setting of a service, if a value is right for it; an empty one stands for none.
+///
+/// # Errors
+/// There is no such setting, or it can't have that value.
+pub fn checked_setting(
+    of: Option<&'static Provider>,
+    name: &str,
+    value: &[u8],
+) -> Result<&'static Setting, ConfigError> {
+    let setting = provider::settings(of).find(|setting| setting.name == name);
+    let setting = setting.ok_or_else(|| unknown(of, name, &Origin::Argument))?;
+    if !value.is_empty() {
+        Value::text(value, Origin::Argument).check(setting)?;
+    }
+    Ok(setting)
 }
 
 /// A setting that the service does not have.

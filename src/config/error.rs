@@ -107,9 +107,10 @@ impl ConfigError {
         match self {
             Self::NoFile(_) => Some("name another with `--config FILE` or CRYPTSYNC_CONFIG".to_owned()),
             Self::Read { .. } | Self::Write { .. } => None,
-            Self::Syntax { hint, .. } | Self::Variable { hint, .. } | Self::Place { hint, .. } | Self::Value { hint, .. } => {
-                hint.clone()
-            }
+            Self::Syntax { hint, .. }
+            | Self::Variable { hint, .. }
+            | Self::Place { hint, .. }
+            | Self::Value { hint, .. } => hint.clone(),
             Self::NoRemote { suggestion: Some(name), .. } => Some(format!("did you mean `{name}:`?")),
             Self::NoRemote { name, known, .. } => Some(format!(
                 "known remotes: {}; write `./{name}:…` for a local file of that name",

@@ -34,12 +34,13 @@ impl Config {
     /// [`ConfigError`] names the file and line, or the variable.
     pub fn new(path: &Path, document: Option<&Document>, sources: &Sources<'_>) -> Result<Self, ConfigError> {
         let settings = |(name, options): (&str, Vec<(&str, &Value)>)| {
-            let named = options.into_iter().filter_map(|(key, value)| Some((provider::setting(None, key)?.name, value.clone())));
+            let named = options
+                .into_iter()
+                .filter_map(|(key, value)| Some((provider::setting(None, key)?.name, value.clone())));
             (name.to_owned(), named.collect())
         };
-        let remotes = document.map(|document| {
-            document.remotes().map(|(name, options)| settings((name, options.collect()))).collect()
-        });
+        let remotes = document
+            .map(|document| document.remotes().map(|(name, options)| settings((name, options.collect()))).collect());
         Ok(Self {
             remotes: remotes.unwrap_or_default(),
             ambient: ambient(sources)?,
@@ -179,7 +180,8 @@ impl Config {
     fn layered(&self, file: Settings, ambient: Settings, typed: &[TypedSetting]) -> Result<Settings, ConfigError> {
         let kind = ambient.get("type").or_else(|| file.get("type"));
         let of = kind.and_then(Value::as_str).and_then(provider::provider);
-        let service = |all: &BTreeMap<&'static str, Settings>| of.and_then(|of| all.get(of.name)).cloned().unwrap_or_default();
+        let service =
+            |all: &BTreeMap<&'static str, Settings>| of.and_then(|of| all.get(of.name)).cloned().unwrap_or_default();
         let mut settings = file;
         settings.extend(service(&self.ambient.services));
         settings.extend(ambient);

@@ -16,7 +16,7 @@ mod store;
 mod value;
 mod yaml;
 
-pub use document::{Change, Document};
+pub use document::{Change, Document, checked_setting};
 pub use environment::Sources;
 pub use error::ConfigError;
 pub use file::Config;

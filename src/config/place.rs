@@ -148,7 +148,13 @@ impl Reader<'_> {
         let mut value = Vec::new();
         loop {
             match self.next() {
-                None => return Err(self.wrong(start, "a quote is never closed", "close it, or double it if it belongs to the value")),
+                None => {
+                    return Err(self.wrong(
+                        start,
+                        "a quote is never closed",
+                        "close it, or double it if it belongs to the value",
+                    ));
+                }
                 Some(b) if b != quote => value.push(b),
                 Some(_) if self.peek() == Some(quote) => {
                     self.at += 1;
@@ -159,7 +165,11 @@ impl Reader<'_> {
         }
         match self.peek() {
             None | Some(b':' | b',') => Ok(value),
-            Some(_) => Err(self.wrong(self.at, "`:` or `,` is expected behind a quote", "double a quote that belongs to the value")),
+            Some(_) => Err(self.wrong(
+                self.at,
+                "`:` or `,` is expected behind a quote",
+                "double a quote that belongs to the value",
+            )),
         }
     }
 

@@ -35,13 +35,13 @@ pub fn nearest_provider(name: &str) -> Option<&'static str> {
 }
 
 /// The names of the services, for messages.
-pub fn provider_list() -> String {
+pub(super) fn provider_list() -> String {
     let names: Vec<String> = shown_providers().map(|provider| format!("`{}`", provider.name)).collect();
     names.join(", ")
 }
 
 /// The settings of a remote of this service, or of every service if that is not known; those of all remotes first.
-pub fn settings(of: Option<&'static Provider>) -> impl Iterator<Item = &'static Setting> {
+pub(super) fn settings(of: Option<&'static Provider>) -> impl Iterator<Item = &'static Setting> {
     let own = PROVIDERS.iter().filter(move |known| of.is_none_or(|of| of == **known));
     COMMON.iter().chain(own.flat_map(|provider| provider.settings))
 }

@@ -83,7 +83,10 @@ impl ConfigLock {
         let write = || -> io::Result<()> {
             let old = fs::metadata(&self.target).ok();
             let mode = old.as_ref().map_or(0o600, |meta| meta.mode() & 0o777);
-            let mut temp = tempfile::Builder::new().prefix(".config-").permissions(Permissions::from_mode(0o600)).tempfile_in(dir)?;
+            let mut temp = tempfile::Builder::new()
+                .prefix(".config-")
+                .permissions(Permissions::from_mode(0o600))
+                .tempfile_in(dir)?;
             temp.write_all(bytes)?;
             temp.as_file().set_permissions(Permissions::from_mode(mode))?;
             if let Some(old) = old.filter(|_| rustix::process::getuid().is_root()) {
@@ -109,7 +112,9 @@ fn behind_links(path: &Path) -> io::Result<PathBuf> {
     for _ in 0..LINKS_MAX {
         match fs::read_link(&path) {
             Ok(to) => path = path.parent().unwrap_or(Path::new("/")).join(to),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => return Ok(path),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {
+                return Ok(path);
+            }
             Err(error) => return Err(error),
         }
     }

@@ -109,7 +109,9 @@ pub(super) fn parse(text: &str) -> Result<Option<Node>, BadYaml> {
 /// Text as a scalar that reads as just that, within braces too.
 pub(super) fn scalar(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "._/+@~-".contains(c);
-    let safe = text.chars().all(plain) && !matches!(text, "" | "~" | "null" | "Null" | "NULL") && !text.starts_with(['-', '@']);
+    let safe = text.chars().all(plain)
+        && !matches!(text, "" | "~" | "null" | "Null" | "NULL")
+        && !text.starts_with(['-', '@']);
     // A text in JSON is one in YAML too.
     if safe { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }

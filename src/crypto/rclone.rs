@@ -44,7 +44,8 @@ pub fn open_sealed_by_rclone(text: &str, password: &str) -> Option<Zeroizing<Str
     let (nonce, sealed) = sealed.split_at_checked(24)?;
     let (tag, body) = sealed.split_at_checked(16)?;
     let password: Zeroizing<String> = Zeroizing::new(password.nfkc().collect());
-    let key = Sha256::new().chain_update(b"[").chain_update(password.as_bytes()).chain_update(b"][rclone-config]").finalize();
+    let key =
+        Sha256::new().chain_update(b"[").chain_update(password.as_bytes()).chain_update(b"][rclone-config]").finalize();
     let nonce: [u8; 24] = nonce.try_into().ok()?;
     let mut stream = XSalsa20::new(&key, &nonce.into());
     let mut mac_key = Zeroizing::new([0; 32]);
@@ -64,8 +65,8 @@ fn said(text: &str) -> impl Iterator<Item = &str> {
 
 /// The key that every rclone has: whoever has the file can read what it obscures.
 const OBSCURING: [u8; 32] = [
-    0x9c, 0x93, 0x5b, 0x48, 0x73, 0x0a, 0x55, 0x4d, 0x6b, 0xfd, 0x7c, 0x63, 0xc8, 0x86, 0xa9, 0x2b, 0xd3, 0x90, 0x19, 0x8e, 0xb8,
-    0x12, 0x8a, 0xfb, 0xf4, 0xde, 0x16, 0x2b, 0x8b, 0x95, 0xf6, 0x38,
+    0x9c, 0x93, 0x5b, 0x48, 0x73, 0x0a, 0x55, 0x4d, 0x6b, 0xfd, 0x7c, 0x63, 0xc8, 0x86, 0xa9, 0x2b, 0xd3, 0x90, 0x19,
+    0x8e, 0xb8, 0x12, 0x8a, 0xfb, 0xf4, 0xde, 0x16, 0x2b, 0x8b, 0x95, 0xf6, 0x38,
 ];
 
 #[cfg(test)]

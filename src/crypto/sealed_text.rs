@@ -119,7 +119,8 @@ fn keys(password: &str, salt: &[u8; 32], cost: KdfParams) -> Result<(XChaCha20Po
     Ok((cipher, okm[32..].try_into().expect("thirty-two bytes")))
 }
 
-const NOTE: &str = "# A configuration of cryptsync, sealed with a password. `cryptsync config encryption remove` opens it.";
+const NOTE: &str =
+    "# A configuration of cryptsync, sealed with a password. `cryptsync config encryption remove` opens it.";
 const MAGIC: &str = "cryptsync-sealed-";
 const VERSION: &str = "1";
 const HEAD: usize = 76;

@@ -18,9 +18,11 @@ mod make_dir;
 mod moving;
 mod open;
 mod overlap;
+mod probe;
 mod rcat;
 mod remove;
 mod rename;
+mod service;
 mod stat;
 mod statements;
 mod sync;
@@ -62,6 +64,7 @@ pub use key::{
 pub use list::list;
 pub use make_dir::{mkdir, rmdir};
 pub use moving::Moving;
+pub use probe::{Probe, probe};
 pub use rcat::rcat;
 pub use remove::{RemoveOptions, delete, purge, rm};
 pub use rename::{RenameOptions, rename};
@@ -139,6 +142,8 @@ pub struct RemoteProfile {
     pub builtin: bool,
     /// What the state of the vault has to be.
     pub demands: Box<Demands>,
+    /// Whether a new key of this device is kept in the keyring of the system.
+    pub keyring: bool,
 }
 
 /// The services there are.

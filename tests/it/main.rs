@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod config;
 mod conflicts;
 mod crash;
 mod faults;

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 /// Lowest first. A module uses modules of lower layers only, by `crate::`; inside a module everything goes.
 const LAYERS: &[&[&str]] = &[
     &["class", "id", "path", "units", "world"],
-    &["chunk", "config", "crypto", "event", "filter"],
+    &["chunk", "config", "crypto", "event", "filter", "keyring"],
     &["format"],
     &["history"],
     &["vault"],
@@ -21,10 +21,15 @@ const LAYERS: &[&[&str]] = &[
 
 /// Outside crates that have a home: the only places, as prefixes of paths below `src`, that may name them.
 const HOMES: &[(&[&str], &[&str])] = &[
-    (&["cryptsync_backends"], &["vault/", "ops/"]),
+    (&["cryptsync_backends"], &["vault/", "ops/", "config/provider.rs"]),
     (&["clap", "indicatif", "rpassword"], &["cli/"]),
-    (&["chacha20poly1305", "argon2", "blake3", "ed25519_dalek", "x_wing", "bip39"], &["crypto/"]),
+    (
+        &["chacha20poly1305", "argon2", "blake3", "ed25519_dalek", "x_wing", "bip39", "aes", "salsa20", "poly1305"],
+        &["crypto/"],
+    ),
     (&["rusqlite"], &["vault/"]),
+    (&["keyring"], &["keyring.rs"]),
+    (&["saphyr_parser"], &["config/yaml.rs"]),
     (&["tokio"], &["vault/io.rs", "ops/", "cli/"]),
 ];
 

@@ -112,6 +112,7 @@ impl TestEnv {
             vault_id: None,
             builtin: false,
             demands: Default::default(),
+            keyring: false,
         }
     }
 
