@@ -18,3 +18,8 @@ golden:
 # Many kills in the middle of a sync: 200, or as many as given.
 kill rounds="200":
     bash tests/kill.sh {{rounds}}
+
+# Makes docs/cli.md anew from the definitions in src/cli and the chapters in src/cli/topics; man pages land in target/docs/man.
+docs:
+    cargo run --quiet -- gendocs target/docs
+    cp target/docs/cli.md docs/cli.md

@@ -27,7 +27,7 @@ use crate::units::ByteSize;
 /// Data goes to standard output; everything else, errors and progress included, to standard error.
 #[derive(Debug, Parser)]
 #[command(name = "cryptsync", version, propagate_version = false, max_term_width = 100, styles = Styles::plain())]
-#[command(disable_help_subcommand = false, subcommand_required = true, arg_required_else_help = true)]
+#[command(disable_help_subcommand = true, subcommand_required = true, arg_required_else_help = true)]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) command: Verb,
@@ -73,6 +73,9 @@ pub(super) enum Verb {
     Config(commands::config::ConfigArgs),
     Listremotes(commands::listremotes::ListremotesArgs),
     Version(commands::version::VersionArgs),
+    Help(commands::help::HelpArgs),
+    #[command(hide = true)]
+    Gendocs(commands::gendocs::GendocsArgs),
 }
 
 /// Flags that every command has.
@@ -80,6 +83,9 @@ pub(super) enum Verb {
 #[command(next_help_heading = "Global options")]
 pub(super) struct GlobalFlags {
     /// Configuration file [default: ~/.config/cryptsync/config.yaml]
+    ///
+    /// `""` or `/dev/null` is none. A file that is named has to exist. By default it is
+    /// `$XDG_CONFIG_HOME/cryptsync/config.yaml`.
     #[arg(long, value_name = "FILE", global = true, value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub(super) config: Option<PathBuf>,
     /// Write results as JSON to standard output, and everything else as JSON objects, one a line, to standard error
@@ -122,21 +128,35 @@ pub(super) struct GlobalFlags {
     #[arg(long, value_name = "ID", global = true)]
     pub(super) vault_id: Option<String>,
     /// A checkpoint that the vault must have reached, as `init` and `status` show it on any machine
+    ///
+    /// Exit code 21 if it has not. It pins the vault too (exit code 23).
     #[arg(long, value_name = "CHECKPOINT", global = true)]
     pub(super) checkpoint: Option<Checkpoint>,
     /// Fail if nothing in the vault is newer than this; 0 demands nothing
+    ///
+    /// The exit code is 21 if the newest commit (or change of access) is older; one that claims to be of the future does
+    /// not count.
     #[arg(long, value_name = "AGE", global = true, value_parser = parse_age)]
     pub(super) max_staleness: Option<Duration>,
     /// Go on from this commit though more was seen here before; `empty` for an empty vault
+    ///
+    /// After exit code 21, 22 or 24, on this machine alone. It takes the commit's whole id. What was seen here and is not in
+    /// its ancestry is given up and named; the next commit from here says so. Does nothing if nothing is amiss.
     #[arg(long, value_name = "COMMIT", global = true)]
     pub(super) accept_rollback: Option<Newest>,
     /// Where this installation keeps its keys and state [default: ~/.local/state/cryptsync]
+    ///
+    /// By default `$XDG_STATE_HOME/cryptsync`.
     #[arg(long, value_name = "DIR", global = true)]
     pub(super) state_dir: Option<PathBuf>,
     /// Keep no state: each run is a writer of its own, for containers and CI
+    ///
+    /// Nothing is written to the state directory (what is there is read), and the run closes its log.
     #[arg(long, global = true)]
     pub(super) ephemeral: bool,
     /// Where re-downloadable copies of metadata are kept [default: ~/.cache/cryptsync]
+    ///
+    /// By default `$XDG_CACHE_HOME/cryptsync`.
     #[arg(long, value_name = "DIR", global = true)]
     pub(super) cache_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -172,9 +192,14 @@ impl From<clap::Error> for NotParsed {
     }
 }
 
+/// The definition.
+pub(super) fn command() -> clap::Command {
+    service_flags::add(Cli::command()).after_long_help(exit_codes())
+}
+
 /// Parses the arguments, and then again with what the environment adds.
 pub(super) fn parse(args: &[OsString], vars: &BTreeMap<OsString, OsString>) -> Result<Cli, NotParsed> {
-    let mut command = service_flags::add(Cli::command()).after_long_help(exit_codes());
+    let mut command = command();
     let matches = command.try_get_matches_from_mut(args)?;
     let extra = flag_env::extra(&command, &matches, vars).map_err(NotParsed::Environment)?;
     if extra.args.is_empty() {

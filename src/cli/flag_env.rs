@@ -43,11 +43,15 @@ pub(super) fn extra(
     Ok(extra)
 }
 
+/// The variable that stands for an option, if there is one.
+pub(super) fn variable(arg: &Arg) -> Option<String> {
+    let long = arg.get_long().filter(|long| !matches!(*long, "help" | "version" | "password-fd"))?;
+    Some(format!("CRYPTSYNC_{}", long.replace('-', "_").to_uppercase()))
+}
+
 fn variable_of<'a>(arg: &Arg, vars: &'a BTreeMap<OsString, OsString>) -> Option<(String, &'a OsStr)> {
-    let long = arg.get_long().filter(|long| {
-        !service_flags::is_one(arg) && !long.starts_with("password") && !matches!(*long, "help" | "version")
-    })?;
-    let variable = format!("CRYPTSYNC_{}", long.replace('-', "_").to_uppercase());
+    let long = arg.get_long().filter(|long| !SOURCES.contains(long) && !service_flags::is_one(arg))?;
+    let variable = variable(arg)?;
     let value = vars.get(OsStr::new(&variable))?;
     (!value.is_empty() || long == "config").then_some((variable, value.as_os_str()))
 }
@@ -75,4 +79,5 @@ fn arguments(arg: &Arg, variable: &str, value: &OsStr) -> Result<Vec<OsString>, 
     }
 }
 
+const SOURCES: [&str; 3] = ["password-command", "password-file", "password-fd"];
 const COUNT_MAX: u8 = 3;

@@ -12,11 +12,13 @@ mod output;
 mod password;
 mod person;
 mod places;
+mod reference;
 mod run;
 mod service_flags;
 mod settings;
 mod shell;
 mod signals;
+mod topics;
 mod words;
 
 pub use env::{Env, Input, Stream, Terminal};

@@ -55,6 +55,9 @@ fn show(error: &clap::Error, mut env: Env) -> u8 {
 }
 
 fn start(cli: Cli, env: Env) -> u8 {
+    if let Verb::Version(_) | Verb::Help(_) | Verb::Gendocs(_) = &cli.command {
+        return tell(cli, env);
+    }
     let color = settings::color(cli.global.color, &env);
     let resolved = Settings::resolve(&cli.global, &env)
         .and_then(|settings| Ok((settings, PasswordSource::choose(&cli.global.password, &env)?)));
@@ -79,6 +82,19 @@ fn start(cli: Cli, env: Env) -> u8 {
             cli.command,
         )
     });
+    finish(&printer, result)
+}
+
+/// Verbs about the program itself: they work whatever state the configuration is in.
+fn tell(cli: Cli, env: Env) -> u8 {
+    let color = settings::color(cli.global.color, &env);
+    let printer = Printer::new(env.stdout, env.stderr, color, settings::verbosity(&cli.global));
+    let printer = printer.with_json(cli.global.json);
+    let result = match &cli.command {
+        Verb::Help(args) => commands::help::run(&printer, args, &env.vars),
+        Verb::Gendocs(args) => commands::gendocs::run(&printer, &env.cwd, args),
+        _ => commands::version::run(&printer),
+    };
     finish(&printer, result)
 }
 
@@ -128,7 +144,7 @@ fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::Conflicts(args) => commands::conflicts::run(shell, &args),
         Verb::Config(args) => commands::config::run(shell, &args),
         Verb::Listremotes(args) => commands::listremotes::run(shell, &args),
-        Verb::Version(args) => commands::version::run(shell, &args),
+        Verb::Version(_) | Verb::Help(_) | Verb::Gendocs(_) => Ok(()), // `start` has seen to them
     }
 }
 

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use clap::builder::OsStringValueParser;
 use clap::{Arg, ArgMatches, Command};
 
-use crate::config::{PROVIDERS, Provider, Setting};
+use crate::config::{Provider, Setting, shown_providers};
 
 /// A service, one of its settings, and a value for it.
 pub(super) type ServiceFlag = (&'static str, &'static str, OsString);
@@ -47,7 +47,7 @@ fn all() -> impl Iterator<Item = (&'static Provider, &'static Setting)> {
     let open = |provider: &'static Provider| {
         provider.settings.iter().filter(|setting| !setting.secret).map(move |setting| (provider, setting))
     };
-    PROVIDERS.iter().copied().flat_map(open)
+    shown_providers().flat_map(open)
 }
 
 fn id(provider: &Provider, setting: &Setting) -> String {

@@ -10,6 +10,7 @@ mod bad_input;
 mod config;
 mod conflicts;
 mod crash;
+mod docs;
 mod faults;
 mod golden;
 mod hostile;

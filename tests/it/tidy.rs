@@ -22,7 +22,7 @@ const LAYERS: &[&[&str]] = &[
 /// Outside crates that have a home: the only places, as prefixes of paths below `src`, that may name them.
 const HOMES: &[(&[&str], &[&str])] = &[
     (&["cryptsync_backends"], &["vault/", "ops/", "config/provider.rs"]),
-    (&["clap", "indicatif", "rpassword"], &["cli/"]),
+    (&["clap", "clap_complete", "clap_mangen", "indicatif", "rpassword"], &["cli/"]),
     (
         &["chacha20poly1305", "argon2", "blake3", "ed25519_dalek", "x_wing", "bip39", "aes", "salsa20", "poly1305"],
         &["crypto/"],

@@ -16,6 +16,8 @@ pub(super) mod delete;
 pub(super) mod device;
 pub(super) mod du;
 mod filters;
+pub(super) mod gendocs;
+pub(super) mod help;
 pub(super) mod init;
 pub(super) mod key;
 pub(super) mod listremotes;

@@ -12,6 +12,7 @@ mod summary;
 mod table;
 mod times;
 mod units;
+mod width;
 
 pub(super) use error::CliError;
 pub(super) use json::{
@@ -26,3 +27,4 @@ pub(super) use summary::{brief, summary, truncated};
 pub(super) use table::{Align, table};
 pub(super) use times::{exact_time, local_time, rfc3339};
 pub(super) use units::{rclone_count, rclone_size};
+pub(super) use width::terminal_width;

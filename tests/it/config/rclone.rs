@@ -71,10 +71,7 @@ fn what_can_be_used_is_imported_and_the_rest_explained() {
         assert!(done.text().contains(words), "{words}:\n{}", done.text());
     }
     assert!(!done.text().contains("correct") && !done.stderr.contains("correct"), "secrets are not printed");
-    assert_eq!(
-        home.text(),
-        "remotes:\n  mem:\n    type: memory\n    user: me\n    password: \"correct: horse\"\n"
-    );
+    assert_eq!(home.text(), "remotes:\n  mem:\n    type: memory\n    user: me\n    password: \"correct: horse\"\n");
     assert!(home.with(&pass, &import).text().contains("there is a remote of that name already"));
     let command = home.ok(&[&import[..], &["--rclone-password-command", "echo pw", "--remote", "box:"]].concat());
     assert_eq!(command.text().lines().count(), 1);

@@ -32,7 +32,11 @@ fn sealed_changed_and_opened_again() {
     assert!(home.with(&[PASS], &["config", "redacted", "b"]).text().contains("password: XXX"));
     // The password of a command, which is told when it has to give a new one.
     let script = home.path("pass.sh");
-    fs::write(&script, "#!/bin/sh\n[ \"$1\" = 'a b' ] || exit 1\n[ -n \"$CRYPTSYNC_PASSWORD_CHANGE\" ] && echo new || echo sesame\n").unwrap();
+    fs::write(
+        &script,
+        "#!/bin/sh\n[ \"$1\" = 'a b' ] || exit 1\n[ -n \"$CRYPTSYNC_PASSWORD_CHANGE\" ] && echo new || echo sesame\n",
+    )
+    .unwrap();
     let command = format!("sh {} \"a b\"", script.display());
     let change = home.run(&["--config-password-command", &command, "config", "encryption", "set", "--kdf", "64M,3,1"]);
     assert_eq!(change.code, 0, "{}", change.stderr);
@@ -50,7 +54,8 @@ fn the_password_is_asked_for_only_where_it_is_needed() {
     home.ok(&["config", "file"]);
     home.run(&["lsf", "nas:"]).fails(2, &["is sealed", "CRYPTSYNC_CONFIG_PASS"]);
     home.run(&["config", "delete", "nas"]).fails(2, &["is sealed"]);
-    home.with(&[("CRYPTSYNC_CONFIG_PASS", "wrong")], &["lsf", "nas:"]).fails(28, &["the password is wrong", "not that of a vault"]);
+    home.with(&[("CRYPTSYNC_CONFIG_PASS", "wrong")], &["lsf", "nas:"])
+        .fails(28, &["the password is wrong", "not that of a vault"]);
     home.run(&["--config-password-command", "echo \"x", "listremotes"]).fails(2, &["character 6"]);
     home.run(&["--config-password-command", "false", "listremotes"]).fails(2, &["`false`"]);
     home.run(&["config", "encryption", "set"]).fails(2, &["is sealed"]);
@@ -85,7 +90,8 @@ fn hostile_sealed_files() {
 fn secrets_in_a_readable_file_only_if_somebody_says_so() {
     let home = Home::new();
     let create = ["config", "create", "m", "memory", "user=me", "password=hidden"];
-    home.run(&create).fails(2, &["cannot keep the password of `m:` in the keyring", "encryption set", "--secrets file"]);
+    home.run(&create)
+        .fails(2, &["cannot keep the password of `m:` in the keyring", "encryption set", "--secrets file"]);
     assert_eq!(home.text(), "");
     home.ok(&[&create[..], &["--secrets", "file"]].concat()).says(&["warning: the password of `m:` is readable"]);
     assert!(home.text().contains("password: hidden"));
@@ -95,7 +101,9 @@ fn secrets_in_a_readable_file_only_if_somebody_says_so() {
     assert!(child.wait_with_output().unwrap().status.success());
     assert!(home.text().contains("token: \"from: a pipe\""), "{}", home.text());
     let redacted = home.ok(&["config", "redacted", "--json"]);
-    assert!(!redacted.text().contains("hidden") && !redacted.text().contains("pipe") && redacted.text().contains("XXX"));
+    assert!(
+        !redacted.text().contains("hidden") && !redacted.text().contains("pipe") && redacted.text().contains("XXX")
+    );
     let shown: Output = home.run(&["lsf", ":memory,user=me,password=hidden,fast=x:"]);
     shown.fails(2, &["`true` or `false`"]);
 }

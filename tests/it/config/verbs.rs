@@ -16,7 +16,8 @@ fn a_remote_from_its_making_to_its_end() {
     assert_eq!(fs::metadata(home.file()).unwrap().mode() & 0o777, 0o600);
     assert!(!root.exists(), "a probe writes nothing");
     home.ok(&["init", "nas:", "--kdf", "64M,3,1", "--recovery-file", text(&home.path("words"))]);
-    home.ok(&["config", "update", "nas", "max_staleness=7d", "description", "my disk: one"]).says(&["there is a vault"]);
+    home.ok(&["config", "update", "nas", "max_staleness=7d", "description", "my disk: one"])
+        .says(&["there is a vault"]);
     assert_eq!(home.ok(&["listremotes", "--long"]).text(), "nas:  fs  my disk: one\n");
     assert_eq!(home.ok(&["listremotes", "--json", "--long"]).text().matches("my disk: one").count(), 1);
     assert_eq!(home.ok(&["lsf", "nas:"]).text(), "");
