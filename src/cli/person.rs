@@ -190,6 +190,10 @@ impl Person for Answers {
         self.answer(vault, What::Words)
     }
 
+    fn tell(&self, what: &str) {
+        self.printer.note(format_args!("{what}"));
+    }
+
     fn confirm(&self, question: &str) -> Option<bool> {
         let terminal = self.terminal.as_ref()?;
         let prompt = format!("{} [y/N] ", printable(question.as_bytes()));

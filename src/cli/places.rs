@@ -96,7 +96,7 @@ impl Settings {
         for (setting, id) in remote.in_keyring() {
             let what = || format!("the {setting} of the remote `{}:` is in the keyring", remote.name);
             let again = format!("`cryptsync config password {} {setting}` stores it again", remote.name);
-            match crate::keyring::get(id) {
+            match crate::system_keyring::get(id) {
                 Ok(Some(_)) => {}
                 Ok(None) => {
                     return Err(CliError::new(Class::NoKey, what() + ", which has nothing of that name").hint(again));

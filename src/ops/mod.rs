@@ -41,7 +41,7 @@ use crate::class::Class;
 use crate::event::Observer;
 use crate::filter::Filter;
 use crate::path::TreePath;
-pub use crate::vault::{BadCheckpoint, Checkpoint, Demands, Newest};
+pub use crate::vault::{BadCheckpoint, Checkpoint, Demands, KeyPlace, Newest};
 use crate::world::{Timestamp, World};
 
 pub use crate::format::access::Role;
@@ -52,7 +52,8 @@ pub use cat::cat;
 pub use check::check;
 pub use conflicts::{Conflict, Keep, ResolveOptions, Version, list_conflicts, resolve_conflicts, show_conflict};
 pub use device::{
-    DeviceRequest, RecoveryReport, device_add, device_approve, device_remove, device_request, test_recovery,
+    DeviceRequest, RecoveryReport, device_add, device_approve, device_remove, device_request, device_store,
+    test_recovery,
 };
 pub use error::OpsError;
 pub use init::{init, vault_exists};
@@ -90,6 +91,8 @@ pub trait Person: Send + Sync {
     fn recovery_words(&self, vault: &str) -> io::Result<Zeroizing<String>> {
         self.password(vault)
     }
+    /// Says why something will be asked.
+    fn tell(&self, _what: &str) {}
     /// A yes-or-no question. `None` if there is nobody to ask.
     fn confirm(&self, question: &str) -> Option<bool>;
 }
@@ -435,6 +438,8 @@ pub struct StatusReport {
     pub commits: u64,
     /// Checkpoint string for `--checkpoint` on another machine.
     pub checkpoint: String,
+    /// Where this device's key is kept, if it has one.
+    pub device_key: Option<KeyPlace>,
     /// Objects and bytes of packs that were sent but belong to no commit yet.
     pub unfinished: (u64, u64),
     /// Warnings.

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 /// Lowest first. A module uses modules of lower layers only, by `crate::`; inside a module everything goes.
 const LAYERS: &[&[&str]] = &[
     &["class", "id", "path", "units", "world"],
-    &["chunk", "config", "crypto", "event", "filter", "keyring"],
+    &["chunk", "config", "crypto", "event", "filter", "system_keyring"],
     &["format"],
     &["history"],
     &["vault"],
@@ -28,7 +28,7 @@ const HOMES: &[(&[&str], &[&str])] = &[
         &["crypto/"],
     ),
     (&["rusqlite"], &["vault/"]),
-    (&["keyring"], &["keyring.rs"]),
+    (&["keyring"], &["system_keyring.rs"]),
     (&["saphyr_parser"], &["config/yaml.rs"]),
     (&["tokio"], &["vault/io.rs", "ops/", "cli/"]),
 ];

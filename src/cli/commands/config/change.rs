@@ -175,7 +175,7 @@ pub(super) fn copy(shell: &Shell, from: &str, to: &str) -> Result<(), CliError> 
             }
             Given::Text(text) => Zeroizing::new(text),
             // Each remote has a secret of its own, so that removing one leaves the other whole.
-            Given::Keyring(id) => match crate::keyring::get(&id) {
+            Given::Keyring(id) => match crate::system_keyring::get(&id) {
                 Ok(Some(secret)) => Zeroizing::new(secret.as_bytes().to_vec()),
                 Ok(None) => continue,
                 Err(error) => {

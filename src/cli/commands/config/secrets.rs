@@ -5,7 +5,7 @@ use crate::cli::output::CliError;
 use crate::cli::shell::Shell;
 use crate::config::{Given, Setting};
 use crate::id::base32;
-use crate::keyring;
+use crate::system_keyring;
 
 /// Where a secret goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -55,7 +55,7 @@ impl Stored {
         filled.map_err(|error| CliError::new(Class::Failed, "cannot get random bytes").caused_by(error))?;
         // Never the name of another secret: one remote must not change or lose what another one has.
         let id = format!("{remote}/{}/{}", setting.name, base32(&random));
-        keyring::set(&id, secret).map_err(|error| {
+        system_keyring::set(&id, secret).map_err(|error| {
             CliError::usage(format!("cannot keep the {} of `{remote}:` in the keyring", setting.name))
                 .caused_by(error)
                 .hint("seal the configuration with `cryptsync config encryption set`, or add `--secrets file` to store it readable")
@@ -76,6 +76,6 @@ impl Stored {
 /// Takes secrets out of the keyring that nothing refers to any more. One that stays is in nobody's way.
 pub(super) fn forget(ids: &[String]) {
     for id in ids {
-        drop(keyring::remove(id));
+        drop(system_keyring::remove(id));
     }
 }
