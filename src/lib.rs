@@ -11,6 +11,7 @@ pub mod config;
 pub mod crypto;
 pub mod event;
 pub mod filter;
+pub mod sum;
 pub mod system_keyring;
 
 pub mod format;

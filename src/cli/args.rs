@@ -62,6 +62,17 @@ pub(super) enum Verb {
     Cat(commands::cat::CatArgs),
     Rcat(commands::rcat::RcatArgs),
     Check(commands::check::CheckArgs),
+    Hashsum(commands::hashsum::HashsumArgs),
+    /// Write an MD5 sum for every file: the same as `hashsum md5`
+    #[command(after_help = commands::hashsum::EXAMPLES)]
+    Md5sum(commands::hashsum::SumArgs),
+    /// Write a SHA-1 sum for every file: the same as `hashsum sha1`
+    #[command(after_help = commands::hashsum::EXAMPLES)]
+    Sha1sum(commands::hashsum::SumArgs),
+    /// Write a SHA-256 sum for every file: the same as `hashsum sha256`
+    #[command(after_help = commands::hashsum::EXAMPLES)]
+    Sha256sum(commands::hashsum::SumArgs),
+    About(commands::about::AboutArgs),
     Verify(commands::verify::VerifyArgs),
     Log(commands::log::LogArgs),
     Status(commands::status::StatusArgs),

@@ -14,6 +14,7 @@ use super::settings::{self, Settings};
 use super::shell::Shell;
 use super::signals::{self, Signals};
 use crate::class::Class;
+use crate::ops::SumKind;
 
 /// Runs the program.
 pub fn run(env: Env) -> ExitCode {
@@ -134,6 +135,11 @@ fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::Cat(args) => commands::cat::run(shell, &args),
         Verb::Rcat(args) => commands::rcat::run(shell, &args),
         Verb::Check(args) => commands::check::run(shell, &args),
+        Verb::Hashsum(args) => commands::hashsum::run(shell, &args),
+        Verb::Md5sum(args) => commands::hashsum::run_with(shell, SumKind::Md5, &args),
+        Verb::Sha1sum(args) => commands::hashsum::run_with(shell, SumKind::Sha1, &args),
+        Verb::Sha256sum(args) => commands::hashsum::run_with(shell, SumKind::Sha256, &args),
+        Verb::About(args) => commands::about::run(shell, &args),
         Verb::Verify(args) => commands::verify::run(shell, &args),
         Verb::Log(args) => commands::log::run(shell, &args),
         Verb::Status(args) => commands::status::run(shell, &args),

@@ -238,7 +238,7 @@ fn transfer_options() {
 fn options_of_other_verbs() {
     let range = |args: &[&str]| {
         let (Verb::Cat(args), settings) = resolve(&[&["cat", "x"], args].concat(), &[]).unwrap() else { panic!() };
-        args.options(&settings).unwrap().1
+        args.options(&settings).unwrap().1.range
     };
     assert_eq!(range(&[]), CatRange::Whole);
     assert_eq!(range(&["--head", "1K"]), CatRange::Head(1024));

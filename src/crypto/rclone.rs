@@ -3,8 +3,7 @@
 
 use aes::Aes256;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use poly1305::Poly1305;
 use salsa20::XSalsa20;
 use salsa20::cipher::{KeyIvInit, StreamCipher};
@@ -15,7 +14,7 @@ use zeroize::Zeroizing;
 
 /// The text behind an obscured one; `None` if it is none.
 pub fn reveal(obscured: &str) -> Option<Zeroizing<String>> {
-    let bytes = URL_SAFE_NO_PAD.decode(obscured.trim()).ok()?;
+    let bytes = Base64UrlUnpadded::decode_vec(obscured.trim()).ok()?;
     let (iv, text) = bytes.split_at_checked(16)?;
     let mut counter = u128::from_be_bytes(iv.try_into().ok()?);
     let cipher = Aes256::new(&OBSCURING.into());
@@ -40,7 +39,7 @@ pub fn open_sealed_by_rclone(text: &str, password: &str) -> Option<Zeroizing<Str
     if lines.next() != Some("RCLONE_ENCRYPT_V0:") {
         return None;
     }
-    let sealed = STANDARD.decode(lines.collect::<String>()).ok()?;
+    let sealed = Base64::decode_vec(&lines.collect::<String>()).ok()?;
     let (nonce, sealed) = sealed.split_at_checked(24)?;
     let (tag, body) = sealed.split_at_checked(16)?;
     let password: Zeroizing<String> = Zeroizing::new(password.nfkc().collect());

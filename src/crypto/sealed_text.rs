@@ -2,8 +2,7 @@
 
 use std::io;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64ct::{Base64, Encoding};
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
 use subtle::ConstantTimeEq;
@@ -60,7 +59,7 @@ pub fn seal_text(password: &str, text: &[u8], cost: KdfParams, entropy: &dyn Ent
         .expect("a configuration is far shorter than the cipher's limit");
     body.extend_from_slice(&sealed);
     body.extend_from_slice(&tag);
-    let coded = STANDARD.encode(body);
+    let coded = Base64::encode_string(&body);
     let lines = coded.as_bytes().chunks(LINE).map(|line| String::from_utf8_lossy(line).into_owned() + "\n");
     Ok(format!("{NOTE}\n{MAGIC}{VERSION}\n") + &lines.collect::<String>())
 }
@@ -94,7 +93,7 @@ fn body(text: &[u8]) -> Result<Vec<u8>, SealedTextError> {
         Some(_) => return Err(SealedTextError::Newer),
         None => return Err(SealedTextError::Damaged),
     }
-    let body = STANDARD.decode(lines.collect::<String>()).map_err(|_| SealedTextError::Damaged)?;
+    let body = Base64::decode_vec(&lines.collect::<String>()).map_err(|_| SealedTextError::Damaged)?;
     if body.len() < HEAD + TAG { Err(SealedTextError::Damaged) } else { Ok(body) }
 }
 
@@ -156,7 +155,7 @@ mod tests {
             ([65_536, u32::MAX, 1], KdfError::TooCostly),
         ] {
             let body = [&numbers.map(u32::to_le_bytes).concat()[..], &[0; 100]].concat();
-            let text = format!("{MAGIC}{VERSION}\n{}\n", STANDARD.encode(body));
+            let text = format!("{MAGIC}{VERSION}\n{}\n", Base64::encode_string(&body));
             assert_eq!(open_text("pass", text.as_bytes()).err(), Some(error.into()));
             assert_eq!(sealed_text_params(text.as_bytes()).err(), Some(error.into()));
         }

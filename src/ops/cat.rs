@@ -2,79 +2,84 @@
 
 use std::io::Write;
 use std::ops::Range;
-use std::sync::Arc;
 
-use super::open::open;
-use super::sync::not_there;
+use super::files::{Files, ReadError};
 use super::{CatRange, Ctx, OpsError, Place};
 use crate::class::Class;
+use crate::event::Event;
 use crate::filter::Filter;
-use crate::format::entry::Entry;
 use crate::format::entry::EntryKind;
-use crate::history::source::ResolvedPlace;
-use crate::transfer::{SideError, VaultSide, base_root, lookup};
-use crate::vault::{Part, Vault, VaultError};
+use crate::transfer::Item;
+use crate::vault::{Part, VaultError};
+
+/// What `cat` writes.
+#[derive(Debug, Clone, Default)]
+pub struct CatOptions {
+    /// Which part of each file.
+    pub range: CatRange,
+    /// What comes after each file.
+    pub separator: Vec<u8>,
+    /// Read and verify, and write nothing.
+    pub discard: bool,
+    /// What is in scope of directories.
+    pub filter: Filter,
+}
 
 /// Writes files to `out`, one after another. Directories mean all files below them.
 ///
 /// # Errors
 /// A file is missing or does not verify; what was written until then did verify.
-pub fn cat(ctx: &Ctx<'_>, places: &[Place], range: CatRange, out: &mut dyn Write) -> Result<(), OpsError> {
+pub fn cat(ctx: &Ctx<'_>, places: &[Place], options: &CatOptions, out: &mut dyn Write) -> Result<(), OpsError> {
+    let mut failed = 0;
     for place in places {
-        match place {
-            Place::Local(path) => {
-                return Err(OpsError::new(Class::Usage, format!("{} is a local file", path.display()))
-                    .hint("give `remote:path`, or use cat(1) for local files"));
-            }
-            Place::Vault(remote, path) => {
-                let opened = open(ctx, remote)?;
-                let base = base_root(&opened.vault)?;
-                match lookup(&opened.vault, base.as_ref(), path)? {
-                    None if !path.is_root() => {
-                        let mut error = not_there(remote, path);
-                        error.class = Class::FileNotFound;
-                        return Err(error);
-                    }
-                    Some(item) if item.entry.kind == EntryKind::File => {
-                        write(&opened.vault, &item.entry, item.place.as_ref(), range, out)?;
-                    }
-                    Some(item) if item.entry.kind == EntryKind::Symlink => {
-                        return Err(OpsError::new(Class::Failed, format!("`{path}` is a symbolic link, not a file")));
-                    }
-                    _ => {
-                        let filter = Arc::new(Filter::default());
-                        for item in VaultSide::open(&opened.vault, base.as_ref(), path, filter, true)? {
-                            let item = item.map_err(|error| match error {
-                                SideError::Fatal(error) => OpsError::from(error),
-                                _ => OpsError::new(Class::Failed, error.to_string()),
-                            })?;
-                            if item.entry.kind == EntryKind::File {
-                                write(&opened.vault, &item.entry, item.place.as_ref(), range, out)?;
-                            }
-                        }
-                    }
-                }
-            }
-        }
+        failed += cat_place(ctx, place, options, out)?;
     }
     out.flush().map_err(VaultError::local("cannot write the output"))?;
-    Ok(())
+    match failed {
+        0 => Ok(()),
+        _ => Err(OpsError::new(Class::Failed, format!("{failed} files could not be read; they are named above"))),
+    }
+}
+
+fn cat_place(ctx: &Ctx<'_>, place: &Place, options: &CatOptions, out: &mut dyn Write) -> Result<u64, OpsError> {
+    let files = Files::open(ctx, place)?;
+    if let Some(Item { path, entry, .. }) = files.single()
+        && entry.kind == EntryKind::Symlink
+    {
+        return Err(OpsError::new(Class::Failed, format!("`{path}` is a symbolic link, not a file")));
+    }
+    let mut failed = 0;
+    let skipped = files.each(&options.filter, &mut |item| {
+        match write(ctx, &files, &item, options, out) {
+            Ok(()) => {}
+            Err(ReadError::Fatal(error)) => return Err(error),
+            Err(ReadError::File(reason)) => {
+                failed += 1;
+                ctx.observer.event(Event::Failed { path: &item.path, reason: &reason });
+            }
+        }
+        Ok(())
+    })?;
+    Ok(failed + skipped)
 }
 
 fn write(
-    vault: &Vault,
-    entry: &Entry,
-    place: Option<&ResolvedPlace>,
-    range: CatRange,
+    ctx: &Ctx<'_>,
+    files: &Files<'_>,
+    item: &Item,
+    options: &CatOptions,
     out: &mut dyn Write,
-) -> Result<(), VaultError> {
-    vault.read_content(entry, place, wanted(range, entry.size), &mut |part| {
-        let written = match part {
-            Part::Data(bytes) => out.write_all(bytes),
-            Part::Hole(len) => return write_zeros(vault, out, len),
-        };
-        written.map_err(VaultError::local("cannot write the output"))
-    })
+) -> Result<(), ReadError> {
+    let failed = || VaultError::local("cannot write the output");
+    files.read(item, wanted(options.range, item.entry.size), &mut |part| match part {
+        _ if options.discard => Ok(()),
+        Part::Data(bytes) => Ok(out.write_all(bytes).map_err(failed())?),
+        Part::Hole(len) => write_zeros(ctx, out, len),
+    })?;
+    if !options.discard {
+        out.write_all(&options.separator).map_err(failed())?;
+    }
+    Ok(())
 }
 
 fn wanted(range: CatRange, size: u64) -> Range<u64> {
@@ -89,11 +94,13 @@ fn wanted(range: CatRange, size: u64) -> Range<u64> {
     }
 }
 
-fn write_zeros(vault: &Vault, out: &mut dyn Write, mut len: u64) -> Result<(), VaultError> {
+fn write_zeros(ctx: &Ctx<'_>, out: &mut dyn Write, mut len: u64) -> Result<(), OpsError> {
     let zeros = [0; 64 << 10];
     while len > 0 {
         let step = len.min(zeros.len() as u64);
-        vault.checkpoint()?;
+        if ctx.cancel.is_cancelled() {
+            return Err(VaultError::Cancelled.into());
+        }
         out.write_all(&zeros[..step as usize]).map_err(VaultError::local("cannot write the output"))?;
         len -= step;
     }

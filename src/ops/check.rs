@@ -1,5 +1,5 @@
 //! `check`: two sides compared by content. The local side is read, cut and hashed; the vault's side is only looked up,
-//! because ids of chunks are hashes of their content.
+//! because ids of chunks are hashes of their content, unless its content is to be read as well.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -21,10 +21,24 @@ use crate::format::key::TreeKey;
 use crate::history::chunk_list::ListReader;
 use crate::id::{BlobId, BlobKind};
 use crate::path::TreePath;
+use crate::sum::{SumKind, Summer};
 use crate::transfer::{Item, SideError, VaultSide, Walk, base_root, local_path, lookup, os_text, stat_item};
-use crate::vault::{Vault, VaultError};
+use crate::vault::{Part, Vault, VaultError};
 
 pub(super) type Row<'a> = &'a mut dyn FnMut(Difference, &TreePath, &str) -> io::Result<()>;
+
+/// How two sides are compared.
+#[derive(Debug, Clone, Default)]
+pub struct CheckOptions {
+    /// Whether what is only in the destination is left out.
+    pub one_way: bool,
+    /// Compare sizes, not content.
+    pub size_only: bool,
+    /// Read both sides, though ids would tell.
+    pub download: bool,
+    /// What is in scope.
+    pub filter: Filter,
+}
 
 /// Compares source and destination by content, calling `row` for each file.
 ///
@@ -34,15 +48,14 @@ pub fn check(
     ctx: &Ctx<'_>,
     source: &Place,
     dest: &Place,
-    one_way: bool,
-    filter: &Filter,
+    options: &CheckOptions,
     row: Row<'_>,
 ) -> Result<CheckReport, OpsError> {
     let (local, remote, path, local_is_source) = match (source, dest) {
         (Place::Local(local), Place::Vault(remote, path)) => (local, remote, path, true),
         (Place::Vault(remote, path), Place::Local(local)) => (local, remote, path, false),
         (Place::Vault(from, source), Place::Vault(to, dest)) => {
-            return check_vaults(ctx, (from, source), (to, dest), one_way, filter, row);
+            return check_vaults(ctx, (from, source), (to, dest), options, row);
         }
         (Place::Local(_), Place::Local(_)) => {
             return Err(OpsError::new(Class::Usage, "both sides are local: at least one of them must be a vault")
@@ -59,27 +72,55 @@ pub fn check(
     if !local.exists() {
         return Err(OpsError::new(Class::DirNotFound, format!("{} does not exist", local.display())));
     }
-    let splitter = Splitter::new(vault.cutter());
     let mut checker = Checker {
         ctx,
         vault,
         local: local.clone(),
         local_is_source,
-        one_way,
-        row,
-        report: CheckReport::default(),
-        splitter,
+        options,
+        tally: Tally { row, report: CheckReport::default() },
+        splitter: Splitter::new(vault.cutter()),
     };
     match found {
-        Some(item) if item.entry.kind != EntryKind::Dir => checker.single(item)?,
+        Some(item) if item.entry.kind != EntryKind::Dir => {
+            let own = TreePath::from_bytes(item.path.name().unwrap_or_default()).unwrap_or_default();
+            checker.single(own, Some(item))?;
+        }
+        _ if !local.is_dir() => {
+            let name = local.file_name().unwrap_or_default().as_encoded_bytes();
+            let name = TreePath::from_bytes(name).map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
+            let stored = lookup(vault, base.as_ref(), &super::remove::joined(path, &name)?)?;
+            checker.single(name, stored)?;
+        }
         _ => {
-            let filter = Arc::new(filter.clone());
+            let filter = Arc::new(options.filter.clone());
             let walk = Walk::open(local, Arc::clone(&filter), true)?;
             let side = VaultSide::open(vault, base.as_ref(), path, filter, true)?;
             checker.join(walk, side)?;
         }
     }
-    Ok(checker.report)
+    Ok(checker.tally.report)
+}
+
+/// Counts what is told.
+pub(super) struct Tally<'a> {
+    pub(super) row: Row<'a>,
+    pub(super) report: CheckReport,
+}
+
+impl Tally<'_> {
+    pub(super) fn tell(&mut self, difference: Difference, path: &TreePath, why: &str) -> Result<(), OpsError> {
+        let counter = match difference {
+            Difference::Same => &mut self.report.same,
+            Difference::Differ => &mut self.report.differ,
+            Difference::OnlySource => &mut self.report.only_source,
+            Difference::OnlyDest => &mut self.report.only_dest,
+            Difference::Error => &mut self.report.errors,
+        };
+        *counter += 1;
+        (self.row)(difference, path, why).map_err(VaultError::local("cannot write the report"))?;
+        Ok(())
+    }
 }
 
 struct Checker<'a> {
@@ -87,24 +128,25 @@ struct Checker<'a> {
     vault: &'a Vault,
     local: PathBuf,
     local_is_source: bool,
-    one_way: bool,
-    row: Row<'a>,
-    report: CheckReport,
+    options: &'a CheckOptions,
+    tally: Tally<'a>,
     splitter: Splitter,
 }
 
 impl Checker<'_> {
-    fn single(&mut self, item: Item) -> Result<(), OpsError> {
-        let name = TreePath::from_bytes(item.path.name().unwrap_or_default()).unwrap_or_default();
+    /// One file against what has its name, or against one file.
+    fn single(&mut self, name: TreePath, stored: Option<Item>) -> Result<(), OpsError> {
         if self.local.is_dir() {
             self.local = local_path(&self.local, &name);
         }
-        let local = stat_item(&self.local, name.clone())?;
+        let there = self.local.symlink_metadata().is_ok();
+        let local = if there { stat_item(&self.local, name.clone())? } else { None };
         let parent = self.local.parent().map(Path::to_path_buf).unwrap_or_default();
         let local_name = self.local.file_name().unwrap_or_default().as_encoded_bytes().to_vec();
         self.local = parent;
-        let local = local.map(|found| Item { path: TreePath::from_bytes(&local_name).unwrap_or(name), ..found });
-        self.pair(local, Some(item))
+        let local = local
+            .map(|found| Item { path: TreePath::from_bytes(&local_name).unwrap_or_else(|_| name.clone()), ..found });
+        self.pair(local, stored.map(|item| Item { path: name, ..item }))
     }
 
     fn join(
@@ -143,7 +185,7 @@ impl Checker<'_> {
             match side.next() {
                 Some(Err(SideError::Fatal(error))) => return Err(error.into()),
                 Some(Err(SideError::Skipped { path, reason })) => {
-                    self.tell(Difference::Error, &path, &reason)?;
+                    self.tally.tell(Difference::Error, &path, &reason)?;
                     unreadable.insert(path);
                 }
                 _ => {}
@@ -153,6 +195,7 @@ impl Checker<'_> {
     }
 
     fn pair(&mut self, local: Option<Item>, stored: Option<Item>) -> Result<(), OpsError> {
+        let (local, stored) = (counted(self.ctx, local), counted(self.ctx, stored));
         let is_dir = |item: &Option<Item>| item.as_ref().is_none_or(|item| item.entry.kind == EntryKind::Dir);
         if is_dir(&local) && is_dir(&stored) {
             return Ok(());
@@ -161,10 +204,10 @@ impl Checker<'_> {
             (Some(local), Some(stored)) => {
                 let path = stored.path.clone();
                 match self.compare(&local, &stored) {
-                    Ok(None) => self.tell(Difference::Same, &path, ""),
-                    Ok(Some(why)) => self.tell(Difference::Differ, &path, why),
+                    Ok(None) => self.tally.tell(Difference::Same, &path, ""),
+                    Ok(Some(why)) => self.tally.tell(Difference::Differ, &path, why),
                     Err(Problem::Local(error)) => {
-                        self.tell(Difference::Error, &path, &format!("can't be read: {}", os_text(&error)))
+                        self.tally.tell(Difference::Error, &path, &format!("can't be read: {}", os_text(&error)))
                     }
                     Err(Problem::Vault(error)) => Err(error.into()),
                 }
@@ -176,24 +219,11 @@ impl Checker<'_> {
     }
 
     fn only(&mut self, path: &TreePath, in_source: bool) -> Result<(), OpsError> {
-        match (in_source, self.one_way) {
-            (true, _) => self.tell(Difference::OnlySource, path, "not in the destination"),
-            (false, false) => self.tell(Difference::OnlyDest, path, "not in the source"),
+        match (in_source, self.options.one_way) {
+            (true, _) => self.tally.tell(Difference::OnlySource, path, "not in the destination"),
+            (false, false) => self.tally.tell(Difference::OnlyDest, path, "not in the source"),
             (false, true) => Ok(()),
         }
-    }
-
-    fn tell(&mut self, difference: Difference, path: &TreePath, why: &str) -> Result<(), OpsError> {
-        let counter = match difference {
-            Difference::Same => &mut self.report.same,
-            Difference::Differ => &mut self.report.differ,
-            Difference::OnlySource => &mut self.report.only_source,
-            Difference::OnlyDest => &mut self.report.only_dest,
-            Difference::Error => &mut self.report.errors,
-        };
-        *counter += 1;
-        (self.row)(difference, path, why).map_err(VaultError::local("cannot write the report"))?;
-        Ok(())
     }
 
     /// `None` if the two are the same, otherwise in what they differ.
@@ -207,6 +237,12 @@ impl Checker<'_> {
         }
         if a.size != b.size {
             return Ok(Some("sizes differ"));
+        }
+        if self.options.size_only {
+            return Ok(None);
+        }
+        if self.options.download {
+            return Ok((!self.same_bytes(local, stored)?).then_some("contents differ"));
         }
         let mut file = File::open(local_path(&self.local, &local.path))?;
         self.ctx.observer.event(Event::Progress(a.size));
@@ -227,6 +263,28 @@ impl Checker<'_> {
             Content::None | Content::Link(_) => true,
         };
         Ok((!same).then_some("contents differ"))
+    }
+
+    /// Reads both sides.
+    fn same_bytes(&mut self, local: &Item, stored: &Item) -> Result<bool, Problem> {
+        let mut file = File::open(local_path(&self.local, &local.path))?;
+        let (mut here, mut there) = (Summer::new(SumKind::Blake3), Summer::new(SumKind::Blake3));
+        loop {
+            self.vault.checkpoint()?;
+            match file.read(self.splitter.spare())? {
+                0 => break,
+                got => here.push(&self.splitter.spare()[..got]),
+            }
+        }
+        self.vault.read_content(&stored.entry, stored.place.as_ref(), 0..stored.entry.size, &mut |part| {
+            match part {
+                Part::Data(bytes) => there.push(bytes),
+                Part::Hole(len) => there.push_zeros(len),
+            }
+            Ok::<_, VaultError>(())
+        })?;
+        self.ctx.observer.event(Event::Progress(local.entry.size));
+        Ok(here.finish() == there.finish())
     }
 
     fn same_pieces(
@@ -261,6 +319,11 @@ impl Checker<'_> {
         }
         Ok(expected.next().transpose()?.is_none())
     }
+}
+
+/// What is compared: for rclone, only files are anything.
+pub(super) fn counted(ctx: &Ctx<'_>, item: Option<Item>) -> Option<Item> {
+    item.filter(|item| !ctx.rclone_compat || item.entry.kind == EntryKind::File)
 }
 
 #[derive(PartialEq)]

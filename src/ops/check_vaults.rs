@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use super::check::Row;
+use super::check::{CheckOptions, Row, Tally, counted};
 use super::open::open;
 use super::sync::not_there;
 use super::{CheckReport, Ctx, Difference, OpsError, RemoteProfile};
@@ -17,6 +17,7 @@ use crate::format::key::TreeKey;
 use crate::history::chunk_list::ListReader;
 use crate::id::{BlobId, BlobKind};
 use crate::path::TreePath;
+use crate::sum::{Sum, SumKind, Summer};
 use crate::transfer::{Item, SideError, VaultSide, base_root, lookup};
 use crate::vault::{Part, Vault, VaultError};
 
@@ -32,8 +33,7 @@ pub(super) fn check_vaults(
     ctx: &Ctx<'_>,
     (from, source): (&RemoteProfile, &TreePath),
     (to, dest): (&RemoteProfile, &TreePath),
-    one_way: bool,
-    filter: &Filter,
+    options: &CheckOptions,
     row: Row<'_>,
 ) -> Result<CheckReport, OpsError> {
     let a = open(ctx, from)?;
@@ -44,19 +44,18 @@ pub(super) fn check_vaults(
         source: &a.vault,
         dest: &b.vault,
         same_ids: a.vault.id == b.vault.id,
-        one_way,
-        row,
+        options,
+        tally: Tally { row, report: CheckReport::default() },
         splitter: Splitter::new(b.vault.cutter()),
-        report: CheckReport::default(),
     };
     let single = lookup(&a.vault, base_root(&a.vault)?.as_ref(), source)?
         .filter(|item| item.entry.kind != EntryKind::Dir)
         .and_then(|item| TreePath::from_bytes(item.path.name()?).ok());
-    let source = side(&a.vault, from, source, filter, None)?;
+    let source = side(&a.vault, from, source, &options.filter, None)?;
     // A single file is looked for in the directory that it would be copied to.
-    let dest = side(&b.vault, to, dest, filter, single)?;
+    let dest = side(&b.vault, to, dest, &options.filter, single)?;
     pairs.join(source.peekable(), dest.peekable())?;
-    Ok(pairs.report)
+    Ok(pairs.tally.report)
 }
 
 /// Everything below a directory, or the one file that is there, or the one of that name.
@@ -90,10 +89,9 @@ struct Pairs<'a> {
     dest: &'a Vault,
     /// Whether both have the keys that make ids of content.
     same_ids: bool,
-    one_way: bool,
-    row: Row<'a>,
+    options: &'a CheckOptions,
+    tally: Tally<'a>,
     splitter: Splitter,
-    report: CheckReport,
 }
 
 impl Pairs<'_> {
@@ -113,24 +111,22 @@ impl Pairs<'_> {
     }
 
     fn pair(&mut self, a: Option<Item>, b: Option<Item>) -> Result<(), OpsError> {
+        let (a, b) = (counted(self.ctx, a), counted(self.ctx, b));
         let is_dir = |item: &Option<Item>| item.as_ref().is_none_or(|item| item.entry.kind == EntryKind::Dir);
         if is_dir(&a) && is_dir(&b) {
             return Ok(());
         }
-        let report = &mut self.report;
-        let (counter, difference, path, why) = match (a, b) {
+        match (a, b) {
             (Some(a), Some(b)) => match self.compare(&a, &b)? {
-                None => (&mut self.report.same, Difference::Same, a.path, ""),
-                Some(why) => (&mut self.report.differ, Difference::Differ, a.path, why),
+                None => self.tally.tell(Difference::Same, &a.path, ""),
+                Some(why) => self.tally.tell(Difference::Differ, &a.path, why),
             },
-            (Some(a), None) => (&mut report.only_source, Difference::OnlySource, a.path, "not in the destination"),
-            (None, Some(b)) if !self.one_way => {
-                (&mut report.only_dest, Difference::OnlyDest, b.path, "not in the source")
+            (Some(a), None) => self.tally.tell(Difference::OnlySource, &a.path, "not in the destination"),
+            (None, Some(b)) if !self.options.one_way => {
+                self.tally.tell(Difference::OnlyDest, &b.path, "not in the source")
             }
-            _ => return Ok(()),
-        };
-        *counter += 1;
-        Ok((self.row)(difference, &path, why).map_err(VaultError::local("cannot write the report"))?)
+            _ => Ok(()),
+        }
     }
 
     /// `None` if the two are the same, otherwise in what they differ.
@@ -144,6 +140,12 @@ impl Pairs<'_> {
         }
         if x.size != y.size {
             return Ok(Some("sizes differ"));
+        }
+        if self.options.size_only {
+            return Ok(None);
+        }
+        if self.options.download {
+            return Ok((bytes(self.source, a)? != bytes(self.dest, b)?).then_some("contents differ"));
         }
         self.ctx.observer.event(Event::Progress(x.size));
         let same = match (&x.content, &y.content) {
@@ -208,6 +210,20 @@ impl Pairs<'_> {
             Err(Stop::Vault(error)) => Err(error.into()),
         }
     }
+}
+
+/// The sum of what a vault has for a file, read anew.
+fn bytes(vault: &Vault, item: &Item) -> Result<Sum, VaultError> {
+    let mut summer = Summer::new(SumKind::Blake3);
+    vault.read_content(&item.entry, item.place.as_ref(), 0..item.entry.size, &mut |part| {
+        vault.checkpoint()?;
+        match part {
+            Part::Data(bytes) => summer.push(bytes),
+            Part::Hole(len) => summer.push_zeros(len),
+        }
+        Ok::<_, VaultError>(())
+    })?;
+    Ok(summer.finish())
 }
 
 /// Why reading the source ends early.

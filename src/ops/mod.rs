@@ -1,6 +1,7 @@
 //! The verbs: options in, report out. Nothing here prints, prompts or reads the environment; what a verb needs from a
 //! person comes through the traits of [`Ctx`].
 
+mod about;
 mod between;
 mod cat;
 mod check;
@@ -10,6 +11,8 @@ mod device;
 mod down;
 mod edit_tree;
 mod error;
+mod files;
+mod hashsum;
 mod init;
 mod inspect;
 mod key;
@@ -46,16 +49,19 @@ use crate::world::{Timestamp, World};
 
 pub use crate::format::access::Role;
 pub use crate::format::card::Card;
+pub use crate::sum::{NoSuchSum, Sum, SumKind};
 pub use crate::transfer::Traits;
 pub use crate::world::Cancel;
-pub use cat::cat;
-pub use check::check;
+pub use about::{About, about};
+pub use cat::{CatOptions, cat};
+pub use check::{CheckOptions, check};
 pub use conflicts::{Conflict, Keep, ResolveOptions, Version, list_conflicts, resolve_conflicts, show_conflict};
 pub use device::{
     DeviceRequest, RecoveryReport, device_add, device_approve, device_remove, device_request, device_store,
     test_recovery,
 };
 pub use error::OpsError;
+pub use hashsum::{SumOptions, check_sums, hash_stream, hashsum};
 pub use init::{init, vault_exists};
 pub use inspect::{log, status};
 pub use key::{
@@ -291,9 +297,10 @@ pub struct ListOptions {
 }
 
 /// Which part of each file `cat` prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CatRange {
     /// All.
+    #[default]
     Whole,
     /// From an offset (from the end if negative), so many bytes (all if `None`).
     Offset(i64, Option<u64>),

@@ -248,7 +248,7 @@ fn pack_name(class: IndexClass, id: ObjectId) -> ObjectName {
 }
 
 /// All objects with their sizes, and what has no object's name. The log is listed last: what is in it was there before.
-fn list_objects(vault: &Vault) -> Result<(HashMap<ObjectName, u64>, Vec<String>), VaultError> {
+pub(super) fn list_objects(vault: &Vault) -> Result<(HashMap<ObjectName, u64>, Vec<String>), VaultError> {
     let (mut present, mut strange) = (HashMap::new(), Vec::new());
     for prefix in [VAULT_PREFIX, DATA_PREFIX, META_PREFIX, INDEX_PREFIX, LOG_PREFIX] {
         vault.objects.io.list(prefix, &mut |listed| {

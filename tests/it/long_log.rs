@@ -121,7 +121,7 @@ fn folding_forgets_nothing_and_keeps_the_log_short() {
     assert!(calls.len() <= 10, "{calls:#?}");
     assert_eq!(status.commits, 216, "with the writer's join");
     let mut out = Vec::new();
-    ops::cat(&env.ctx_at("cold2"), &[env.place("docs/file-07")], ops::CatRange::Whole, &mut out).unwrap();
+    ops::cat(&env.ctx_at("cold2"), &[env.place("docs/file-07")], &ops::CatOptions::default(), &mut out).unwrap();
     let calls = requests(&recorder);
     assert!(calls.len() <= 12, "{calls:#?}");
     assert!(!calls.iter().any(|call| call.contains("index/")), "hints are enough: {calls:#?}");

@@ -27,6 +27,7 @@ mod properties;
 mod races;
 mod requests;
 mod round_trip;
+mod sums;
 mod support;
 mod targets;
 mod tidy;

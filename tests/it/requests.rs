@@ -70,7 +70,7 @@ fn list(env: &TestEnv, ctx: &Ctx<'_>, path: &str) -> usize {
 
 fn cat(env: &TestEnv, ctx: &Ctx<'_>, path: &str) -> Vec<u8> {
     let mut out = Vec::new();
-    ops::cat(ctx, &[env.place(path)], ops::CatRange::Whole, &mut out).unwrap();
+    ops::cat(ctx, &[env.place(path)], &ops::CatOptions::default(), &mut out).unwrap();
     out
 }
 
@@ -155,7 +155,7 @@ fn cold_reads_cost_little() {
     recorder.take();
     let mut out = Vec::new();
     let place = ops::Place::Vault(remote, TreePath::from_user(b"directory-015/chunk").unwrap());
-    ops::cat(&env.ctx_at("cold3"), &[place], ops::CatRange::Whole, &mut out).unwrap();
+    ops::cat(&env.ctx_at("cold3"), &[place], &ops::CatOptions::default(), &mut out).unwrap();
     let calls = said(&recorder.take());
     assert!(calls.len() <= 7, "cat with a pin: {calls:?}");
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use cryptsync::class::Class;
-use cryptsync::ops::{self, CatRange};
+use cryptsync::ops;
 
 use crate::support::{TestEnv, age, snapshot};
 
@@ -50,7 +50,7 @@ fn the_recovery_words_open_the_vault_on_a_new_machine() {
 
     let read = |env: &TestEnv, home: &str| {
         let mut out = Vec::new();
-        ops::cat(&env.ctx_at(home), &[env.place("f")], CatRange::Whole, &mut out).map(|()| out)
+        ops::cat(&env.ctx_at(home), &[env.place("f")], &ops::CatOptions::default(), &mut out).map(|()| out)
     };
     env.yes = Some(true); // the first contact is confirmed
     env.password = report.words.unwrap().to_uppercase();

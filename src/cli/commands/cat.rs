@@ -1,11 +1,13 @@
 //! `cat`
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 
+use super::filters::FilterFlags;
 use crate::cli::output::CliError;
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
-use crate::ops::{self, CatRange, Place};
+use crate::ops::{self, CatOptions, CatRange, Place};
 use crate::units::ByteSize;
 
 /// Write files to standard output, one after another
@@ -29,24 +31,35 @@ pub(crate) struct CatArgs {
     /// Write only the last bytes of each file
     #[arg(long, value_name = "SIZE", conflicts_with_all = ["offset", "count", "head"])]
     tail: Option<ByteSize>,
+    /// Write this after each file
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, default_value = "", hide_default_value = true)]
+    separator: OsString,
+    /// Read and verify everything, and write nothing
+    #[arg(long)]
+    discard: bool,
+    #[command(flatten)]
+    filter: FilterFlags,
 }
 
 impl CatArgs {
-    pub(crate) fn options(&self, settings: &Settings) -> Result<(Vec<Place>, CatRange), CliError> {
+    pub(crate) fn options(&self, settings: &Settings) -> Result<(Vec<Place>, CatOptions), CliError> {
         let places = self.paths.iter().map(|path| settings.place(path)).collect::<Result<_, _>>()?;
-        let range = match (self.head, self.tail, self.offset, self.count) {
+        // For rclone, no bytes from the start or from the end are all of them.
+        let given = |size: Option<ByteSize>| size.filter(|size| !(settings.rclone_compat && size.0 == 0));
+        let range = match (given(self.head), given(self.tail), self.offset, self.count) {
             (Some(ByteSize(n)), ..) => CatRange::Head(n),
             (_, Some(ByteSize(n)), ..) => CatRange::Tail(n),
             (_, _, None, None) => CatRange::Whole,
             (_, _, offset, count) => CatRange::Offset(offset.unwrap_or(0), count.map(|ByteSize(n)| n)),
         };
-        Ok((places, range))
+        let separator = self.separator.as_bytes().to_vec();
+        Ok((places, CatOptions { range, separator, discard: self.discard, filter: self.filter.filter(settings)? }))
     }
 }
 
 pub(crate) fn run(shell: &Shell, args: &CatArgs) -> Result<(), CliError> {
-    let (places, range) = args.options(&shell.settings)?;
-    shell.call(false, |ctx| ops::cat(ctx, &places, range, &mut shell.printer.raw()))
+    let (places, options) = args.options(&shell.settings)?;
+    shell.call(false, |ctx| ops::cat(ctx, &places, &options, &mut shell.printer.raw()))
 }
 
 const EXAMPLES: &str = "\

@@ -1,81 +1,101 @@
 //! `check`
 
-use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::ffi::OsString;
 
 use super::filters::FilterFlags;
+use super::reports::ReportFlags;
 use super::transfer::one_pinned_vault;
 use crate::class::Class;
-use crate::cli::output::{CliError, JsonCheck, Message, Printer, Verbosity, write_object};
+use crate::cli::output::{CliError, JsonCheck, Message, Verbosity, write_object};
 use crate::cli::places::shown;
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
-use crate::filter::Filter;
-use crate::ops::{self, CheckReport, Difference, Place};
+use crate::ops::{self, CheckOptions, CheckReport, Difference, Place, SumKind, SumOptions};
 use crate::path::{TreePath, printable};
 
 /// Compare source and destination by content
 ///
-/// Names each file that differs or is missing on one side, and exits with 1 if there is one. With `--combined -`, writes
-/// a line for every file to standard output: `=` the same, `+` only in the source, `-` only in the destination, `*`
-/// different, `!` could not be compared.
+/// Names each file that differs or is missing on one side, and exits with 1 if there is one. What is in a vault need not be
+/// read for that, because its content is known by its hashes. With `--combined -`, writes a line for every file to
+/// standard output: `=` the same, `+` only in the source, `-` only in the destination, `*` different, `!` could not be
+/// compared.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CheckArgs {
-    /// A directory
+    /// A directory or a file; with --checkfile, a file of sums
     source: OsString,
     /// Another directory
     dest: OsString,
     /// Ignore files that are only in the destination
     #[arg(long)]
     one_way: bool,
-    /// Write a line for every file to this file; `-` is standard output
-    #[arg(long, value_name = "FILE")]
-    combined: Option<OsString>,
+    /// Compare sizes only
+    #[arg(long)]
+    size_only: bool,
+    /// Read both sides, instead of relying on hashes that are stored
+    #[arg(long)]
+    download: bool,
+    /// Compare content, which is what is done anyway
+    #[arg(short, long)]
+    checksum: bool,
+    /// The source is a file of sums of this hash, as `hashsum` writes it
+    #[arg(short = 'C', long, value_name = "HASH")]
+    checkfile: Option<SumKind>,
+    #[command(flatten)]
+    reports: ReportFlags,
     #[command(flatten)]
     filter: FilterFlags,
 }
 
 impl CheckArgs {
-    pub(crate) fn options(&self, settings: &Settings) -> Result<(Place, Place, Filter), CliError> {
+    pub(crate) fn options(&self, settings: &Settings) -> Result<(Place, Place, CheckOptions), CliError> {
         let (source, dest) = (settings.place(&self.source)?, settings.place(&self.dest)?);
         one_pinned_vault(settings, &source, &dest)?;
-        Ok((source, dest, self.filter.filter(settings)?))
+        let filter = self.filter.filter(settings)?;
+        let Self { one_way, size_only, download, .. } = *self;
+        Ok((source, dest, CheckOptions { one_way, size_only, download, filter }))
     }
 }
 
 pub(crate) fn run(shell: &Shell, args: &CheckArgs) -> Result<(), CliError> {
-    let (source, dest, filter) = args.options(&shell.settings)?;
-    if shell.printer.is_json() && args.combined.as_deref().is_some_and(|target| target == "-") {
-        return Err(CliError::usage("--json and --combined - both write to standard output")
-            .hint("write the combined report to a file"));
+    let (source, dest, options) = args.options(&shell.settings)?;
+    let on_stdout = args.reports.on_stdout();
+    if shell.printer.is_json() && on_stdout {
+        return Err(CliError::usage("--json and a report to - both write to standard output")
+            .hint("write the report to a file"));
     }
-    let mut combined = Combined::open(args.combined.as_deref(), &shell.settings)?;
+    let mut reports = args.reports.open(&shell.settings)?;
     let printer = &shell.printer;
-    let live = !(matches!(combined, Combined::Stdout) && printer.out_is_terminal());
-    let report = shell.call(live, |ctx| {
-        ops::check(ctx, &source, &dest, args.one_way, &filter, &mut |difference, path, detail| {
-            combined.write(printer, difference, path)?;
-            if !matches!(combined, Combined::Stdout)
-                && let Some(line) = sentence(difference, path, detail, &source, &dest)
-            {
-                if printer.is_json() {
-                    printer.message(Verbosity::Quiet, &Message::entry("difference", path, kind(difference), 0));
-                } else {
-                    printer.complain(format_args!("{line}"));
-                }
+    let mut row = |difference: Difference, path: &TreePath, detail: &str| {
+        reports.write(printer, difference, path)?;
+        if !on_stdout && let Some(line) = sentence(difference, path, detail, &source, &dest) {
+            if printer.is_json() {
+                printer.message(Verbosity::Quiet, &Message::entry("difference", path, kind(difference), 0));
+            } else {
+                printer.complain(format_args!("{line}"));
             }
-            Ok(())
-        })
+        }
+        Ok(())
+    };
+    let report = shell.call(!(on_stdout && printer.out_is_terminal()), |ctx| match args.checkfile {
+        None => ops::check(ctx, &source, &dest, &options, &mut row),
+        Some(kind) => {
+            let sums = SumOptions { kind, one_way: options.one_way, filter: &options.filter };
+            ops::check_sums(ctx, &source, &dest, &sums, &mut row)
+        }
     })?;
-    combined.finish()?;
-    if printer.is_json() {
-        write_object(printer, &JsonCheck::new(&report))?;
-    } else {
-        printer.note(format_args!("{}", counts(&report)));
-    }
+    reports.finish()?;
+    announce(shell, &report)?;
     verdict(&report)
+}
+
+/// Says what was counted.
+pub(crate) fn announce(shell: &Shell, report: &CheckReport) -> Result<(), CliError> {
+    if shell.printer.is_json() {
+        return Ok(write_object(&shell.printer, &JsonCheck::new(report))?);
+    }
+    shell.printer.note(format_args!("{}", counts(report)));
+    Ok(())
 }
 
 fn sentence(difference: Difference, path: &TreePath, detail: &str, source: &Place, dest: &Place) -> Option<String> {
@@ -114,7 +134,8 @@ fn counts(report: &CheckReport) -> String {
     parts.map(|(_, (amount, what))| format!("{amount} {what}")).collect::<Vec<_>>().join(", ")
 }
 
-fn verdict(report: &CheckReport) -> Result<(), CliError> {
+/// Whether that is a failure.
+pub(crate) fn verdict(report: &CheckReport) -> Result<(), CliError> {
     match (report.differ + report.only_source + report.only_dest, report.errors) {
         (0, 0) => Ok(()),
         (0, errors) => Err(CliError::new(Class::Failed, format!("files that could not be compared: {errors}"))),
@@ -126,50 +147,11 @@ fn verdict(report: &CheckReport) -> Result<(), CliError> {
     }
 }
 
-/// Where `--combined` goes.
-enum Combined {
-    Nowhere,
-    Stdout,
-    File(BufWriter<File>),
-}
-
-impl Combined {
-    fn open(target: Option<&OsStr>, settings: &Settings) -> Result<Self, CliError> {
-        match target {
-            None => Ok(Self::Nowhere),
-            Some(name) if name == "-" => Ok(Self::Stdout),
-            Some(name) => match File::create(settings.cwd.join(name)) {
-                Ok(file) => Ok(Self::File(BufWriter::new(file))),
-                Err(error) => Err(CliError::usage(format!("cannot write to `{}`", name.display())).caused_by(error)),
-            },
-        }
-    }
-
-    fn write(&mut self, printer: &Printer, difference: Difference, path: &TreePath) -> io::Result<()> {
-        let sign = match difference {
-            Difference::Same => b"= ",
-            Difference::Differ => b"* ",
-            Difference::OnlySource => b"+ ",
-            Difference::OnlyDest => b"- ",
-            Difference::Error => b"! ",
-        };
-        match self {
-            Self::Nowhere => Ok(()),
-            Self::Stdout => printer.record(&[sign, &*printer.name(path.as_bytes())].concat(), b"\n"),
-            Self::File(file) => file.write_all(&[sign, path.as_bytes(), b"\n"].concat()),
-        }
-    }
-
-    fn finish(self) -> Result<(), CliError> {
-        let Self::File(mut file) = self else { return Ok(()) };
-        file.flush().map_err(|error| CliError::new(Class::Failed, "cannot write the combined report").caused_by(error))
-    }
-}
-
 const EXAMPLES: &str = "\
 Examples:
   cryptsync check ~/Documents nas:docs
-  cryptsync check --one-way --combined - ~/Documents nas:docs";
+  cryptsync check --one-way --combined - ~/Documents nas:docs
+  cryptsync check -C sha256 docs.sha256 nas:docs";
 
 #[cfg(test)]
 mod tests {

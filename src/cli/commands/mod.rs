@@ -3,6 +3,7 @@
 //! Shared between them: `filters` (what is in scope), `transfer` (copy, sync and move), `changes` (verbs that change a tree
 //! without a transfer), `create` (making vaults).
 
+pub(super) mod about;
 pub(super) mod adopt;
 pub(super) mod cat;
 mod changes;
@@ -17,6 +18,7 @@ pub(super) mod device;
 pub(super) mod du;
 mod filters;
 pub(super) mod gendocs;
+pub(super) mod hashsum;
 pub(super) mod help;
 pub(super) mod init;
 pub(super) mod key;
@@ -32,6 +34,7 @@ pub(super) mod move_;
 pub(super) mod mv;
 pub(super) mod purge;
 pub(super) mod rcat;
+mod reports;
 pub(super) mod rm;
 pub(super) mod rmdir;
 pub(super) mod size;

@@ -118,12 +118,12 @@ fn a_machine_without_a_keyring_says_what_to_do() {
 
 #[test]
 fn keys_and_secrets_in_a_real_keyring() {
-    let Some((home, service)) = with_service() else { return };
+    let Some((mut home, service)) = with_service() else { return };
     let place = format!(":fs,root={}:", text(&home.path("vault")));
     let words = home.path("words");
     home.ok(&["init", &place, "--keyring", "--kdf", "64M,3,1", "--recovery-file", text(&words)]);
     home.machine = home.machine.clone().without("CRYPTSYNC_PASSWORD");
-    let (home, password) = (home, ("CRYPTSYNC_PASSWORD", PASSWORD));
+    let password = ("CRYPTSYNC_PASSWORD", PASSWORD);
     home.ok(&["lsf", &place]);
     assert!(home.ok(&["status", &place]).text().contains("device key:   in the keyring"));
     assert!(home.ok(&["device", "list", &place]).text().contains("its key is in the keyring"));

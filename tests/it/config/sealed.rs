@@ -80,7 +80,7 @@ fn hostile_sealed_files() {
     let body = |m: u32| {
         let mut bytes = [m, 3, 1].map(u32::to_le_bytes).concat();
         bytes.extend([0; 120]);
-        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes)
+        <base64ct::Base64 as base64ct::Encoding>::encode_string(&bytes)
     };
     run(&format!("cryptsync-sealed-1\n{}\n", body(4 << 20))).fails(25, &["more memory or time"]);
     run(&format!("cryptsync-sealed-1\n{}\n", body(8))).fails(25, &["weaker settings"]);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use cryptsync::class::Class;
 use cryptsync::filter::Filter;
-use cryptsync::ops::{self, CatRange, Ctx, Difference, ListOptions, OpsError, Place};
+use cryptsync::ops::{self, Ctx, Difference, ListOptions, OpsError, Place};
 
 use crate::support::cli::{Cli, contents, copy_tree, files, noise};
 use crate::support::{TestEnv, age};
@@ -149,7 +149,7 @@ impl Target {
     fn cat(&self, ctx: &Ctx<'_>, what: &str, states: &[BTreeMap<PathBuf, Vec<u8>>]) {
         let mut out = Vec::new();
         let places = [self.env.place("large"), self.env.place("sub/deep"), self.env.place("sub/inline-3")];
-        let done = ops::cat(ctx, &places, CatRange::Whole, &mut out);
+        let done = ops::cat(ctx, &places, &ops::CatOptions::default(), &mut out);
         let matches = |wanted: &[u8]| if done.is_ok() { *wanted == out } else { wanted.starts_with(&out) };
         let fits = states.iter().any(|state| matches(&cat_of(state)));
         assert!(fits, "{what}: cat showed {} bytes that no commit has ({done:?})", out.len());
@@ -199,7 +199,7 @@ impl Target {
             same += u64::from(difference == Difference::Same);
             Ok(())
         };
-        let done = ops::check(ctx, &src, &place, false, &Filter::default(), &mut row);
+        let done = ops::check(ctx, &src, &place, &ops::CheckOptions::default(), &mut row);
         if let Ok(report) = &done
             && states.len() == 1
         {

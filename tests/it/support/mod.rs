@@ -197,8 +197,7 @@ impl TestEnv {
             &self.ctx(),
             &Place::Local(local.into()),
             &self.place(path),
-            false,
-            &Default::default(),
+            &ops::CheckOptions::default(),
             &mut |difference, path, why| {
                 rows.push(format!("{difference:?} {path} {why}"));
                 Ok(())
@@ -218,7 +217,7 @@ impl TestEnv {
 
     pub fn cat(&self, path: &str) -> Result<Vec<u8>, OpsError> {
         let mut out = Vec::new();
-        ops::cat(&self.ctx(), &[self.place(path)], ops::CatRange::Whole, &mut out)?;
+        ops::cat(&self.ctx(), &[self.place(path)], &ops::CatOptions::default(), &mut out)?;
         Ok(out)
     }
 }

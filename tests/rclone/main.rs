@@ -1,0 +1,108 @@
+//! What rclone does on a plain directory, cryptsync does on a vault: generated trees and command lines, run by both, with
+//! `--rclone-compat`. Resulting trees, output and exit codes have to be the same.
+//!
+//! `CRYPTSYNC_TEST_SEED` and `CRYPTSYNC_TEST_CASES` choose other cases and more of them, `CRYPTSYNC_TEST_CASE` a single one by
+//! the number that a failure shows. docs/testing.md says how to use them.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "tests: a failed unwrap is a failed test, helpers are shared by `pub`"
+)]
+
+mod case;
+mod commands;
+mod filters;
+mod kept;
+mod reading;
+mod report;
+mod rng;
+mod runner;
+mod shrink;
+mod sums;
+#[expect(dead_code, reason = "the tests of the verbs use the rest")]
+mod support;
+mod tree;
+
+use rng::Rng;
+use runner::{Runner, now};
+
+#[test]
+fn first_quarter() {
+    quarter(0);
+}
+
+#[test]
+fn second_quarter() {
+    quarter(1);
+}
+
+#[test]
+fn third_quarter() {
+    quarter(2);
+}
+
+#[test]
+fn last_quarter() {
+    quarter(3);
+}
+
+/// What is different on purpose is so in the way that is written down, and would be missed here if it were not.
+#[test]
+fn kept_differences() {
+    let cases: Vec<_> = kept::ALL.iter().map(|kept| (kept.example)()).collect();
+    let outcomes = Runner::new().run(&cases);
+    for ((kept, case), outcome) in kept::ALL.iter().zip(&cases).zip(&outcomes) {
+        let text = report::render(case, outcome);
+        assert!(!outcome.differences.is_empty(), "no longer different: {}\n{text}", kept.why);
+        assert!((kept.is)(case, outcome), "different in another way: {}\n{text}", kept.why);
+    }
+}
+
+/// Every fourth of the cases.
+fn quarter(which: u64) {
+    let number = |name: &str| {
+        let text = std::env::var(name).ok()?;
+        let parsed = text.strip_prefix("0x").map_or_else(|| text.parse(), |hex| u64::from_str_radix(hex, 16));
+        Some(parsed.unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+    };
+    let seed = number("CRYPTSYNC_TEST_SEED").unwrap_or(SEED);
+    let count = number("CRYPTSYNC_TEST_CASES").unwrap_or(CASES);
+    let shown_at_most = number("CRYPTSYNC_TEST_SHOWN").unwrap_or(SHOWN);
+    let seeds: Vec<u64> = match number("CRYPTSYNC_TEST_CASE") {
+        Some(one) => (which == 0).then_some(one).into_iter().collect(),
+        None => (which..count).step_by(4).map(|at| Rng::new(seed.wrapping_add(at)).number()).collect(),
+    };
+    if seeds.is_empty() {
+        return;
+    }
+    let mut runner = Runner::new();
+    let mut failures = Vec::new();
+    for seeds in seeds.chunks(BATCH) {
+        let cases: Vec<_> = seeds.iter().map(|seed| commands::generate(*seed, now())).collect();
+        let outcomes = runner.run(&cases);
+        let different = cases.into_iter().zip(outcomes).filter(|(case, outcome)| {
+            !outcome.differences.is_empty()
+                && kept::kind_of(case, outcome).is_none()
+                && !outcome.cryptsync.stderr.contains("unexpected argument")
+                && !outcome.cryptsync.stderr.contains("unrecognized subcommand")
+                && !outcome.cryptsync.stderr.contains("error: invalid value")
+        });
+        failures.extend(different);
+    }
+    let (count, all) = (failures.len(), seeds.len());
+    let mut shown: String = failures.iter().map(|(case, outcome)| report::brief(case, outcome)).collect();
+    for (case, outcome) in failures.into_iter().take(shown_at_most as usize) {
+        let (case, outcome) = shrink::shrink(&mut runner, case, outcome);
+        shown += &format!("\n==== {}", report::render(&case, &outcome));
+    }
+    assert!(count == 0, "{count} of {all} cases came out differently; the first of them made smaller:\n{shown}");
+}
+
+const SEED: u64 = 20_261_121;
+const CASES: u64 = 0;
+/// Cases that share a transfer into the vault and one out of it.
+const BATCH: usize = 25;
+/// Failures that are made smaller and shown.
+const SHOWN: u64 = 5;

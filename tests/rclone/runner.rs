@@ -1,0 +1,234 @@
+//! Runs cases with both programs. Trees go into the vault and out of it many at a time; only the command lines themselves
+//! are runs of their own.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::SystemTime;
+
+use super::case::{Case, Shape, Side};
+use super::tree::{self, Kind, Tree};
+use crate::support::cli::{Cli, Machine, Output};
+use crate::support::rclone::Rclone;
+
+/// A vault and both programs.
+pub struct Runner {
+    rclone: Rclone,
+    cli: Cli,
+    machine: Machine,
+    batches: usize,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+    trees: BTreeMap<Side, Tree>,
+    /// Files that it wrote beside the trees.
+    files: BTreeMap<String, String>,
+}
+
+/// Both runs of a case, and in what they differ.
+#[derive(Debug)]
+pub struct Outcome {
+    pub rclone: Ran,
+    pub cryptsync: Ran,
+    pub differences: Vec<String>,
+}
+
+impl Runner {
+    pub fn new() -> Self {
+        let rclone = Rclone::find().expect("`bash tests/run` installs rclone; CRYPTSYNC_TEST_RCLONE names another one");
+        let cli = Cli::with_vault();
+        let machine = cli.machine("home");
+        Self { rclone, cli, machine, batches: 0 }
+    }
+
+    /// Runs cases, and tells for each what came out.
+    pub fn run(&mut self, cases: &[Case]) -> Vec<Outcome> {
+        let started = now();
+        self.batches += 1;
+        let dir = self.cli.path(&format!("batch{}", self.batches));
+        let (theirs, ours, back) = (dir.join("rclone"), dir.join("cryptsync"), dir.join("back"));
+        for (at, case) in cases.iter().enumerate() {
+            lay_out(case, &theirs.join(at.to_string()));
+            lay_out(case, &ours.join(at.to_string()));
+        }
+        let vault = format!("v:{}", self.batches);
+        self.machine.ok(["sync", "--force", "-q", ours.to_str().unwrap(), &vault]);
+        let ran: Vec<(Output, Output)> = cases
+            .iter()
+            .enumerate()
+            .map(|(at, case)| {
+                let (theirs, ours) = (theirs.join(at.to_string()), ours.join(at.to_string()));
+                let rclone = feed(self.rclone.command(case.rclone(&theirs)), case.stdin.as_deref());
+                let args = case.cryptsync(&ours, &format!("{vault}/{at}"));
+                (rclone, feed(self.machine.command(args), case.stdin.as_deref()))
+            })
+            .collect();
+        self.machine.ok(["sync", "--force", "-q", &vault, back.to_str().unwrap()]);
+        let outcomes = cases.iter().enumerate().zip(ran).map(|((at, case), (rclone, cryptsync))| {
+            let at = at.to_string();
+            let local = ours.join(&at);
+            let rclone = ran_in(rclone, case, &theirs.join(&at), &|side| theirs.join(&at).join(side.name()));
+            let cryptsync = ran_in(cryptsync, case, &local, &|side| {
+                if case.direction.in_vault(side) { back.join(&at).join(side.name()) } else { local.join(side.name()) }
+            });
+            let differences = compare(case, &rclone, &cryptsync, started);
+            Outcome { rclone, cryptsync, differences }
+        });
+        let outcomes = outcomes.collect();
+        fs::remove_dir_all(&dir).unwrap();
+        outcomes
+    }
+}
+
+/// Makes the trees and files of a case.
+fn lay_out(case: &Case, root: &Path) {
+    fs::create_dir_all(root.join("files")).unwrap();
+    for (side, tree) in &case.trees {
+        tree::write(tree, &root.join(side.name()));
+    }
+    for (name, text) in &case.files {
+        fs::write(root.join("files").join(name), text).unwrap();
+    }
+}
+
+fn feed(mut command: Command, input: Option<&str>) -> Output {
+    let Some(input) = input else { return Output::of(command) };
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Who refuses to start does not read.
+    drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    Output { code: output.status.code().unwrap(), stdout: output.stdout, stderr }
+}
+
+fn ran_in(output: Output, case: &Case, root: &Path, place: &dyn Fn(Side) -> PathBuf) -> Ran {
+    let trees = Side::ALL.into_iter().filter_map(|side| Some((side, tree::read(&place(side))?))).collect();
+    let mut files = BTreeMap::new();
+    for path in crate::support::cli::files(&root.join("files")) {
+        let name = path.to_str().unwrap().to_owned();
+        let text = fs::read_to_string(root.join("files").join(&path)).unwrap();
+        if case.files.get(&name) != Some(&text) {
+            files.insert(name, text);
+        }
+    }
+    Ran { code: output.code, stdout: output.text(), stderr: output.stderr, trees, files }
+}
+
+fn compare(case: &Case, rclone: &Ran, cryptsync: &Ran, started: i64) -> Vec<String> {
+    let mut found = Vec::new();
+    if rclone.code != cryptsync.code {
+        found.push(format!("exit code: {} by rclone, {} by cryptsync", rclone.code, cryptsync.code));
+    }
+    if rclone.code == 0 || case.verb == "check" || case.verb.ends_with("sum") {
+        compare_text("standard output", &case.shape, &rclone.stdout, &cryptsync.stdout, &mut found);
+    }
+    let names = rclone.files.keys().chain(cryptsync.files.keys()).collect::<std::collections::BTreeSet<_>>();
+    for name in names {
+        let text = |ran: &Ran| ran.files.get(name).cloned().unwrap_or_else(|| "(no file)".to_owned());
+        compare_text(&format!("file {name}"), &Shape::Lines, &text(rclone), &text(cryptsync), &mut found);
+    }
+    for side in Side::ALL {
+        match (rclone.trees.get(&side), cryptsync.trees.get(&side)) {
+            (None, None) => {}
+            (Some(theirs), Some(ours)) if case.loose => {
+                if theirs.len() != ours.len() {
+                    found.push(format!(
+                        "{}: {} entries by rclone, {} by cryptsync",
+                        side.name(),
+                        theirs.len(),
+                        ours.len()
+                    ));
+                }
+            }
+            (Some(theirs), Some(ours)) => compare_trees(case, side, theirs, ours, started, &mut found),
+            (theirs, _) => {
+                let who = if theirs.is_some() { "rclone" } else { "cryptsync" };
+                found.push(format!("{}: only there with {who}", side.name()));
+            }
+        }
+    }
+    found
+}
+
+fn compare_text(what: &str, shape: &Shape, theirs: &str, ours: &str, found: &mut Vec<String>) {
+    let (theirs, ours) = (pieces(shape, theirs), pieces(shape, ours));
+    if theirs == ours {
+        return;
+    }
+    found.push(format!("{what}:"));
+    found.extend(theirs.iter().filter(|line| !ours.contains(line)).map(|line| format!("  rclone:    {line}")));
+    found.extend(ours.iter().filter(|line| !theirs.contains(line)).map(|line| format!("  cryptsync: {line}")));
+}
+
+fn pieces(shape: &Shape, text: &str) -> Vec<String> {
+    let mut pieces: Vec<String> = match shape {
+        Shape::Ignored => return Vec::new(),
+        Shape::Exact => return text.lines().map(str::to_owned).collect(),
+        Shape::Lines => text.lines().map(str::to_owned).collect(),
+        // The size of a directory is the file system's business.
+        Shape::Dirs => {
+            text.lines().map(|line| line.trim_start().split_once(' ').unwrap_or_default().1.to_owned()).collect()
+        }
+        Shape::Pieces(between) => text.split(between.as_str()).map(str::to_owned).collect(),
+        Shape::Json => match serde_json::from_str(text) {
+            Ok(serde_json::Value::Array(rows)) => rows.into_iter().map(row).collect(),
+            Ok(other) => vec![row(other)],
+            Err(_) => text.lines().map(str::to_owned).collect(),
+        },
+    };
+    pieces.sort();
+    pieces
+}
+
+/// An entry of a listing. The size of a directory is the file system's business.
+fn row(mut value: serde_json::Value) -> String {
+    if value["IsDir"] == true {
+        value["Size"] = (-1).into();
+    }
+    value.to_string()
+}
+
+fn compare_trees(case: &Case, side: Side, theirs: &Tree, ours: &Tree, started: i64, found: &mut Vec<String>) {
+    let paths: std::collections::BTreeSet<&String> = theirs.keys().chain(ours.keys()).collect();
+    for path in paths {
+        let name = format!("{}/{path}", side.name());
+        match (theirs.get(path), ours.get(path)) {
+            (Some(_), None) => found.push(format!("{name}: only there with rclone")),
+            (None, Some(_)) => found.push(format!("{name}: only there with cryptsync")),
+            (Some(a), Some(b)) => {
+                if !same_kind(case, &a.kind, &b.kind) {
+                    found.push(format!("{name}: {:?} by rclone, {:?} by cryptsync", a.kind, b.kind));
+                }
+                // What was touched in this run has some time of this run, and with directories it is chance which.
+                let fresh = |time: (i64, u32)| time.0 >= started;
+                let skipped =
+                    fresh(a.mtime) && (a.kind == Kind::Dir || fresh(b.mtime)) || matches!(a.kind, Kind::Link(_));
+                if !skipped && a.mtime != b.mtime {
+                    found.push(format!("{name}: of {:?} by rclone, of {:?} by cryptsync", a.mtime, b.mtime));
+                }
+            }
+            (None, None) => {}
+        }
+    }
+}
+
+fn same_kind(case: &Case, a: &Kind, b: &Kind) -> bool {
+    match (a, b) {
+        (Kind::File { content: a, executable: x }, Kind::File { content: b, executable: y }) => {
+            a == b && (!case.modes || x == y)
+        }
+        _ => a == b,
+    }
+}
+
+/// Seconds since 1970.
+pub fn now() -> i64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() as i64
+}
