@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use zeroize::Zeroizing;
 
@@ -30,7 +30,7 @@ pub(crate) struct ConfigSource {
     world: World,
     config: OnceLock<Config>,
     /// What the file was sealed with, once that is known.
-    seal: OnceLock<Seal>,
+    seal: Mutex<Option<Seal>>,
 }
 
 /// A password and its cost.
@@ -60,7 +60,7 @@ impl ConfigSource {
             terminal: env.terminal.clone(),
             world: env.world.clone(),
             config: OnceLock::new(),
-            seal: OnceLock::new(),
+            seal: Mutex::default(),
         }
     }
 
@@ -136,7 +136,8 @@ impl ConfigSource {
         }
         // What goes into a file that others may read is not the place for a copy of what was sealed.
         let backup = (lost && !sealed).then(|| lock.back_up(&bytes)).transpose()?;
-        let text = if sealed { self.sealed(document.text(), self.seal.get())? } else { document.text().to_owned() };
+        let text =
+            if sealed { self.sealed(document.text(), self.seal().as_ref())? } else { document.text().to_owned() };
         lock.replace(text.as_bytes())?;
         Ok(backup)
     }
@@ -149,7 +150,13 @@ impl ConfigSource {
             Some(seal) => self.sealed(document.text(), Some(seal))?,
             None => document.text().to_owned(),
         };
-        Ok(lock.replace(text.as_bytes())?)
+        lock.replace(text.as_bytes())?;
+        *self.seal() = seal.cloned();
+        Ok(())
+    }
+
+    fn seal(&self) -> MutexGuard<'_, Option<Seal>> {
+        self.seal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A new password that needs no person: of a command, which is told that it is for a change, or of the variable if the file
@@ -229,12 +236,12 @@ impl ConfigSource {
                 .hint(hint)
         };
         let cost = sealed_text_params(bytes).map_err(wrong)?;
-        if let Some(seal) = self.seal.get() {
+        if let Some(seal) = &*self.seal() {
             return open_text(&seal.password, bytes).map_err(wrong);
         }
         let password = self.password(path)?;
         let text = open_text(&password, bytes).map_err(wrong)?;
-        drop(self.seal.set(Seal { password, cost }));
+        *self.seal() = Some(Seal { password, cost });
         Ok(text)
     }
 

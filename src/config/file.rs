@@ -110,7 +110,7 @@ impl Config {
         })
     }
 
-    /// Remotes in effect, as YAML: all, or one; secrets as `XXX` if `redacted`.
+    /// Remotes in effect, as YAML: all, or one; without secrets if `redacted`.
     ///
     /// # Errors
     /// There is no remote of that name, or its settings are wrong.
@@ -237,8 +237,10 @@ impl RemoteText {
 
 fn hidden(key: &str, value: Value, redacted: bool) -> Given {
     let secret = provider::setting(None, key).is_some_and(|setting| setting.secret);
-    if redacted && secret { Given::Text(b"XXX".to_vec()) } else { value.given }
+    if redacted && secret { Given::Text(REDACTED.to_vec()) } else { value.given }
 }
 
+/// What rclone writes in place of secrets.
+const REDACTED: [u8; 3] = [b'X'; 3];
 /// The remote that is there without any configuration.
 const BUILTIN: &str = "local";

@@ -27,16 +27,16 @@ impl Remote {
     /// One that is needed is not there, or they do not go together.
     pub(super) fn finish(name: &str, values: Settings) -> Result<Self, ConfigError> {
         let error = |message: String, hint: String| ConfigError::Remote { name: name.to_owned(), message, hint };
+        if values.get("plain").and_then(Value::as_str).and_then(switch).unwrap_or(false) {
+            let message = "is plain, and plain remotes are not supported by this version";
+            return Err(error(message.into(), "give the path itself".into()));
+        }
         let kind = values.get("type").and_then(Value::as_str);
         let Some(of) = kind.and_then(provider::provider) else {
             let hint = format!("add `type:`, which is one of {}", provider::provider_list());
             return Err(error("has no type".into(), hint));
         };
         let remote = Self { name: name.to_owned(), provider: of, values };
-        if remote.switch("plain") {
-            let message = "is plain, and plain remotes are not supported by this version";
-            return Err(error(message.into(), "give the path itself".into()));
-        }
         for setting in of.settings {
             let value = remote.values.get(setting.name);
             let empty = value.is_none_or(|value| value.given == Given::Text(Vec::new()));

@@ -70,7 +70,7 @@ fn mistakes_name_the_place_and_what_was_meant() {
         ("remotes:\n  a:\n    type: fs\n    root: /x\n    root: /y\n", ":5:5: ", "`root` is there twice", ""),
         ("remotes:\n  a:\n    type: fs\n    root: [/x]\n", ":4:11: ", "a list is not expected", ""),
         ("remotes:\n  a:\n    type: fs\n    root: {keyring: x}\n", ":4:11: ", "is no secret", ""),
-        ("remotes:\n  a: {type: memory, provider: won}\n", ":2:31: ", "one of `one`, `two`", "`one`"),
+        ("remotes:\n  a: {type: memory, provider: oen}\n", ":2:31: ", "one of `one`, `two`", "`one`"),
         ("remots: {}\n", ":1:1: ", "unknown key `remots`", "`remotes`"),
         ("remotes: {a: {type: fs}, a: {type: fs}}", ":1:26: ", "`a` is there twice", ""),
         ("remotes: {a/b: {type: fs}}", ":1:11: ", "`a/b` is not the name of a remote", ""),

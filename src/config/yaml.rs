@@ -87,7 +87,12 @@ pub(super) fn parse(text: &str) -> Result<Option<Node>, BadYaml> {
             }
             Event::Scalar(value, style, ..) => {
                 let plain = style == ScalarStyle::Plain;
-                let end = if plain { start.at + value.len() } else { byte(&span.end) };
+                // The parser's end may lie behind a comment.
+                let end = match style {
+                    ScalarStyle::Plain => start.at + value.len(),
+                    ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => start.at + quoted_len(&text[start.at..]),
+                    _ => byte(&span.end),
+                };
                 let null = plain && matches!(&*value, "" | "~" | "null" | "Null" | "NULL");
                 let what = if null { What::Null } else { What::Scalar(value.into_owned()) };
                 Node { start, end, what }
@@ -104,6 +109,21 @@ pub(super) fn parse(text: &str) -> Result<Option<Node>, BadYaml> {
         }
     }
     Ok(root.filter(|root| !matches!(root.what, What::Null)))
+}
+
+/// The length of the quoted scalar that a text begins with.
+fn quoted_len(text: &str) -> usize {
+    let quote = text.bytes().next().unwrap_or_default();
+    let mut bytes = text.bytes().enumerate().skip(1).peekable();
+    while let Some((at, byte)) = bytes.next() {
+        let doubled = byte == b'\'' && quote == byte && bytes.peek().is_some_and(|(_, next)| *next == quote);
+        if doubled || (byte == b'\\' && quote == b'"') {
+            bytes.next();
+        } else if byte == quote {
+            return at + 1;
+        }
+    }
+    text.len()
 }
 
 /// Text as a scalar that reads as just that, within braces too.

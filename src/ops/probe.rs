@@ -23,22 +23,30 @@ pub enum Probe {
 /// # Errors
 /// The remote can't be read, or there is no vault and none could be made.
 pub fn probe(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<Probe, OpsError> {
+    let nearest = match &remote.service {
+        Service::Fs { root } => Some(nearest_dir(root)?),
+        Service::Custom(_) => None,
+    };
     if exists(&connect(ctx, remote)?.io)? {
         return Ok(Probe::Vault);
     }
-    if let Service::Fs { root } = &remote.service {
-        writable(root)?;
-    }
+    nearest.map_or(Ok(()), writable)?;
     Ok(Probe::Free)
 }
 
-/// Whether a directory can be written, or made.
-fn writable(root: &Path) -> Result<(), OpsError> {
+/// The directory, or the one in which it would be made.
+fn nearest_dir(root: &Path) -> Result<&Path, OpsError> {
     let nearest = root.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(Path::new("/"));
-    let shown = crate::path::printable(nearest.as_os_str().as_encoded_bytes());
-    if !nearest.is_dir() {
-        return Err(OpsError::new(Class::Usage, format!("`{shown}` is not a directory")));
+    if nearest.is_dir() {
+        return Ok(nearest);
     }
+    let shown = crate::path::printable(nearest.as_os_str().as_encoded_bytes());
+    Err(OpsError::new(Class::Usage, format!("`{shown}` is not a directory")))
+}
+
+/// Whether something can be made in a directory.
+fn writable(nearest: &Path) -> Result<(), OpsError> {
+    let shown = crate::path::printable(nearest.as_os_str().as_encoded_bytes());
     access(nearest, Access::WRITE_OK | Access::EXEC_OK).map_err(|errno| {
         let what = format!("the directory `{shown}` can't be written, and there is no vault in it: {errno}");
         OpsError::new(Class::Fatal, what)

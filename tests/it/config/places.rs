@@ -56,7 +56,7 @@ fn bad_places_and_variables() {
         ("nas,plain:", &["plain"]),
         ("nas,checkpoint=x:", &["`checkpoint`"]),
         ("nsa,root=/x:", &["did you mean `nas:`?"]),
-        (":memory,user=me,provider=won:", &["character 17", "`one`, `two`", "did you mean `one`?"]),
+        (":memory,user=me,provider=oen:", &["character 17", "`one`, `two`", "did you mean `one`?"]),
         (":memory:", &["has no user"]),
         ("a\u{7f}b:c", &["\\x7f", "not the name of a remote"]),
     ] {

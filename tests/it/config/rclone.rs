@@ -48,7 +48,7 @@ fn what_can_be_used_is_imported_and_the_rest_explained() {
     let made = fs::read_to_string(&conf).unwrap();
     let extra = format!("type = memory\nuser = me\npassword = {}\nencoding = x\n", obscured.trim());
     fs::write(&conf, made.replace("type = memory\n", &extra)).unwrap();
-    run(&["config", "encryption", "set", "--password-command", "echo pw"]);
+    run(&["config", "encryption", "set", "--password-command", "/bin/echo pw"]);
     assert!(fs::read_to_string(&conf).unwrap().contains("RCLONE_ENCRYPT_V0"));
 
     let import = ["config", "import-rclone", text(&conf), "--secrets", "file"];
