@@ -29,7 +29,7 @@ pub struct BadSize(String);
 impl std::str::FromStr for ByteSize {
     type Err = BadSize;
 
-    /// A number of bytes with an optional suffix `B K M G T P E` (binary; `KiB` and `KB` mean the same as `K`).
+    /// A number of bytes with an optional suffix `B K M G T P E` (binary; `Ki`, `KiB` and `KB` mean the same as `K`).
     fn from_str(text: &str) -> Result<Self, BadSize> {
         parse(text, 0)
     }
@@ -79,13 +79,11 @@ fn parse(text: &str, power: usize) -> Result<ByteSize, BadSize> {
     let split = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
     let number: f64 = trimmed[..split].parse().map_err(|_| bad())?;
     let suffix = trimmed[split..].trim().to_ascii_uppercase();
-    let unit = suffix.strip_suffix("IB").or_else(|| suffix.strip_suffix('B')).unwrap_or(&suffix);
-    let power = if suffix.is_empty() {
-        power
-    } else if unit.is_empty() {
-        0
-    } else {
-        1 + UNITS.iter().position(|u| *u == unit).ok_or_else(bad)?
+    let unit = ["IB", "B", "I"].iter().find_map(|end| suffix.strip_suffix(end)).unwrap_or(suffix.as_str());
+    let power = match unit {
+        "" if suffix.is_empty() => power,
+        "" if suffix == "B" => 0,
+        unit => 1 + UNITS.iter().position(|known| *known == unit).ok_or_else(bad)?,
     };
     let bytes = number * 1024f64.powi(power as i32);
     if bytes.is_finite() && bytes >= 0.0 && bytes < u64::MAX as f64 { Ok(ByteSize(bytes as u64)) } else { Err(bad()) }
@@ -113,12 +111,18 @@ mod tests {
 
     #[test]
     fn reads_suffixes() {
-        for (text, bytes) in
-            [("0", 0), ("17", 17), ("17b", 17), ("64K", 65536), ("1.5MiB", 1_572_864), ("2 GB", 2 << 30)]
-        {
+        for (text, bytes) in [
+            ("0", 0),
+            ("17", 17),
+            ("17b", 17),
+            ("64K", 65536),
+            ("1.5MiB", 1_572_864),
+            ("64Mi", 64 << 20),
+            ("2 GB", 2 << 30),
+        ] {
             assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
         }
-        for text in ["", "K", "-1", "1Q", "1.2.3M", "99999999E"] {
+        for text in ["", "K", "1i", "-1", "1Q", "1.2.3M", "99999999E"] {
             assert!(text.parse::<ByteSize>().is_err(), "{text}");
             assert!(text.parse::<TypedSize>().is_err(), "{text}");
         }

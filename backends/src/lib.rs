@@ -5,6 +5,7 @@
 
 pub mod layers;
 pub mod services;
+pub mod shape;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

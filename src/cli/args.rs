@@ -10,10 +10,12 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::commands;
 use super::flag_env;
+use super::network::NetworkFlags;
 use super::output::CliError;
 use super::password::PasswordFlags;
 use super::service_flags::{self, ServiceFlag};
 use super::settings::{parse_age, parse_duration};
+use super::without_effect;
 use crate::class::EXIT_CODES;
 use crate::ops::{Checkpoint, Newest};
 use crate::units::ByteSize;
@@ -172,6 +174,8 @@ pub(super) struct GlobalFlags {
     pub(super) cache_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(super) password: PasswordFlags,
+    #[command(flatten)]
+    pub(super) network: NetworkFlags,
     /// Settings of services.
     #[arg(skip)]
     pub(super) service_flags: Vec<ServiceFlag>,
@@ -203,9 +207,9 @@ impl From<clap::Error> for NotParsed {
     }
 }
 
-/// The definition.
+/// The whole command line: what is derived, and what is only taken.
 pub(super) fn command() -> clap::Command {
-    service_flags::add(Cli::command()).after_long_help(exit_codes())
+    service_flags::add(without_effect::add(Cli::command())).after_long_help(exit_codes())
 }
 
 /// Parses the arguments, and then again with what the environment adds.

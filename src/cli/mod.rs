@@ -8,6 +8,7 @@ mod commands;
 mod config_source;
 mod env;
 mod flag_env;
+mod network;
 mod output;
 mod password;
 mod person;
@@ -18,7 +19,9 @@ mod service_flags;
 mod settings;
 mod shell;
 mod signals;
+mod timetable;
 mod topics;
+mod without_effect;
 mod words;
 
 pub use env::{Env, Input, Stream, Terminal};

@@ -14,7 +14,7 @@ use super::settings::{self, Settings};
 use super::shell::Shell;
 use super::signals::{self, Signals};
 use crate::class::Class;
-use crate::ops::SumKind;
+use crate::ops::{Shaper, SumKind};
 
 /// Runs the program.
 pub fn run(env: Env) -> ExitCode {
@@ -74,7 +74,7 @@ fn start(cli: Cli, env: Env) -> u8 {
     let signals = Arc::new(Signals::default());
     let result = resolved.and_then(|(settings, source)| {
         if env.owns_process {
-            take_process(&signals, &printer)?;
+            take_process(&signals, &printer, settings.shaper.clone())?;
         }
         let answers = Answers::new(source, env.terminal, Arc::clone(&printer), Arc::clone(&signals));
         let stdin = env.stdin.io;
@@ -99,10 +99,10 @@ fn tell(cli: Cli, env: Env) -> u8 {
     finish(&printer, result)
 }
 
-fn take_process(signals: &Arc<Signals>, printer: &Arc<Printer>) -> Result<(), CliError> {
+fn take_process(signals: &Arc<Signals>, printer: &Arc<Printer>, limit: Option<Arc<Shaper>>) -> Result<(), CliError> {
     let error = |what: &str, error| CliError::new(Class::Failed, what).caused_by(error);
     signals::forbid_core_dumps().map_err(|e| error("cannot forbid core dumps", e))?;
-    signals::watch(Arc::clone(signals), Arc::clone(printer)).map_err(|e| error("cannot handle signals", e))
+    signals::watch(Arc::clone(signals), Arc::clone(printer), limit).map_err(|e| error("cannot handle signals", e))
 }
 
 fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {

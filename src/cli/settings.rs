@@ -8,9 +8,10 @@ use jiff::tz::TimeZone;
 use super::args::{ColorWhen, GlobalFlags};
 use super::config_source::ConfigSource;
 use super::env::{Env, Input};
+use super::network::Retries;
 use super::output::{CliError, ProgressMode, Verbosity};
 use crate::id::VaultId;
-use crate::ops::{Demands, EngineOptions};
+use crate::ops::{Demands, EngineOptions, Shaper};
 use crate::world::World;
 
 /// Everything that is not about one verb.
@@ -22,6 +23,9 @@ pub(super) struct Settings {
     pub(super) cwd: PathBuf,
     pub(super) dirs: Dirs,
     pub(super) engine: EngineOptions,
+    /// What SIGUSR2 lifts, if there is a limit.
+    pub(super) shaper: Option<Arc<Shaper>>,
+    pub(super) retries: Retries,
     pub(super) progress: ProgressMode,
     pub(super) vault_id: Option<String>,
     pub(super) ephemeral: bool,
@@ -47,9 +51,11 @@ impl Settings {
         if let Some(id) = &flags.vault_id {
             id.parse::<VaultId>().map_err(|error| CliError::usage("--vault-id is wrong").caused_by(error))?;
         }
+        let network = flags.network.network(&env.world, &env.time_zone);
         Ok(Self {
             config: config.with_flags(flags.service_flags.clone()),
             typed_flags: typed(&env.args),
+            shaper: flags.network.has_limit().then(|| Arc::clone(&network.shaper)),
             cwd: env.cwd.clone(),
             dirs,
             engine: EngineOptions {
@@ -57,7 +63,9 @@ impl Settings {
                 transfers: usize::from(flags.transfers),
                 checkers: usize::from(flags.checkers),
                 compression: (!flags.no_compress).then_some(i32::from(flags.zstd_level)),
+                network,
             },
+            retries: flags.network.retries(),
             progress: progress_mode(flags, env.stderr.is_terminal),
             vault_id: flags.vault_id.clone(),
             ephemeral: flags.ephemeral,

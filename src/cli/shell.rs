@@ -1,12 +1,15 @@
 //! What a command has to work with: settings, the printer, the person, and the way into `ops`.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use super::env::Input;
+use super::network::Retries;
 use super::output::{CliError, Printer, Progress, ProgressMode};
 use super::person::Answers;
 use super::settings::Settings;
 use super::signals::Signals;
+use crate::class::Class;
 use crate::event::Observer;
 use crate::ops::{Ctx, OpsError};
 use crate::world::World;
@@ -36,6 +39,35 @@ impl Shell {
         Progress::start(&self.printer, if live { self.settings.progress } else { ProgressMode::Off })
     }
 
+    /// Runs an op that may be repeated, again and again while it fails for a passing reason, as `--retries` says.
+    pub(super) fn retrying<T>(
+        &self,
+        observer: &dyn Observer,
+        op: impl Fn(&Ctx<'_>) -> Result<T, OpsError>,
+    ) -> Result<T, CliError> {
+        let Retries { attempts, sleep } = self.settings.retries;
+        for attempt in 1..attempts {
+            match self.observed(observer, &op) {
+                Err(error) if error.class == Class::Temporary => {
+                    let why = error.chain.join(": ");
+                    self.printer.complain(format_args!("attempt {attempt}/{attempts} failed: {why}"));
+                }
+                done => return done,
+            }
+            self.sleep(sleep)?;
+        }
+        self.observed(observer, op)
+    }
+
+    fn sleep(&self, mut left: Duration) -> Result<(), CliError> {
+        while !left.is_zero() && !self.signals.cancel.is_cancelled() {
+            let nap = left.min(NAP);
+            std::thread::sleep(nap);
+            left -= nap;
+        }
+        if self.signals.cancel.is_cancelled() { Err(CliError::new(Class::Interrupted, "stopped")) } else { Ok(()) }
+    }
+
     /// Runs an op with an observer.
     pub(super) fn observed<T>(
         &self,
@@ -59,3 +91,6 @@ impl Shell {
         op(&ctx).map_err(|error| self.answers.take_failure().unwrap_or_else(|| error.into()))
     }
 }
+
+/// How long a signal waits at most.
+const NAP: Duration = Duration::from_millis(100);

@@ -1,4 +1,5 @@
-//! Ctrl-C: the first press asks everybody to stop, the second ends the process at once. SIGTERM counts as Ctrl-C.
+//! Ctrl-C: the first press asks everybody to stop, the second ends the process at once. SIGTERM counts as Ctrl-C, and
+//! SIGUSR2 lifts `--bwlimit` or puts it back.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -11,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::Printer;
 use crate::class::Class;
-use crate::ops::Cancel;
+use crate::ops::{Cancel, Shaper};
 
 /// What a signal means at the moment.
 #[derive(Debug, Default)]
@@ -40,11 +41,12 @@ impl Signals {
 }
 
 /// Handles signals on a thread of its own until the process ends.
-pub(super) fn watch(signals: Arc<Signals>, printer: Arc<Printer>) -> io::Result<()> {
+pub(super) fn watch(signals: Arc<Signals>, printer: Arc<Printer>, limit: Option<Arc<Shaper>>) -> io::Result<()> {
     let terminal = Saved::current();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _entered = runtime.enter();
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut toggle = signal(SignalKind::user_defined2())?;
     drop(_entered);
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         runtime.block_on(async {
@@ -52,12 +54,23 @@ pub(super) fn watch(signals: Arc<Signals>, printer: Arc<Printer>) -> io::Result<
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
+                    _ = toggle.recv() => {
+                        toggled(limit.as_deref(), &printer);
+                        continue;
+                    }
                 }
                 signals.arrived(&printer, terminal.as_ref());
             }
         });
     })?;
     Ok(())
+}
+
+/// Without a limit there is nothing to lift, and no reason to end either.
+fn toggled(limit: Option<&Shaper>, printer: &Printer) {
+    let Some(limit) = limit else { return };
+    let now = if limit.toggle() { "holds again" } else { "is lifted" };
+    printer.note(format_args!("the limit of --bwlimit {now}"));
 }
 
 /// No core dumps: they would hold keys.

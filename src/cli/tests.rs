@@ -120,7 +120,7 @@ const NAS_TYPE: (&str, &str) = ("CRYPTSYNC_CONFIG_NAS_TYPE", "fs");
 
 #[test]
 fn the_definition_is_sound() {
-    <Cli as clap::CommandFactory>::command().debug_assert();
+    args::command().debug_assert();
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn help_and_version_are_data() {
 
 #[test]
 fn every_verb_has_a_summary_and_examples() {
-    let command = <Cli as clap::CommandFactory>::command();
+    let command = args::command();
     for verb in command.get_subcommands() {
         let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
         assert!(about.len() > 10 && !about.ends_with('.'), "{}", verb.get_name());

@@ -19,6 +19,7 @@ mod key;
 mod list;
 mod make_dir;
 mod moving;
+mod network;
 mod open;
 mod overlap;
 mod probe;
@@ -71,6 +72,7 @@ pub use key::{
 pub use list::list;
 pub use make_dir::{mkdir, rmdir};
 pub use moving::Moving;
+pub use network::{Network, Rate, Rates, RequestRate, Shaper};
 pub use probe::{Probe, probe};
 pub use rcat::rcat;
 pub use remove::{RemoveOptions, delete, purge, rm};
@@ -136,6 +138,8 @@ pub struct EngineOptions {
     pub checkers: usize,
     /// zstd level; `None` stores everything raw.
     pub compression: Option<i32>,
+    /// How remotes are talked to.
+    pub network: Network,
 }
 
 /// A configured remote: where a vault's objects are.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cryptsync_backends::layers::{Counted, Limit, Retry, RetryPolicy};
+use cryptsync_backends::layers::Counted;
 use cryptsync_backends::services::Fs;
 use cryptsync_backends::{Op, Remote, RemotePath};
 
@@ -81,12 +81,8 @@ pub(super) fn connect(ctx: &Ctx<'_>, profile: &RemoteProfile) -> Result<Connecti
         }
         Service::Custom(remote) => (Arc::clone(remote), None),
     };
-    let counted = Arc::new(Counted::new(service));
-    let policy = RetryPolicy { attempts: 8, base: Duration::from_millis(250), cap: Duration::from_secs(30) };
-    let retry = Retry::new(Arc::clone(&counted) as Arc<dyn Remote>, policy);
-    let at_once = (ctx.engine.transfers + ctx.engine.checkers).max(4);
-    let limit =
-        Limit::new(Arc::new(retry), at_once).with_quick_get(|path: &RemotePath| path.as_str().starts_with("log/"));
+    let (counted, limit) = ctx.engine.network.wrap(service, (ctx.engine.transfers + ctx.engine.checkers).max(4));
+    let limit = limit.with_quick_get(|path: &RemotePath| path.as_str().starts_with("log/"));
     let io = RemoteIo::new(Arc::new(limit), runtime.handle().clone(), ctx.cancel.clone());
     Ok(Connection { io, counted, fs, runtime })
 }

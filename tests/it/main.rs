@@ -15,6 +15,7 @@ mod faults;
 mod golden;
 mod hostile;
 mod json;
+mod limits;
 mod links;
 mod listings;
 mod long_log;

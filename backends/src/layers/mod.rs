@@ -1,10 +1,15 @@
 //! Layers: each wraps a remote and is one, so that stacks are put together at run time. From the inside out: service,
-//! [`Counted`] (sees every attempt), [`Retry`], [`Limit`] (a call keeps its place while it retries).
+//! [`Timeout`] (waiting one's turn does not count), [`Shaped`], [`Counted`] (sees every attempt), [`Retry`], [`Limit`] (a
+//! call keeps its place while it retries).
 
 mod count;
 mod limit;
 mod retry;
+mod shaped;
+mod timeout;
 
 pub use count::{Count, Counted, Counts};
 pub use limit::Limit;
 pub use retry::{Retry, RetryPolicy};
+pub use shaped::Shaped;
+pub use timeout::Timeout;

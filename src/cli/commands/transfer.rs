@@ -56,7 +56,7 @@ impl TransferArgs {
     pub(crate) fn run(&self, shell: &Shell, options: &SyncOptions) -> Result<(), CliError> {
         ensure_vault(shell, &options.dest, &self.create, options.dry_run)?;
         let progress = shell.progress(true);
-        let result = shell.observed(&progress, |ctx| ops::sync(ctx, options));
+        let result = shell.retrying(&progress, |ctx| ops::sync(ctx, options));
         let elapsed = progress.elapsed();
         drop(progress); // clears the terminal
         finish(shell, &result?, elapsed, options.dry_run)

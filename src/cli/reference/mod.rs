@@ -11,6 +11,7 @@ use clap::Command;
 
 use super::args;
 use super::topics::{self, Topic};
+use super::without_effect;
 use crate::class::EXIT_CODES;
 
 /// `docs/cli.md`.
@@ -71,6 +72,7 @@ fn page(command: &Command, pages: &mut Vec<(String, Vec<u8>)>) -> io::Result<()>
 fn table(what: &str, command: &Command) -> String {
     match what {
         "exit codes" => exit_codes(),
+        "without effect" => without_effect::table(),
         "global options" => options::table(options::of(command)),
         other => match other.strip_prefix("options under ") {
             Some(heading) => options::shared(command, heading),

@@ -42,6 +42,7 @@ pub(super) const ALL: &[Topic] = &[
     topic("paths", include_str!("paths.md")),
     topic("transfers", include_str!("transfers.md")),
     topic("filters", include_str!("filters.md")),
+    topic("limits", include_str!("limits.md")),
     topic("output", include_str!("output.md")),
     topic("json", include_str!("json.md")),
     topic("exit-codes", include_str!("exit-codes.md")),

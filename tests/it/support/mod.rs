@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use cryptsync::event::{Event, Observer};
 use cryptsync::ops::{
-    self, Cancel, Ctx, EngineOptions, InitOptions, OpsError, Person, Place, RemoteProfile, Service, SyncOptions,
-    SyncReport,
+    self, Cancel, Ctx, EngineOptions, InitOptions, Network, OpsError, Person, Place, RemoteProfile, Service, Shaper,
+    SyncOptions, SyncReport,
 };
 use cryptsync::path::TreePath;
 use cryptsync::vault::{Asker, OpenOptions, RemoteIo, Vault};
@@ -98,7 +98,18 @@ impl TestEnv {
             rclone_compat: false,
             ephemeral: false,
             cache_dir: self.path(home).join("cache"),
-            engine: EngineOptions { memory: self.memory, transfers: 4, checkers: 4, compression: Some(3) },
+            engine: EngineOptions {
+                memory: self.memory,
+                transfers: 4,
+                checkers: 4,
+                compression: Some(3),
+                network: Network {
+                    shaper: Arc::new(Shaper::new(Default::default, None)),
+                    timeout: None,
+                    connect_timeout: None,
+                    attempts: 8,
+                },
+            },
         }
     }
 
