@@ -7,12 +7,18 @@
 )]
 
 mod bad_input;
+mod completion;
 mod config;
 mod conflicts;
 mod crash;
+mod diff;
 mod docs;
 mod faults;
+mod filters;
+mod filters_rclone;
+mod find;
 mod golden;
+mod hints;
 mod hostile;
 mod json;
 mod limits;
@@ -24,6 +30,7 @@ mod members;
 mod metadata;
 mod model;
 mod moving;
+mod ncdu;
 mod properties;
 mod races;
 mod requests;

@@ -2,6 +2,7 @@
 
 mod error;
 mod json;
+mod layout;
 mod messages;
 mod mime;
 mod printer;
@@ -19,6 +20,7 @@ pub(super) use json::{
     JsonCheck, JsonCommit, JsonConflict, JsonEntry, JsonStat, JsonStatus, JsonVerify, JsonWriterRow, write_array,
     write_object,
 };
+pub(super) use layout::Layout;
 pub(super) use messages::{JsonSummary, Message};
 pub(super) use printer::{Printer, Verbosity};
 pub(super) use progress::{Progress, ProgressMode};

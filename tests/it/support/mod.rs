@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod rclone;
+pub mod screen;
 
 use std::io;
 use std::path::{Path, PathBuf};
