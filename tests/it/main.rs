@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod completion;
+mod config;
 mod conflicts;
 mod crash;
 mod diff;
@@ -32,6 +33,7 @@ mod moving;
 mod ncdu;
 mod properties;
 mod races;
+mod remotes;
 mod requests;
 mod round_trip;
 mod sums;
