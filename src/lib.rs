@@ -13,6 +13,7 @@ pub mod crypto;
 pub mod event;
 pub mod filter;
 pub mod sum;
+pub mod system_keyring;
 
 pub mod format;
 

@@ -13,6 +13,7 @@ use super::flag_env;
 use super::network::NetworkFlags;
 use super::output::CliError;
 use super::password::PasswordFlags;
+use super::service_flags::{self, ServiceFlag};
 use super::settings::{parse_age, parse_duration};
 use super::without_effect;
 use crate::class::EXIT_CODES;
@@ -186,6 +187,9 @@ pub(super) struct GlobalFlags {
     pub(super) password: PasswordFlags,
     #[command(flatten)]
     pub(super) network: NetworkFlags,
+    /// Settings of services.
+    #[arg(skip)]
+    pub(super) service_flags: Vec<ServiceFlag>,
 }
 
 /// When to use colour.
@@ -216,7 +220,7 @@ impl From<clap::Error> for NotParsed {
 
 /// The whole command line: what is derived, and what is only taken.
 pub(super) fn command() -> clap::Command {
-    without_effect::add(Cli::command()).after_long_help(exit_codes())
+    service_flags::add(without_effect::add(Cli::command())).after_long_help(exit_codes())
 }
 
 /// Parses the arguments, and then again with what the environment adds.
@@ -225,7 +229,7 @@ pub(super) fn parse(args: &[OsString], vars: &BTreeMap<OsString, OsString>) -> R
     let matches = command.try_get_matches_from_mut(args)?;
     let extra = flag_env::extra(&command, &matches, vars).map_err(NotParsed::Environment)?;
     if extra.args.is_empty() {
-        return Ok(Cli::from_arg_matches(&matches)?);
+        return with_services(&matches);
     }
     let end = args.iter().position(|arg| arg == OsStr::new("--")).unwrap_or(args.len());
     let all = args[..end].iter().cloned().chain(extra.args).chain(args[end..].iter().cloned());
@@ -237,7 +241,14 @@ pub(super) fn parse(args: &[OsString], vars: &BTreeMap<OsString, OsString>) -> R
         )
     };
     let matches = command.try_get_matches_from_mut(all).map_err(blame)?;
-    Ok(Cli::from_arg_matches(&matches)?)
+    with_services(&matches)
+}
+
+/// What was given, with the flags that are made from tables.
+fn with_services(matches: &clap::ArgMatches) -> Result<Cli, NotParsed> {
+    let mut cli = Cli::from_arg_matches(matches)?;
+    cli.global.service_flags = service_flags::given(matches);
+    Ok(cli)
 }
 
 /// Whether `--json` was asked for on a command line that can't be parsed.

@@ -10,6 +10,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::output::CliError;
+use super::service_flags;
 use super::words;
 
 /// The arguments that the environment adds, and the variables they come from.
@@ -49,7 +50,7 @@ pub(super) fn variable(arg: &Arg) -> Option<String> {
 }
 
 fn variable_of<'a>(arg: &Arg, vars: &'a BTreeMap<OsString, OsString>) -> Option<(String, &'a OsStr)> {
-    let long = arg.get_long().filter(|long| !SOURCES.contains(long))?;
+    let long = arg.get_long().filter(|long| !SOURCES.contains(long) && !service_flags::is_one(arg))?;
     let variable = variable(arg)?;
     let value = vars.get(OsStr::new(&variable))?;
     (!value.is_empty() || long == "config").then_some((variable, value.as_os_str()))

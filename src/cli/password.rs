@@ -33,6 +33,9 @@ pub(super) struct PasswordFlags {
     /// No shell is involved. While a new password is asked for, CRYPTSYNC_PASSWORD_CHANGE=1 is set.
     #[arg(long, value_name = "COMMAND", global = true, help_heading = HEADING)]
     pub(super) password_command: Option<String>,
+    /// Read the password of a sealed configuration from the standard output of a command
+    #[arg(long, value_name = "COMMAND", global = true, help_heading = HEADING)]
+    pub(super) config_password_command: Option<String>,
     /// Read the password from a file
     #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
     pub(super) password_file: Option<PathBuf>,
@@ -70,6 +73,18 @@ impl PasswordSource {
         text(name)?.map(|command| Self::command(name, command)).transpose()
     }
 
+    /// The source of the password of a sealed configuration.
+    pub(super) fn for_config(command: Option<&str>, env: &Env) -> Result<Option<Self>, CliError> {
+        if let Some(command) = command {
+            return Self::command("--config-password-command", command).map(Some);
+        }
+        match env.var("CRYPTSYNC_CONFIG_PASS").map(|value| value.to_str()) {
+            Some(None) => Err(CliError::usage("the variable CRYPTSYNC_CONFIG_PASS is not UTF-8")),
+            Some(Some(value)) => Ok(Some(Self::Value(Zeroizing::new(value.to_owned())))),
+            None => Ok(None),
+        }
+    }
+
     /// Reads the password; `new` says that it is for a vault to be made.
     pub(super) fn read(&self, new: bool) -> Result<Zeroizing<String>, CliError> {
         let (what, bytes) = match self {
@@ -94,7 +109,7 @@ impl PasswordSource {
         match words::split(text, ' ') {
             Ok(words) if words.is_empty() => Err(CliError::usage(format!("{origin} names no command"))),
             Ok(words) => Ok(Self::Command(words)),
-            Err(error) => Err(CliError::usage(format!("cannot split {origin} into words")).caused_by(error)),
+            Err(error) => Err(CliError::usage(format!("cannot split {origin} into words: {error}"))),
         }
     }
 }

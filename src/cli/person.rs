@@ -59,6 +59,22 @@ impl Answers {
         self.terminal.as_ref().map_or(Ok(()), |terminal| self.printer.suspend(|| terminal.show(text)))
     }
 
+    /// Asks for a line at the terminal, shown while it is typed or not.
+    ///
+    /// # Errors
+    /// There is no terminal, or the input ended.
+    pub(super) fn ask(&self, prompt: &str, shown: bool) -> Result<Zeroizing<String>, CliError> {
+        let terminal = self.terminal.as_ref().ok_or_else(|| CliError::usage("there is no terminal to ask at"))?;
+        let ask = || match shown {
+            true => terminal.line(prompt).map(Zeroizing::new),
+            false => terminal.secret(prompt),
+        };
+        self.signals.while_prompting(|| self.printer.suspend(ask)).map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => CliError::new(Class::Interrupted, "stopped while asking"),
+            _ => CliError::usage("the input has ended").caused_by(error),
+        })
+    }
+
     /// Why an answer could not be given, with its class and hint, which do not fit through [`Person`].
     pub(super) fn take_failure(&self) -> Option<CliError> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -172,6 +188,10 @@ impl Person for Answers {
 
     fn recovery_words(&self, vault: &str) -> io::Result<Zeroizing<String>> {
         self.answer(vault, What::Words)
+    }
+
+    fn tell(&self, what: &str) {
+        self.printer.note(format_args!("{what}"));
     }
 
     fn confirm(&self, question: &str) -> Option<bool> {

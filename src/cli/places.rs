@@ -1,5 +1,6 @@
 //! Paths as people type them: `name:path` is in the vault of a remote, everything else on this machine.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -7,8 +8,8 @@ use std::path::Path;
 use super::output::CliError;
 use super::settings::{Settings, parse_age};
 use crate::class::Class;
-use crate::config::check_remote_name;
-use crate::ops::{BadCheckpoint, Place, RemoteProfile, Service};
+use crate::config::{Origin, Remote, RemoteText, Typed, parse_place};
+use crate::ops::{BadCheckpoint, Place, RemoteProfile, Service, ServiceSettings};
 use crate::path::{TreePath, printable};
 
 impl Settings {
@@ -17,48 +18,102 @@ impl Settings {
         if text.is_empty() {
             return Err(CliError::usage("a path is empty").hint("write `.` for the current directory"));
         }
-        match split(text)? {
-            Some((name, path)) => Ok(Place::Vault(self.profile(name)?, tree_path(path)?)),
-            None => Ok(Place::Local(self.cwd.join(Path::new(text)))),
+        match parse_place(text.as_bytes())? {
+            Typed::Remote { remote, path } => Ok(Place::Vault(self.profile(&remote)?, tree_path(path)?)),
+            Typed::Local => Ok(Place::Local(self.cwd.join(Path::new(text)))),
         }
     }
 
     /// A whole remote: `name:` with nothing after it.
     pub(super) fn remote(&self, text: &OsStr) -> Result<RemoteProfile, CliError> {
         let shown = printable(text.as_bytes());
-        match split(text)? {
-            Some((name, b"" | b"/")) => self.profile(name),
-            Some((name, _)) => Err(CliError::usage(format!("`{shown}` is a path; this command takes a whole remote"))
-                .hint(format!("write `{name}:`"))),
-            None if self.config.has(&shown) || shown == BUILTIN => {
+        match parse_place(text.as_bytes())? {
+            Typed::Remote { remote, path: b"" | b"/" } => self.profile(&remote),
+            Typed::Remote { remote, .. } => {
+                Err(CliError::usage(format!("`{shown}` is a path; this command takes a whole remote"))
+                    .hint(format!("write `{}:`", remote.shown())))
+            }
+            Typed::Local if shown == BUILTIN || self.config.get()?.has(&shown) => {
                 Err(CliError::usage(format!("`{shown}` is a local path")).hint(format!("did you mean `{shown}:`?")))
             }
-            None => Err(CliError::usage(format!("`{shown}` is a local path; this command takes a remote"))
+            Typed::Local => Err(CliError::usage(format!("`{shown}` is a local path; this command takes a remote"))
                 .hint("write the name of a remote and a colon, for example `local:`")),
         }
     }
 
-    fn profile(&self, name: &str) -> Result<RemoteProfile, CliError> {
-        let pinned = self.vault_id.clone();
-        if name == BUILTIN && !self.config.has(name) {
+    /// What has to be known to use a remote.
+    pub(super) fn profile(&self, text: &RemoteText) -> Result<RemoteProfile, CliError> {
+        let config = self.config.get()?;
+        if text.name == BUILTIN && !text.on_the_fly && text.settings.is_empty() && !config.has(BUILTIN) {
             let service = Service::Fs { root: self.dirs.local_vault()? };
-            let (name, demands) = (name.to_owned(), Box::new(self.demands.clone()));
-            return Ok(RemoteProfile { name, service, vault_id: pinned, builtin: true, demands });
+            let demands = Box::new(self.demands.clone());
+            let (name, vault_id) = (BUILTIN.to_owned(), self.vault_id.clone());
+            return Ok(RemoteProfile { name, service, vault_id, builtin: true, demands, keyring: false });
         }
-        let remote = self.config.remote(name)?;
-        let vault_id = pinned.or(remote.vault_id);
-        let mut demands = Box::new(self.demands.clone());
+        self.profile_of(config.typed(text)?)
+    }
+
+    /// What has to be known to use a complete remote.
+    pub(super) fn profile_of(&self, remote: Remote) -> Result<RemoteProfile, CliError> {
+        let name = remote.name.clone();
         let wrong = |option: &str, why: String| {
-            CliError::usage(format!("the option `{option}` of the remote `{name}` is wrong")).caused_by(why)
+            CliError::usage(format!("the setting `{option}` of the remote `{name}:` is wrong: {why}"))
         };
-        if let (None, Some(text)) = (demands.checkpoint, &remote.checkpoint) {
+        let mut demands = Box::new(self.demands.clone());
+        if let Some(text) =
+            remote.text("checkpoint").filter(|_| demands.checkpoint.is_none() || self.yields(&remote, "checkpoint"))
+        {
             demands.checkpoint = Some(text.parse().map_err(|bad: BadCheckpoint| wrong("checkpoint", bad.to_string()))?);
         }
-        if let (None, Some(text)) = (demands.max_staleness, &remote.max_staleness) {
+        if let Some(text) = remote
+            .text("max_staleness")
+            .filter(|_| demands.max_staleness.is_none() || self.yields(&remote, "max_staleness"))
+        {
             demands.max_staleness = Some(parse_age(text).map_err(|why| wrong("max_staleness", why))?);
         }
-        let service = Service::Fs { root: remote.root };
-        Ok(RemoteProfile { name: remote.name, service, vault_id, builtin: false, demands })
+        let mut vault_id = self.vault_id.clone();
+        if let Some(text) = remote.text("vault_id").filter(|_| vault_id.is_none() || self.yields(&remote, "vault_id")) {
+            text.parse::<crate::id::VaultId>().map_err(|bad| wrong("vault_id", bad.to_string()))?;
+            vault_id = Some(text.to_owned());
+        }
+        let keyring = remote.switch("keyring");
+        let mut settings = self.unlock(&remote)?;
+        for setting in remote.provider.settings {
+            if let Some(text) = remote.text(setting.name) {
+                settings.insert(setting.name.to_owned(), text.to_owned());
+            }
+        }
+        let service = Service::new(remote.provider.name, remote.path("root"), ServiceSettings::new(settings));
+        Ok(RemoteProfile { name, service, vault_id, builtin: false, demands, keyring })
+    }
+
+    /// Whether a flag has less to say than the remote's own setting: it stands with the remote on the command line, or in the
+    /// remote's own variable while the flag comes from the environment.
+    fn yields(&self, remote: &Remote, setting: &str) -> bool {
+        match remote.origin(setting) {
+            Some(Origin::Place(..)) => true,
+            Some(Origin::Variable(_)) => !self.typed_flags.iter().any(|flag| *flag == setting),
+            _ => false,
+        }
+    }
+
+    /// Gets the secrets that the keyring has for a remote.
+    fn unlock(&self, remote: &Remote) -> Result<BTreeMap<String, String>, CliError> {
+        let mut secrets = BTreeMap::new();
+        for (setting, id) in remote.in_keyring() {
+            let what = || format!("the {setting} of the remote `{}:` is in the keyring", remote.name);
+            let again = format!("`cryptsync config password {} {setting}` stores it again", remote.name);
+            match crate::system_keyring::get(id) {
+                Ok(Some(secret)) => {
+                    secrets.insert(setting.to_owned(), secret.to_string());
+                }
+                Ok(None) => {
+                    return Err(CliError::new(Class::NoKey, what() + ", which has nothing of that name").hint(again));
+                }
+                Err(error) => return Err(CliError::new(Class::NoKey, what()).caused_by(error).hint(again)),
+            }
+        }
+        Ok(secrets)
     }
 }
 
@@ -76,28 +131,6 @@ pub(super) fn shown_in_vault(place: &Place) -> String {
         Place::Vault(_, path) if path.is_root() => "/".to_owned(),
         Place::Vault(_, path) => path.to_string(),
         Place::Local(_) => shown(place),
-    }
-}
-
-/// The remote's name and the path, if there is a colon before the first slash.
-fn split(text: &OsStr) -> Result<Option<(&str, &[u8])>, CliError> {
-    let bytes = text.as_bytes();
-    let Some(end) = bytes.iter().position(|b| matches!(b, b':' | b'/')).filter(|&at| bytes[at] == b':') else {
-        return Ok(None);
-    };
-    let shown = printable(&bytes[..end]);
-    if end == 0 || bytes[..end].contains(&b',') {
-        let what = "remotes on the command line (`:backend:path`, `name,option=value:path`) are not supported";
-        return Err(CliError::usage(what).hint("add the remote to the configuration file and use its name"));
-    }
-    let checked = match std::str::from_utf8(&bytes[..end]) {
-        Ok(name) => check_remote_name(name).map(|()| name),
-        Err(_) => Err("it is not UTF-8"),
-    };
-    match checked {
-        Ok(name) => Ok(Some((name, &bytes[end + 1..]))),
-        Err(why) => Err(CliError::usage(format!("`{shown}` is not the name of a remote: {why}"))
-            .hint(format!("write `./{}` for a local file of that name", printable(bytes)))),
     }
 }
 

@@ -111,6 +111,10 @@ fn take_process(signals: &Arc<Signals>, printer: &Arc<Printer>, limit: Option<Ar
 
 /// Runs a verb.
 pub(super) fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
+    // What is wrong with the configuration is said before anything is done, but for the verbs that help to put it right.
+    if !matches!(verb, Verb::Config(_) | Verb::Version(_)) {
+        shell.settings.config.check()?;
+    }
     match verb {
         Verb::Init(args) => commands::init::run(shell, &args),
         Verb::Copy(args) => commands::copy::run(shell, &args),

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use jiff::tz::TimeZone;
 
 use super::args::{ColorWhen, GlobalFlags};
+use super::config_source::ConfigSource;
 use super::env::{Env, Input};
 use super::network::Retries;
 use super::output::{CliError, ProgressMode, Verbosity};
 use crate::age::{Age, BadAge};
-use crate::config::{Config, Sources};
 use crate::id::VaultId;
 use crate::ops::{Demands, EngineOptions, Shaper};
 use crate::world::World;
@@ -18,8 +18,9 @@ use crate::world::World;
 /// Everything that is not about one verb.
 #[derive(Debug)]
 pub(super) struct Settings {
-    pub(super) config: Config,
-    pub(super) config_path: PathBuf,
+    pub(super) config: ConfigSource,
+    /// Flags that were typed, and whose variables thus do not count, by the names of the settings that they stand for.
+    pub(super) typed_flags: Vec<&'static str>,
     pub(super) cwd: PathBuf,
     pub(super) dirs: Dirs,
     pub(super) engine: EngineOptions,
@@ -45,18 +46,17 @@ pub(super) struct Settings {
 impl Settings {
     pub(super) fn resolve(flags: &GlobalFlags, env: &Env) -> Result<Self, CliError> {
         let dirs = Dirs::new(flags, env);
-        let home = env.var("HOME").map(Path::new);
         let config_path = flags.config.clone().or_else(|| dirs.config_file()).unwrap_or_default();
-        let sources =
-            Sources { path: &config_path, explicit: flags.config.is_some(), vars: &env.vars, home, cwd: &env.cwd };
+        let command = flags.password.config_password_command.as_deref();
+        let config = ConfigSource::new(&config_path, flags.config.is_some(), command, env);
         if let Some(id) = &flags.vault_id {
             id.parse::<VaultId>().map_err(|error| CliError::usage("--vault-id is wrong").caused_by(error))?;
         }
         let network = flags.network.network(&env.world, &env.time_zone);
         Ok(Self {
+            config: config.with_flags(flags.service_flags.clone()),
+            typed_flags: typed(&env.args),
             shaper: flags.network.has_limit().then(|| Arc::clone(&network.shaper)),
-            config: Config::load(&sources)?,
-            config_path: if config_path.as_os_str().is_empty() { config_path } else { env.cwd.join(config_path) },
             cwd: env.cwd.clone(),
             dirs,
             engine: EngineOptions {
@@ -94,6 +94,17 @@ impl std::fmt::Debug for Stdin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Stdin")
     }
+}
+
+/// The settings of remotes whose flags are among the arguments.
+fn typed(args: &[std::ffi::OsString]) -> Vec<&'static str> {
+    let settings = ["vault_id", "checkpoint", "max_staleness"].into_iter();
+    let is_typed = |setting: &&str| {
+        let flag = format!("--{}", setting.replace('_', "-"));
+        let is_it = |arg: &str| arg.strip_prefix(&flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+        args.iter().take_while(|arg| *arg != "--").filter_map(|arg| arg.to_str()).any(is_it)
+    };
+    settings.filter(is_typed).collect()
 }
 
 /// How much is said.

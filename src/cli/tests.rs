@@ -288,7 +288,7 @@ fn variables_reach_every_kind_of_flag() {
     let (Verb::Sync(args), settings) = resolve(&["sync", "--", "x", "y"], &vars).unwrap() else { panic!() };
     let options = args.options(&settings).unwrap();
     assert!(options.dry_run && !options.filter.decide_file(&TreePath::from_bytes(b"b").unwrap()));
-    assert!(settings.config_path.as_os_str().is_empty());
+    assert!(settings.config.path().is_none());
     for (variable, value) in [
         ("CRYPTSYNC_DRY_RUN", "maybe"),
         ("CRYPTSYNC_MEMORY", "lots"),
@@ -306,7 +306,7 @@ fn the_configuration_can_be_shown() {
     assert_eq!(run(&["listremotes"], &vars), (0, "nas:\n".to_owned(), String::new()));
     assert_eq!(run(&["config", "file"], &vars).1, "/nowhere/u/.config/cryptsync/config.yaml\n");
     assert_eq!(run(&["config", "show"], &vars).1, "remotes:\n  nas:\n    type: fs\n    root: /mnt/v\n");
-    assert_eq!(run(&["config", "file", "--config", "c.yaml"], &[]).0, 2);
+    assert_eq!(run(&["config", "file", "--config", "c.yaml"], &[]).1, "/cwd/c.yaml\n");
 }
 
 #[test]

@@ -19,27 +19,57 @@ pub enum ConfigError {
         /// Why.
         source: io::Error,
     },
+    /// The file can't be written.
+    #[error("cannot write the configuration file `{}`", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The file does not say what it should.
-    #[error("{}: {message}", at(path, *line))]
+    #[error("{}: {message}", at(path, *line, *column))]
     Syntax {
         /// Which file.
         path: PathBuf,
         /// The line, if known.
         line: Option<usize>,
+        /// The column, if known.
+        column: Option<usize>,
         /// What is wrong.
         message: String,
-        /// What was probably meant.
-        suggestion: Option<String>,
+        /// What to do.
+        hint: Option<String>,
     },
     /// A variable of the environment is wrong.
-    #[error("the variable `{variable}` {message}")]
+    #[error("the variable `{variable}`{message}")]
     Variable {
         /// Its name.
         variable: String,
         /// What is wrong.
         message: String,
-        /// What was probably meant.
-        suggestion: Option<String>,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// What was typed for a place is wrong.
+    #[error("`{text}`, character {at}: {message}")]
+    Place {
+        /// What was typed.
+        text: String,
+        /// The character, from 1.
+        at: usize,
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// A setting that was given otherwise is wrong.
+    #[error("{message}")]
+    Value {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
     },
     /// A remote is not configured.
     #[error("there is no remote `{name}:`")]
@@ -66,17 +96,21 @@ pub enum ConfigError {
 impl ConfigError {
     /// The class for the exit code.
     pub fn class(&self) -> Class {
-        Class::Usage
+        match self {
+            Self::Write { .. } => Class::Failed,
+            _ => Class::Usage,
+        }
     }
 
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoFile(_) => Some("name another with `--config FILE` or CRYPTSYNC_CONFIG".to_owned()),
-            Self::Read { .. } => None,
-            Self::Syntax { suggestion, .. } | Self::Variable { suggestion, .. } => {
-                suggestion.as_ref().map(|word| format!("did you mean `{word}`?"))
-            }
+            Self::Read { .. } | Self::Write { .. } => None,
+            Self::Syntax { hint, .. }
+            | Self::Variable { hint, .. }
+            | Self::Place { hint, .. }
+            | Self::Value { hint, .. } => hint.clone(),
             Self::NoRemote { suggestion: Some(name), .. } => Some(format!("did you mean `{name}:`?")),
             Self::NoRemote { name, known, .. } => Some(format!(
                 "known remotes: {}; write `./{name}:…` for a local file of that name",
@@ -87,9 +121,7 @@ impl ConfigError {
     }
 }
 
-fn at(path: &std::path::Path, line: Option<usize>) -> String {
-    match line {
-        Some(line) => format!("{}:{line}", path.display()),
-        None => path.display().to_string(),
-    }
+fn at(path: &std::path::Path, line: Option<usize>, column: Option<usize>) -> String {
+    let numbers = [line, column].into_iter().flatten().map(|number| format!(":{number}"));
+    std::iter::once(path.display().to_string()).chain(numbers).collect()
 }

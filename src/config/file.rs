@@ -1,48 +1,67 @@
-//! The file, merged with the environment.
+//! The file, the environment and the command line together: which settings a remote has in the end.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value as Json, json};
 
-use super::environment::{self, Sources};
+use super::document::{Document, unknown, unknown_type, written};
+use super::environment::{Ambient, Settings, Sources, ambient};
 use super::error::ConfigError;
-use super::name::{check_remote_name, nearest, variable_form};
-use super::remote::{Draft, Remote};
+use super::name::{nearest, variable_form};
+use super::place::{RemoteText, TypedSetting};
+use super::provider::{self, Kind, Provider};
+use super::remote::Remote;
+use super::value::{Given, Origin, Value};
+use super::yaml::scalar;
 
 /// All configured remotes.
 #[derive(Debug, Default)]
 pub struct Config {
-    remotes: BTreeMap<String, Draft>,
-    /// Remotes of the environment alone, by the form of their name in variables.
-    ambient: BTreeMap<String, Draft>,
+    remotes: BTreeMap<String, Settings>,
+    ambient: Ambient,
+    /// Settings of flags, by service.
+    flags: BTreeMap<&'static str, Settings>,
+    base: PathBuf,
+    cwd: PathBuf,
+    home: Option<PathBuf>,
 }
 
 impl Config {
-    /// Reads the file and the environment.
+    /// Merges a file with the environment. `path` is where the file is, absolute.
     ///
     /// # Errors
     /// [`ConfigError`] names the file and line, or the variable.
-    pub fn load(sources: &Sources<'_>) -> Result<Self, ConfigError> {
-        let base = sources.cwd.join(sources.path.parent().unwrap_or(Path::new("")));
-        let mut remotes = BTreeMap::new();
-        if let Some(text) = read(sources)? {
-            for (name, draft) in parse(sources.path, &text)? {
-                remotes.insert(name, draft.with_root_resolved(&base, sources.home));
-            }
-        }
-        let mut ambient = environment::drafts(sources)?;
-        for (name, draft) in &mut remotes {
-            if let Some(over) = ambient.get(&variable_form(name)) {
-                *draft = std::mem::take(draft).overridden_by(over);
-            }
-        }
-        ambient.retain(|form, _| !remotes.keys().any(|name| variable_form(name) == *form));
-        Ok(Self { remotes, ambient })
+    pub fn new(path: &Path, document: Option<&Document>, sources: &Sources<'_>) -> Result<Self, ConfigError> {
+        let settings = |(name, options): (&str, Vec<(&str, &Value)>)| {
+            let named = options
+                .into_iter()
+                .filter_map(|(key, value)| Some((provider::setting(None, key)?.name, value.clone())));
+            (name.to_owned(), named.collect())
+        };
+        let remotes = document
+            .map(|document| document.remotes().map(|(name, options)| settings((name, options.collect()))).collect());
+        Ok(Self {
+            remotes: remotes.unwrap_or_default(),
+            ambient: ambient(sources)?,
+            flags: BTreeMap::new(),
+            base: path.parent().unwrap_or(Path::new("/")).to_owned(),
+            cwd: sources.cwd.to_owned(),
+            home: sources.home.map(Path::to_owned),
+        })
+    }
+
+    /// Sets a setting of all remotes of a service, as a flag does.
+    ///
+    /// # Errors
+    /// It can't have that value.
+    pub fn set_flag(&mut self, of: &'static Provider, setting: &str, text: &[u8]) -> Result<(), ConfigError> {
+        let origin = Origin::Flag(format!("--{}-{}", of.name, setting.replace('_', "-")));
+        let setting = of.setting(setting).ok_or_else(|| unknown(Some(of), setting, &origin))?;
+        let value = Value::text(text, origin);
+        value.check(setting)?;
+        self.flags.entry(of.name).or_default().insert(setting.name, value);
+        Ok(())
     }
 
     /// The remote of this name.
@@ -50,30 +69,147 @@ impl Config {
     /// # Errors
     /// There is none, or it is incomplete.
     pub fn remote(&self, name: &str) -> Result<Remote, ConfigError> {
-        match self.remotes.get(name).or_else(|| self.ambient.get(&variable_form(name))) {
-            Some(draft) => draft.clone().finish(name),
-            None => Err(self.no_remote(name)),
+        Remote::finish(name, self.settings(name, &[])?)
+    }
+
+    /// A remote as it was typed: of the configuration, or of its text alone, with the settings that were typed.
+    ///
+    /// # Errors
+    /// There is none, a setting is unknown or wrong, or it is incomplete.
+    pub fn typed(&self, text: &RemoteText) -> Result<Remote, ConfigError> {
+        if !text.on_the_fly {
+            return Remote::finish(&text.shown(), self.settings(&text.name, &text.settings)?);
         }
+        let origin = Origin::Place(format!(":{}:", text.name), 2);
+        let of = provider::provider(&text.name).ok_or_else(|| unknown_type(&text.name, &origin))?;
+        let mut settings = Settings::new();
+        settings.insert("type", Value::text(of.name, origin));
+        Remote::finish(&text.shown(), self.layered(settings, Settings::new(), &text.settings)?)
     }
 
     /// Whether a remote of this name is configured.
     pub fn has(&self, name: &str) -> bool {
-        self.remotes.contains_key(name) || self.ambient.contains_key(&variable_form(name))
+        self.remotes.contains_key(name) || self.ambient.remotes.contains_key(&variable_form(name))
     }
 
     /// The names of all remotes, sorted. A remote of the environment alone is named in lower case.
     pub fn names(&self) -> Vec<String> {
-        let ambient = self.ambient.keys().map(|form| form.to_lowercase());
+        let known = |form: &&String| !self.remotes.keys().any(|name| variable_form(name) == **form);
+        let ambient = self.ambient.remotes.keys().filter(known).map(|form| form.to_lowercase());
         let mut names: Vec<String> = self.remotes.keys().cloned().chain(ambient).collect();
         names.sort();
         names
     }
 
-    /// The configuration in effect, as YAML.
-    pub fn to_yaml(&self) -> String {
-        let ambient = self.ambient.iter().map(|(form, draft)| (form.to_lowercase(), draft.clone()));
-        let remotes = Remotes(self.remotes.clone().into_iter().chain(ambient).collect());
-        serde_yaml::to_string(&Document { remotes }).expect("plain maps of text always have a YAML form")
+    /// A setting of a remote as it is in effect, for showing; `None` if there is none.
+    pub fn shown(&self, name: &str, setting: &str) -> Option<String> {
+        let settings = self.settings(name, &[]).ok()?;
+        settings.get(setting).map(|value| match &value.given {
+            Given::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            Given::Keyring(_) => "(in the keyring)".to_owned(),
+        })
+    }
+
+    /// Remotes in effect, as YAML: all, or one; without secrets if `redacted`.
+    ///
+    /// # Errors
+    /// There is no remote of that name, or its settings are wrong.
+    pub fn to_yaml(&self, one: Option<&str>, redacted: bool) -> Result<String, ConfigError> {
+        let mut text = "remotes:\n".to_owned();
+        let names = self.chosen(one)?;
+        if names.is_empty() {
+            return Ok("remotes: {}\n".to_owned());
+        }
+        for name in names {
+            text += &format!("  {}:\n", scalar(&name));
+            for (key, value) in self.ordered(&name)? {
+                text += &format!("    {key}: {}\n", written(&hidden(key, value, redacted)));
+            }
+        }
+        Ok(text)
+    }
+
+    /// Remotes in effect by name, as JSON.
+    ///
+    /// # Errors
+    /// As for [`Config::to_yaml`].
+    pub fn to_json(&self, one: Option<&str>, redacted: bool) -> Result<Json, ConfigError> {
+        let mut remotes = Map::new();
+        for name in self.chosen(one)? {
+            let value = |(key, value)| {
+                let json = match hidden(key, value, redacted) {
+                    Given::Text(text) => Json::from(String::from_utf8_lossy(&text)),
+                    Given::Keyring(id) => json!({ "keyring": id }),
+                };
+                (key.to_owned(), json)
+            };
+            remotes.insert(name.clone(), Json::Object(self.ordered(&name)?.into_iter().map(value).collect()));
+        }
+        Ok(Json::Object(remotes))
+    }
+
+    fn chosen(&self, one: Option<&str>) -> Result<Vec<String>, ConfigError> {
+        match one {
+            None => Ok(self.names()),
+            Some(name) if self.has(name) => Ok(vec![name.to_owned()]),
+            Some(name) => Err(self.no_remote(name)),
+        }
+    }
+
+    /// The settings of a remote, in the order of the tables.
+    fn ordered(&self, name: &str) -> Result<Vec<(&'static str, Value)>, ConfigError> {
+        let mut settings = self.settings(name, &[])?;
+        let of = settings.get("type").and_then(Value::as_str).and_then(provider::provider);
+        let (first, rest) = provider::COMMON.split_at(1);
+        let own = of.map_or(&[][..], |of| of.settings);
+        let names = first.iter().chain(own).chain(rest).map(|setting| setting.name);
+        Ok(names.filter_map(|name| settings.remove(name).map(|value| (name, value))).collect())
+    }
+
+    fn settings(&self, name: &str, typed: &[TypedSetting]) -> Result<Settings, ConfigError> {
+        let file = self.remotes.get(name);
+        let ambient = self.ambient.remotes.get(&variable_form(name));
+        if file.is_none() && ambient.is_none() {
+            return Err(self.no_remote(name));
+        }
+        self.layered(file.cloned().unwrap_or_default(), ambient.cloned().unwrap_or_default(), typed)
+    }
+
+    /// The settings of a remote from everywhere: what is typed with it, then flags of its service, then its own variables, then those of
+    /// its service, then the file.
+    fn layered(&self, file: Settings, ambient: Settings, typed: &[TypedSetting]) -> Result<Settings, ConfigError> {
+        let kind = ambient.get("type").or_else(|| file.get("type"));
+        let of = kind.and_then(Value::as_str).and_then(provider::provider);
+        let service =
+            |all: &BTreeMap<&'static str, Settings>| of.and_then(|of| all.get(of.name)).cloned().unwrap_or_default();
+        let mut settings = file;
+        settings.extend(service(&self.ambient.services));
+        settings.extend(ambient);
+        settings.extend(service(&self.flags));
+        for typed in typed {
+            let setting = provider::settings(of).find(|setting| setting.name == typed.name);
+            let setting = setting.ok_or_else(|| unknown(of, &typed.name, &typed.origin))?;
+            if setting.name == "type" {
+                return Err(typed.origin.wrong("a type is given before the first comma: `:service,…:`", None));
+            }
+            let value = Value::text(typed.value.clone(), typed.origin.clone());
+            value.check(setting)?;
+            settings.insert(setting.name, value);
+        }
+        // What belongs to another service, because the type comes from the environment, is an error and not left out in silence.
+        for (name, value) in &settings {
+            match provider::setting(of, name) {
+                Some(setting) if of.is_some() => value.check(setting)?,
+                Some(_) => {}
+                None => return Err(unknown(of, name, &value.origin)),
+            }
+        }
+        let resolve = |(name, value): (&'static str, Value)| {
+            let directory = provider::setting(of, name).is_some_and(|setting| setting.kind == Kind::Directory);
+            let base = if matches!(value.origin, Origin::File(..)) { &self.base } else { &self.cwd };
+            (name, if directory { value.resolved(base, self.home.as_deref()) } else { value })
+        };
+        Ok(settings.into_iter().map(resolve).collect())
     }
 
     fn no_remote(&self, name: &str) -> ConfigError {
@@ -86,94 +222,26 @@ impl Config {
     }
 }
 
-fn read(sources: &Sources<'_>) -> Result<Option<String>, ConfigError> {
-    if sources.path.as_os_str().is_empty() || sources.path == Path::new("/dev/null") {
-        return Ok(None);
-    }
-    let path = sources.cwd.join(sources.path);
-    let mut text = String::new();
-    let read = File::open(&path).and_then(|file| file.take(FILE_MAX + 1).read_to_string(&mut text));
-    match read {
-        Ok(length) if length as u64 > FILE_MAX => {
-            let source = io::Error::other("it is larger than 1 MiB");
-            Err(ConfigError::Read { path, source })
-        }
-        Ok(_) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && sources.explicit => Err(ConfigError::NoFile(path)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(ConfigError::Read { path, source }),
+impl RemoteText {
+    /// The text as messages show it, without the colon at its end; secrets are left out.
+    pub fn shown(&self) -> String {
+        let setting = |typed: &TypedSetting| {
+            let secret = provider::is_secret(&typed.name);
+            let value = if secret { "***".to_owned() } else { crate::path::printable(&typed.value) };
+            let plain = value.bytes().all(|b| !matches!(b, b':' | b',' | b'\'' | b'"'));
+            let value = if plain { value } else { format!("'{}'", value.replace('\'', "''")) };
+            format!(",{}={value}", typed.name)
+        };
+        let settings: String = self.settings.iter().map(setting).collect();
+        format!("{}{}{settings}", if self.on_the_fly { ":" } else { "" }, self.name)
     }
 }
 
-fn parse(path: &Path, text: &str) -> Result<BTreeMap<String, Draft>, ConfigError> {
-    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-        return Ok(BTreeMap::new());
-    }
-    let document: Document = serde_yaml::from_str(text).map_err(|error| {
-        let text = error.to_string();
-        let message = text.split(" at line ").next().unwrap_or_default().to_owned();
-        ConfigError::Syntax {
-            path: path.to_owned(),
-            line: error.location().map(|at| at.line()),
-            suggestion: suggestion(&message),
-            message,
-        }
-    })?;
-    Ok(document.remotes.0)
+fn hidden(key: &str, value: Value, redacted: bool) -> Given {
+    if redacted && provider::is_secret(key) { Given::Text(REDACTED.to_vec()) } else { value.given }
 }
 
-/// The parser's errors read "unknown field `x`, expected one of `a`, `b`": the nearest of those named.
-fn suggestion(message: &str) -> Option<String> {
-    let (unknown, expected) = message.split_once(", expected ")?;
-    let word = unknown.rsplit('`').nth(1)?;
-    nearest(word, expected.split('`').skip(1).step_by(2)).map(str::to_owned)
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    #[serde(default)]
-    remotes: Remotes,
-}
-
-/// Remotes by name: names are checked and must not repeat.
-#[derive(Debug, Default, Serialize)]
-struct Remotes(BTreeMap<String, Draft>);
-
-impl<'de> Deserialize<'de> for Remotes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(RemotesVisitor)
-    }
-}
-
-struct RemotesVisitor;
-
-impl<'de> Visitor<'de> for RemotesVisitor {
-    type Value = Remotes;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("remotes by name, each with `type` and `root`")
-    }
-
-    fn visit_unit<E>(self) -> Result<Remotes, E> {
-        Ok(Remotes::default())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Remotes, A::Error> {
-        let mut remotes = BTreeMap::new();
-        while let Some(name) = map.next_key::<String>()? {
-            check_remote_name(&name)
-                .map_err(|why| A::Error::custom(format_args!("`{name}` is not the name of a remote: {why}")))?;
-            if remotes.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("the remote `{name}` is there twice")));
-            }
-            let draft = map.next_value()?;
-            remotes.insert(name, draft);
-        }
-        Ok(Remotes(remotes))
-    }
-}
-
+/// What rclone writes in place of secrets.
+const REDACTED: [u8; 3] = [b'X'; 3];
 /// The remote that is there without any configuration.
 const BUILTIN: &str = "local";
-const FILE_MAX: u64 = 1 << 20;

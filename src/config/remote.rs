@@ -1,94 +1,92 @@
-//! One remote, raw as it is written and resolved as it is used.
+//! One remote, complete: every setting from the place that counts.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-
+use super::environment::Settings;
 use super::error::ConfigError;
+use super::provider::{self, COMMON, Kind, Provider};
+use super::value::{Given, Origin, Value, switch};
 
-/// The kinds of remotes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// A directory of this machine.
-    Fs,
-    /// The same, by rclone's name.
-    Local,
-}
-
-/// A remote, complete.
+/// A remote that can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remote {
     /// The name before the colon.
     pub name: String,
     /// What it is.
-    pub kind: Kind,
-    /// The directory that holds the vault's objects, absolute.
-    pub root: PathBuf,
-    /// The vault that must be there.
-    pub vault_id: Option<String>,
-    /// The checkpoint that its vault must have reached.
-    pub checkpoint: Option<String>,
-    /// How long ago the newest commit may be.
-    pub max_staleness: Option<String>,
+    pub provider: &'static Provider,
+    values: BTreeMap<&'static str, Value>,
 }
 
-/// A remote as it is written; any part may come from elsewhere.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Draft {
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    pub(super) kind: Option<Kind>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) root: Option<PathBuf>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) plain: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) vault_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) checkpoint: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) max_staleness: Option<String>,
-}
-
-impl Draft {
-    /// Resolves `~/` against the home directory, and a relative root against `base`.
-    pub(super) fn with_root_resolved(mut self, base: &Path, home: Option<&Path>) -> Self {
-        self.root = self.root.map(|root| match (root.strip_prefix("~"), home) {
-            (Ok(rest), Some(home)) => home.join(rest),
-            _ => base.join(root),
-        });
-        self
-    }
-
-    /// This one with every part that `over` has replaced by it.
-    pub(super) fn overridden_by(self, over: &Self) -> Self {
-        Self {
-            kind: over.kind.or(self.kind),
-            root: over.root.clone().or(self.root),
-            plain: over.plain.or(self.plain),
-            vault_id: over.vault_id.clone().or(self.vault_id),
-            checkpoint: over.checkpoint.clone().or(self.checkpoint),
-            max_staleness: over.max_staleness.clone().or(self.max_staleness),
+impl Remote {
+    /// A remote of settings that are each right by themselves.
+    ///
+    /// # Errors
+    /// One that is needed is not there, or they do not go together.
+    pub(super) fn finish(name: &str, values: Settings) -> Result<Self, ConfigError> {
+        let error = |message: String, hint: String| ConfigError::Remote { name: name.to_owned(), message, hint };
+        if values.get("plain").and_then(Value::as_str).and_then(switch).unwrap_or(false) {
+            let message = "is plain, and plain remotes are not supported by this version";
+            return Err(error(message.into(), "give the path itself".into()));
         }
-    }
-
-    pub(super) fn finish(self, name: &str) -> Result<Remote, ConfigError> {
-        let error = |message: &str, hint: &str| ConfigError::Remote {
-            name: name.to_owned(),
-            message: message.to_owned(),
-            hint: hint.to_owned(),
+        let kind = values.get("type").and_then(Value::as_str);
+        let Some(of) = kind.and_then(provider::provider) else {
+            let hint = format!("add `type:`, which is one of {}", provider::provider_list());
+            return Err(error("has no type".into(), hint));
         };
-        if self.plain == Some(true) {
-            return Err(error("is plain, and plain remotes are not supported by this version", "give the path itself"));
+        let remote = Self { name: name.to_owned(), provider: of, values };
+        for setting in of.settings {
+            let value = remote.values.get(setting.name);
+            let empty = value.is_none_or(|value| value.given == Given::Text(Vec::new()));
+            if setting.required && empty {
+                let hint = format!("add `{}:` to it. {}", setting.name, setting.help);
+                return Err(error(format!("has no {}", setting.name), hint));
+            }
+            if setting.kind == Kind::Directory
+                && let Some(path) = remote.path(setting.name)
+                && !path.is_absolute()
+            {
+                let hint = format!("write the {} as an absolute path", setting.name);
+                return Err(error(format!("has a {} that can't be resolved", setting.name), hint));
+            }
         }
-        let kind = self.kind.ok_or_else(|| error("has no type", "add `type: fs`, a directory of this machine"))?;
-        let root = self.root.filter(|root| !root.as_os_str().is_empty());
-        let root = root.ok_or_else(|| error("has no root", "add `root:` and the directory for the vault's objects"))?;
-        if !root.is_absolute() {
-            return Err(error("has a root that can't be resolved", "write the root as an absolute path"));
+        Ok(remote)
+    }
+
+    /// The value of a setting, or its default. What is in a keyring has no text.
+    pub fn text(&self, setting: &str) -> Option<&str> {
+        let default = || {
+            let known = COMMON.iter().chain(self.provider.settings).find(|known| known.name == setting)?;
+            known.default
+        };
+        self.values.get(setting).map_or_else(default, Value::as_str)
+    }
+
+    /// Where a setting was written, if it was.
+    pub fn origin(&self, setting: &str) -> Option<&Origin> {
+        self.values.get(setting).map(|value| &value.origin)
+    }
+
+    /// The directory of a setting.
+    pub fn path(&self, setting: &str) -> Option<PathBuf> {
+        match &self.values.get(setting)?.given {
+            Given::Text(text) => Some(PathBuf::from(OsStr::from_bytes(text))),
+            Given::Keyring(_) => None,
         }
-        let Self { vault_id, checkpoint, max_staleness, .. } = self;
-        Ok(Remote { name: name.to_owned(), kind, root, vault_id, checkpoint, max_staleness })
+    }
+
+    /// Whether a switch is on.
+    pub fn switch(&self, setting: &str) -> bool {
+        self.text(setting).and_then(switch).unwrap_or(false)
+    }
+
+    /// Settings whose values the keyring has, and under which names.
+    pub fn in_keyring(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.values.iter().filter_map(|(name, value)| match &value.given {
+            Given::Keyring(id) => Some((*name, id.as_str())),
+            Given::Text(_) => None,
+        })
     }
 }

@@ -23,6 +23,7 @@ pub(super) enum Domain {
     SignAccess,
     SignAdopt,
     SignNotice,
+    SealedText,
 }
 
 impl Domain {
@@ -49,6 +50,7 @@ impl Domain {
             Self::SignAccess => "cryptsync 2026-11 v1 sign access",
             Self::SignAdopt => "cryptsync 2026-11 v1 sign adopt",
             Self::SignNotice => "cryptsync 2026-11 v1 sign notice",
+            Self::SealedText => "cryptsync 2026-11 v1 sealed-text",
         }
     }
 
@@ -62,7 +64,7 @@ impl Domain {
 mod tests {
     use super::*;
 
-    const ALL: [Domain; 20] = [
+    const ALL: [Domain; 21] = [
         Domain::ChunkId,
         Domain::Cdc,
         Domain::Hedge,
@@ -83,6 +85,7 @@ mod tests {
         Domain::SignAccess,
         Domain::SignAdopt,
         Domain::SignNotice,
+        Domain::SealedText,
     ];
 
     #[test]

@@ -140,11 +140,7 @@ impl PasswordEntry {
 
     fn keys(&self, vault: &VaultId, password: &str) -> Result<(XChaCha20Poly1305, [u8; 32]), KdfError> {
         let KdfParams { m_kib, t, p } = self.params;
-        let params = Params::new(m_kib, t, p, Some(32)).map_err(|_| KdfError::Failed)?;
-        let mut slow = Zeroizing::new([0; 32]);
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(password.as_bytes(), &self.salt, &mut *slow)
-            .map_err(|_| KdfError::Failed)?;
+        let slow = stretch(password, &self.salt, self.params)?;
         let mut hasher = Domain::Password.hasher();
         hasher.update(&*slow).update(vault.as_bytes()).update(&self.id);
         for number in [m_kib, t, p] {
@@ -155,6 +151,16 @@ impl PasswordEntry {
         let cipher = XChaCha20Poly1305::new_from_slice(&okm[..32]).expect("the key has 32 bytes");
         Ok((cipher, okm[32..].try_into().expect("thirty-two bytes")))
     }
+}
+
+/// The slow hash of a password.
+pub(super) fn stretch(password: &str, salt: &[u8; 32], cost: KdfParams) -> Result<Zeroizing<[u8; 32]>, KdfError> {
+    let params = Params::new(cost.m_kib, cost.t, cost.p, Some(32)).map_err(|_| KdfError::Failed)?;
+    let mut slow = Zeroizing::new([0; 32]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(password.as_bytes(), salt, &mut *slow)
+        .map_err(|_| KdfError::Failed)?;
+    Ok(slow)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! `device`: machines that open a vault with a key of their own, and `key test-recovery`.
 
+use super::init::{in_file_hint, key_place};
 use super::key::{KeyReport, confirm_card, publish, remove};
 use super::open::{AskPerson, Secret, connect, open_as, open_as_admin, options};
-use super::{Ctx, OpsError, RemoteProfile};
+use super::{Ctx, KeyPlace, OpsError, RemoteProfile};
 use crate::class::Class;
 use crate::crypto::{MemberKeys, Secret32};
 use crate::format::access::{MemberKind, Role};
@@ -39,7 +40,12 @@ pub struct RecoveryReport {
 pub fn device_add(ctx: &Ctx<'_>, remote: &RemoteProfile, label: &str, role: Role) -> Result<KeyReport, OpsError> {
     let opened = open_as(ctx, remote, true)?;
     let vault = &opened.vault;
-    if let Some(seed) = vault.state.device_seed()? {
+    // A key that can't be had is replaced by the new one.
+    let old = match vault.state.device_seed() {
+        Err(VaultError::Keyring { .. }) => None,
+        old => old?,
+    };
+    if let Some(seed) = old {
         let id = MemberKeys::from_seed(&seed).public().id();
         if let Some(member) = vault.access().body().members.iter().find(|member| member_id(member) == id) {
             let what = format!("this machine is a member already, as `{}`", member.label);
@@ -52,7 +58,10 @@ pub fn device_add(ctx: &Ctx<'_>, remote: &RemoteProfile, label: &str, role: Role
     let seed = Secret32::random(&*ctx.world.entropy).map_err(VaultError::local("cannot get random bytes"))?;
     let public = MemberKeys::from_seed(&seed).public();
     // Kept before it is let in: a key that is a member's and lost could not be used by anybody, but would look like one that is.
-    vault.state.set_device_seed(&seed)?;
+    vault
+        .state
+        .set_device_seed(&seed, key_place(remote), &*ctx.world.entropy)
+        .map_err(|error| in_file_hint(error.into()))?;
     publish(&opened, format!("add the device `{label}`"), Some(public.id()), &mut |draft| {
         draft.add(MemberKind::Device, label, role, public.clone())
     })
@@ -76,7 +85,8 @@ pub fn device_request(
         Some(seed) => seed,
         None => {
             let seed = Secret32::random(&*ctx.world.entropy).map_err(VaultError::local("cannot get random bytes"))?;
-            state.set_device_seed(&seed)?;
+            let kept = state.set_device_seed(&seed, key_place(remote), &*ctx.world.entropy);
+            kept.map_err(|error| in_file_hint(error.into()))?;
             seed
         }
     };
@@ -129,6 +139,29 @@ pub fn device_approve(
     publish(&opened, format!("approve the device `{}`", card.label), Some(id), &mut |draft| {
         draft.add(MemberKind::Device, &card.label, role, card.public.clone())
     })
+}
+
+/// Moves this device's key into the keyring or out of it, or tells where it is if `place` is none.
+///
+/// # Errors
+/// There is no such vault or no key, or the keyring can't be used.
+pub fn device_store(ctx: &Ctx<'_>, remote: &RemoteProfile, place: Option<KeyPlace>) -> Result<KeyPlace, OpsError> {
+    let connection = connect(ctx, remote)?;
+    let asker = AskPerson { person: ctx.person, name: &remote.name, secret: Secret::Password, anyway: false };
+    let state = State::open(&ctx.state_dir, &identify(&connection.io, &options(ctx, remote, &asker)?)?)?;
+    let none = || {
+        OpsError::from(VaultError::NoKey("this machine has no key of its own for that vault".into()))
+            .hint(format!("`cryptsync device add {}:` makes one", remote.name))
+    };
+    let now = state.device_place()?.ok_or_else(none)?;
+    let Some(place) = place.filter(|place| *place != now) else { return Ok(now) };
+    let again = |error: VaultError| {
+        OpsError::from(error)
+            .hint("unlock the keyring; `cryptsync device add` makes a new key, by the password, if the old one is lost")
+    };
+    let seed = state.device_seed().map_err(again)?.ok_or_else(none)?;
+    state.set_device_seed(&seed, place, &*ctx.world.entropy).map_err(again)?;
+    Ok(place)
 }
 
 /// Shuts a machine out.

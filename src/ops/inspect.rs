@@ -76,6 +76,7 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
         head: shown.map(|commit| LogEntry { time: time(&commit), ..log_entry(&commit) }),
         records: view.count(),
         checkpoint: checkpoint(&vault.id.to_string(), head.as_deref()),
+        device_key: vault.state.device_place()?,
         unfinished: (journal.len() as u64, journal.iter().map(|pack| pack.object.size).sum()),
         warnings,
     })

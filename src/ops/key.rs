@@ -7,7 +7,7 @@ use crate::crypto::{KdfParams, MemberPublic};
 use crate::format::access::{Body, Member, MemberKind, Role};
 use crate::format::card::Card;
 use crate::id::MemberId;
-use crate::vault::{Access, Draft, VaultError, kind_name, member_id, person_seed, role_name};
+use crate::vault::{Access, Draft, KeyPlace, VaultError, kind_name, member_id, person_seed, role_name};
 use crate::world::Timestamp;
 
 /// A member of a vault.
@@ -29,6 +29,8 @@ pub struct MemberInfo {
     pub added_by: String,
     /// Whether it is the one that opened the vault just now.
     pub is_this: bool,
+    /// Where this device's key is kept, if it is this one.
+    pub key_place: Option<KeyPlace>,
 }
 
 /// A step in the history of access.
@@ -88,7 +90,9 @@ pub struct KeyReport {
 pub fn members(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<Vec<MemberInfo>, OpsError> {
     let opened = open(ctx, remote)?;
     let access = opened.vault.access();
-    Ok(access.body().members.iter().map(|member| info(&access, member)).collect())
+    let place = opened.vault.state.device_place()?;
+    let with_place = |member| MemberInfo { key_place: place, ..info(&access, member) };
+    Ok(access.body().members.iter().map(with_place).collect())
 }
 
 /// One member, by id, by the beginning of one, or by name.
@@ -315,6 +319,7 @@ fn info(access: &Access, member: &Member) -> MemberInfo {
         added: first.time,
         added_by: access.label_of(&first.signer).trim_matches('`').to_owned(),
         is_this: id == member_id(&access.me),
+        key_place: None,
     }
 }
 

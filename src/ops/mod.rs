@@ -25,6 +25,7 @@ mod moving;
 mod network;
 mod open;
 mod overlap;
+mod probe;
 mod rcat;
 mod remove;
 mod rename;
@@ -49,7 +50,7 @@ use crate::class::Class;
 use crate::event::Observer;
 use crate::filter::Filter;
 use crate::path::TreePath;
-pub use crate::vault::{BadCheckpoint, Checkpoint, Demands, Newest};
+pub use crate::vault::{BadCheckpoint, Checkpoint, Demands, KeyPlace, Newest};
 use crate::world::{Timestamp, World};
 
 pub use crate::format::access::Role;
@@ -63,7 +64,8 @@ pub use cat::{CatOptions, cat};
 pub use check::{CheckOptions, check};
 pub use conflicts::{Conflict, Keep, ResolveOptions, Version, list_conflicts, resolve_conflicts, show_conflict};
 pub use device::{
-    DeviceRequest, RecoveryReport, device_add, device_approve, device_remove, device_request, test_recovery,
+    DeviceRequest, RecoveryReport, device_add, device_approve, device_remove, device_request, device_store,
+    test_recovery,
 };
 pub use diff::{DiffKind, DiffOptions, DiffReport, DiffRow, diff};
 pub use error::OpsError;
@@ -78,6 +80,7 @@ pub use list::{Extras, list, list_with};
 pub use make_dir::{mkdir, rmdir, rmdirs};
 pub use moving::Moving;
 pub use network::{Network, Rate, Rates, RequestRate, Shaper};
+pub use probe::{Probe, probe};
 pub use rcat::rcat;
 pub use remove::{RemoveOptions, delete, purge, rm};
 pub use rename::{RenameOptions, rename};
@@ -105,6 +108,8 @@ pub trait Person: Send + Sync {
     fn recovery_words(&self, vault: &str) -> io::Result<Zeroizing<String>> {
         self.password(vault)
     }
+    /// Says why something will be asked.
+    fn tell(&self, _what: &str) {}
     /// A yes-or-no question. `None` if there is nobody to ask.
     fn confirm(&self, question: &str) -> Option<bool>;
 }
@@ -159,6 +164,8 @@ pub struct RemoteProfile {
     pub builtin: bool,
     /// What the state of the vault has to be.
     pub demands: Box<Demands>,
+    /// Whether a new key of this device is kept in the keyring of the system.
+    pub keyring: bool,
 }
 
 /// One side of a transfer.
@@ -442,6 +449,8 @@ pub struct StatusReport {
     pub records: u64,
     /// Checkpoint string for `--checkpoint` on another machine.
     pub checkpoint: String,
+    /// Where this device's key is kept, if it has one.
+    pub device_key: Option<KeyPlace>,
     /// Objects and bytes of packs that were sent but belong to no commit yet.
     pub unfinished: (u64, u64),
     /// Warnings.

@@ -190,6 +190,10 @@ impl Asker for AskPerson<'_> {
         }
     }
 
+    fn tell(&self, what: &str) {
+        self.person.tell(what);
+    }
+
     fn asks_anyway(&self) -> bool {
         self.anyway
     }

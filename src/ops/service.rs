@@ -58,6 +58,14 @@ pub(super) struct Reached {
 }
 
 impl Service {
+    /// The service of a complete remote.
+    pub fn new(provider: &'static str, root: Option<PathBuf>, settings: ServiceSettings) -> Self {
+        match (provider, root) {
+            ("fs", Some(root)) => Self::Fs { root },
+            (provider, _) => Self::Remote { provider, settings },
+        }
+    }
+
     /// Where it is, for people.
     pub fn in_words(&self) -> String {
         match self {

@@ -22,6 +22,8 @@ pub trait Asker {
     fn password(&self, vault: &str) -> std::io::Result<zeroize::Zeroizing<String>>;
     /// Whether this is the right vault, at first contact. `None` if there is nobody to ask.
     fn confirm_vault(&self, location: &str, vault: &VaultId) -> Option<bool>;
+    /// Says why something will be asked.
+    fn tell(&self, _what: &str) {}
     /// Whether to ask even if a key of this installation opens the vault.
     fn asks_anyway(&self) -> bool {
         false

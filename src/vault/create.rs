@@ -10,6 +10,7 @@ use super::io::RemoteIo;
 use super::open::geneses;
 use super::pins::Pins;
 use super::rekey::{NextVersion, no_entropy};
+use super::seeds::KeyPlace;
 use super::state::State;
 use crate::crypto::{self, KdfParams, MemberKeys, MemberPublic, PasswordEntry, Secret32, words};
 use crate::format::access::{Keyring, Member, MemberKind, Role};
@@ -32,6 +33,8 @@ pub struct NewVault<'a> {
     pub kdf: KdfParams,
     /// What this machine is called in the list of members.
     pub device_label: &'a str,
+    /// Where this machine's key is kept.
+    pub key_place: KeyPlace,
     /// How file content is cut.
     pub chunker: ChunkerPolicy,
 }
@@ -76,7 +79,7 @@ impl NewVault<'_> {
 
         let state = State::open(self.state_dir, &vault)?;
         if state.is_persistent() {
-            state.set_device_seed(&seeds.device)?;
+            state.set_device_seed(&seeds.device, self.key_place, &*self.world.entropy)?;
         }
         // The genesis last: before it is there, there is no vault, and a second try starts afresh.
         let access_name = ObjectName::Access { n: 1, id: crypto::object_id(&[&access]) };

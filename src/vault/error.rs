@@ -5,6 +5,7 @@ use cryptsync_backends::{ErrorKind, RemoteError};
 use crate::class::Class;
 use crate::format::index::SegmentError;
 use crate::format::wire::Malformed;
+use crate::system_keyring::KeyringError;
 
 /// Why a vault can't be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,14 @@ pub enum VaultError {
     /// No key at hand opens the vault.
     #[error("{0}")]
     NoKey(String),
+    /// A key of this installation is in the keyring of the system, or should go there, and that can't be used.
+    #[error("{what}: {why}")]
+    Keyring {
+        /// What was to be done.
+        what: String,
+        /// Why it can't.
+        why: KeyringError,
+    },
     /// The vault needs a newer program, or weakens what it was.
     #[error("{0}")]
     Version(String),
@@ -123,7 +132,7 @@ impl VaultError {
             Self::KeysChanged => Class::Temporary,
             Self::OtherVault { .. } | Self::Untrusted(_) => Class::Untrusted,
             Self::Named(_) => Class::Usage,
-            Self::NoKey(_) => Class::NoKey,
+            Self::NoKey(_) | Self::Keyring { .. } => Class::NoKey,
             Self::Version(_) => Class::Version,
             Self::Rollback(_) => Class::Rollback,
             Self::Equivocation(_) => Class::Equivocation,

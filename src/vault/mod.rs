@@ -64,7 +64,7 @@ pub use log::{Commit, Quarantined, View};
 pub use open::{OpenOptions, Vault, exists, identify, is_known};
 pub use publish::{CommitInfo, Published};
 pub use rekey::{AccessChange, Draft};
-pub use seeds::person_seed;
+pub use seeds::{KeyPlace, person_seed};
 pub use session::{Session, SessionOptions, SessionStats};
 pub use state::State;
 pub use statement::{Adoption, Ending};

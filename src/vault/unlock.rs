@@ -79,7 +79,15 @@ impl<'a> Unlock<'a> {
     /// Opens the access version in force: with a key of this installation if there is one, else with what a person gives.
     pub(super) fn with(&self, asker: &dyn Asker) -> Result<(Access, Genesis), VaultError> {
         if !asker.asks_anyway() {
-            for seed in self.state.seeds()? {
+            let seeds = match self.state.seeds() {
+                // A keyring that is locked or gone must not lock out whoever knows the password.
+                Err(error @ VaultError::Keyring { .. }) => {
+                    asker.tell(&format!("{error}; the password is needed instead"));
+                    self.state.person_seeds()?.into_iter().collect()
+                }
+                seeds => seeds?,
+            };
+            for seed in seeds {
                 let member = Arc::new(MemberKeys::from_seed(&seed));
                 let opened = self.open_all(&member)?;
                 if opened.is_meant() {

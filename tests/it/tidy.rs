@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 /// Lowest first. A module uses modules of lower layers only, by `crate::`; inside a module everything goes.
 const LAYERS: &[&[&str]] = &[
     &["class", "id", "path", "units", "world"],
-    &["age", "chunk", "config", "crypto", "event", "filter", "sum"],
+    &["age", "chunk", "config", "crypto", "event", "filter", "sum", "system_keyring"],
     &["format"],
     &["history"],
     &["vault"],
@@ -21,12 +21,15 @@ const LAYERS: &[&[&str]] = &[
 
 /// Outside crates that have a home: the only places, as prefixes of paths below `src`, that may name them.
 const HOMES: &[(&[&str], &[&str])] = &[
-    (&["cryptsync_backends"], &["vault/", "ops/"]),
+    (&["cryptsync_backends"], &["vault/", "ops/", "config/provider.rs"]),
     (&["clap", "clap_complete", "clap_mangen", "crossterm", "indicatif", "rpassword"], &["cli/"]),
-    (&["chacha20poly1305", "argon2", "ed25519_dalek", "x_wing", "bip39"], &["crypto/"]),
+    (&["chacha20poly1305", "argon2", "ed25519_dalek", "x_wing", "bip39", "aes", "salsa20", "poly1305"], &["crypto/"]),
     (&["blake3"], &["crypto/", "sum.rs"]),
-    (&["md5", "sha1", "sha2", "digest", "crc32fast", "twox_hash", "base64ct"], &["sum.rs"]),
+    (&["sha2", "base64ct"], &["crypto/", "sum.rs"]),
+    (&["md5", "sha1", "digest", "crc32fast", "twox_hash"], &["sum.rs"]),
     (&["rusqlite"], &["vault/"]),
+    (&["keyring"], &["system_keyring.rs"]),
+    (&["saphyr_parser"], &["config/yaml.rs"]),
     (&["tokio"], &["vault/io.rs", "ops/", "cli/"]),
 ];
 

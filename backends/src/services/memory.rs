@@ -12,6 +12,26 @@ use futures::stream::{self, BoxStream, StreamExt};
 
 use crate::{Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat};
 
+/// Settings of every kind, so that tests can give them all; none changes anything.
+#[cfg(any(test, feature = "testing"))]
+pub(super) const PROVIDER: crate::Provider = {
+    use crate::{Kind, Setting};
+    crate::Provider {
+        name: "memory",
+        aliases: &[],
+        about: "objects in memory, gone when the program ends",
+        settings: &[
+            Setting::new("provider", Kind::Choice(&["one", "two"]), "Which memory").or("one"),
+            Setting::new("user", Kind::Text, "Whose memory").required(),
+            Setting::new("password", Kind::Text, "The user's password").obscured(),
+            Setting::new("token", Kind::Text, "The token of a sign-in").secret().advanced(),
+            Setting::new("fast", Kind::Switch, "Whether it is fast").or("false").advanced(),
+        ],
+        sign_in: false,
+        hidden: true,
+    }
+};
+
 /// Objects in a map. Reads share the stored bytes and copy nothing.
 #[derive(Debug, Default)]
 pub struct Memory {

@@ -1,4 +1,5 @@
-//! The services: one module each, and nothing shared between them but the trait. [`open`] makes one from settings.
+//! The services: one module each, with a table of its settings, and nothing shared between them but the trait. [`open`] makes one
+//! from settings.
 
 mod fs;
 mod memory;
@@ -19,7 +20,14 @@ pub use webdav::WebDav;
 use crate::{BadSetting, Provider, Remote, Transport};
 
 /// All services that a configuration can name.
-pub const PROVIDERS: &[&Provider] = &[&s3::PROVIDER, &sftp::PROVIDER, &webdav::PROVIDER];
+pub const PROVIDERS: &[&Provider] = &[
+    &fs::PROVIDER,
+    &s3::PROVIDER,
+    &sftp::PROVIDER,
+    &webdav::PROVIDER,
+    #[cfg(any(test, feature = "testing"))]
+    &memory::PROVIDER,
+];
 
 /// The remote of this kind that the settings describe. Connects to nothing yet.
 ///
@@ -34,6 +42,34 @@ pub fn open(
         "s3" => Ok(Arc::new(S3::open(values, transport)?)),
         "sftp" => Ok(Arc::new(Sftp::open(values, transport)?)),
         "webdav" => Ok(Arc::new(WebDav::open(values, transport)?)),
+        "memory" => Ok(Arc::new(Memory::new())),
         _ => Err(BadSetting::new("type", format!("is `{kind}`, which this version does not know"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::PROVIDERS;
+    use crate::Kind;
+
+    #[test]
+    fn the_tables_are_sound() {
+        let names: Vec<&str> =
+            PROVIDERS.iter().flat_map(|provider| [&[provider.name], provider.aliases].concat()).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "a name is there twice: {names:?}");
+        for provider in PROVIDERS {
+            let settings: BTreeSet<&str> = provider.settings.iter().map(|setting| setting.name).collect();
+            assert_eq!(settings.len(), provider.settings.len(), "{}", provider.name);
+            for setting in provider.settings {
+                let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+                assert!(setting.name.chars().all(plain) && !setting.help.ends_with('.'), "{setting:?}");
+                assert!(!(setting.required && setting.default.is_some()), "{setting:?}");
+                if let (Kind::Choice(choices), Some(default)) = (setting.kind, setting.default) {
+                    assert!(choices.contains(&default), "{setting:?}");
+                }
+            }
+        }
     }
 }

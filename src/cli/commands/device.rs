@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 
 use super::key::{JsonCard, JsonMember, RoleArg, tell, warn_removed};
+use super::status::place_name;
 use crate::cli::output::{Align, CliError, local_time, rfc3339, table, write_array, write_object};
 use crate::cli::shell::Shell;
-use crate::ops::{self, MemberInfo};
+use crate::ops::{self, KeyPlace, MemberInfo};
 use crate::path::printable;
 
 /// Machines that open a vault without a password
@@ -29,6 +30,8 @@ enum What {
     Approve(ApproveArgs),
     /// List the devices
     List(ListArgs),
+    /// Say where this machine's key is kept, or move it
+    Store(StoreArgs),
     /// Shut a device out; what is written from now on is under new keys
     Remove(RemoveArgs),
 }
@@ -43,6 +46,9 @@ struct AddArgs {
     /// What it may do
     #[arg(long, value_name = "ROLE", default_value = "writer")]
     role: RoleArg,
+    /// Keep the key in the keyring of the system, and not in a file that only you can read
+    #[arg(long)]
+    keyring: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -55,6 +61,9 @@ struct RequestArgs {
     /// Make a new key, instead of one that was removed
     #[arg(long)]
     new_key: bool,
+    /// Keep the key in the keyring of the system, and not in a file that only you can read
+    #[arg(long)]
+    keyring: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -78,6 +87,23 @@ struct ListArgs {
 }
 
 #[derive(Debug, clap::Args)]
+struct StoreArgs {
+    /// The remote, as `name:`
+    remote: OsString,
+    /// Where to move it
+    place: Option<PlaceArg>,
+}
+
+/// Where a key is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum PlaceArg {
+    /// In a file that only you can read
+    File,
+    /// In the keyring of the system
+    Keyring,
+}
+
+#[derive(Debug, clap::Args)]
 struct RemoveArgs {
     /// The remote, as `name:`
     remote: OsString,
@@ -91,12 +117,14 @@ pub(crate) fn run(shell: &Shell, args: &DeviceArgs) -> Result<(), CliError> {
         What::Request(args) => request(shell, args),
         What::Approve(args) => approve(shell, args),
         What::List(args) => list(shell, args),
+        What::Store(args) => store(shell, args),
         What::Remove(args) => remove(shell, args),
     }
 }
 
 fn add(shell: &Shell, args: &AddArgs) -> Result<(), CliError> {
-    let remote = shell.settings.remote(&args.remote)?;
+    let mut remote = shell.settings.remote(&args.remote)?;
+    remote.keyring |= args.keyring;
     let name = args.device_name.as_ref().unwrap_or(&shell.settings.host_name);
     let report = shell.call(false, |ctx| ops::device_add(ctx, &remote, name, args.role.into()))?;
     tell(shell, &report)?;
@@ -105,7 +133,8 @@ fn add(shell: &Shell, args: &AddArgs) -> Result<(), CliError> {
 }
 
 fn request(shell: &Shell, args: &RequestArgs) -> Result<(), CliError> {
-    let remote = shell.settings.remote(&args.remote)?;
+    let mut remote = shell.settings.remote(&args.remote)?;
+    remote.keyring |= args.keyring;
     let name = args.device_name.as_ref().unwrap_or(&shell.settings.host_name);
     let request = shell.call(false, |ctx| ops::device_request(ctx, &remote, name, args.new_key))?;
     if shell.printer.is_json() {
@@ -146,7 +175,11 @@ fn list(shell: &Shell, args: &ListArgs) -> Result<(), CliError> {
             member.role.to_owned(),
             printable(member.label.as_bytes()),
             local_time(member.added, zone),
-            if member.is_this { "(this one)" } else { "" }.to_owned(),
+            match (member.is_this, member.key_place) {
+                (true, Some(KeyPlace::Keyring)) => "(this one; its key is in the keyring)".to_owned(),
+                (true, _) => "(this one)".to_owned(),
+                (false, _) => String::new(),
+            },
         ]
     };
     let rows: Vec<_> = devices.map(row).collect();
@@ -154,6 +187,20 @@ fn list(shell: &Shell, args: &ListArgs) -> Result<(), CliError> {
         shell.printer.data(line.trim_end())?;
     }
     Ok(())
+}
+
+fn store(shell: &Shell, args: &StoreArgs) -> Result<(), CliError> {
+    let remote = shell.settings.remote(&args.remote)?;
+    let place = args.place.map(|place| match place {
+        PlaceArg::File => KeyPlace::File,
+        PlaceArg::Keyring => KeyPlace::Keyring,
+    });
+    let place = shell.call(false, |ctx| ops::device_store(ctx, &remote, place))?;
+    if shell.printer.is_json() {
+        let name = if place == KeyPlace::Keyring { "keyring" } else { "file" };
+        return Ok(write_object(&shell.printer, &serde_json::json!({ "device_key": name }))?);
+    }
+    Ok(shell.printer.data(&format!("the key of this device is {}", place_name(place)))?)
 }
 
 fn remove(shell: &Shell, args: &RemoveArgs) -> Result<(), CliError> {
@@ -169,4 +216,5 @@ Examples:
   cryptsync device add nas:
   cryptsync device request nas:
   cryptsync device approve nas: csrequest1-…
+  cryptsync device store nas: keyring
   cryptsync device remove nas: old-laptop";

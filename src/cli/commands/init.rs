@@ -32,11 +32,15 @@ pub(crate) struct InitArgs {
     /// What the password may do: change who has access too, or write only; then that takes a device that is an admin, or the words
     #[arg(long, value_name = "ROLE", default_value = "admin")]
     password_role: RoleArg,
+    /// Keep this device's key in the keyring of the system, and not in a file that only you can read
+    #[arg(long)]
+    keyring: bool,
 }
 
 impl InitArgs {
     pub(crate) fn options(&self, settings: &Settings) -> Result<InitOptions, CliError> {
-        let remote = settings.remote(&self.remote)?;
+        let mut remote = settings.remote(&self.remote)?;
+        remote.keyring |= self.keyring;
         let (name, recovery_file) = (self.device_name.as_deref(), self.recovery_file.clone());
         let options = create::options(settings, remote, name, self.kdf, recovery_file);
         Ok(InitOptions { password_role: self.password_role.into(), ..options })

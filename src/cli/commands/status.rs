@@ -8,7 +8,7 @@ use super::log;
 use crate::cli::output::{Align, CliError, JsonStatus, local_time, table, truncated, write_object};
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
-use crate::ops::{self, QuarantinedEntry, RemoteProfile, StatusReport, WriterRow};
+use crate::ops::{self, KeyPlace, QuarantinedEntry, RemoteProfile, StatusReport, WriterRow};
 use crate::path::printable;
 use crate::units::ByteSize;
 
@@ -57,6 +57,9 @@ fn lines(status: &StatusReport, zone: &TimeZone) -> Vec<String> {
         row("conflicts:", status.conflicts.to_string()),
         row("checkpoint:", status.checkpoint.clone()),
     ];
+    if let Some(place) = status.device_key {
+        rows.push(row("device key:", place_name(place).to_owned()));
+    }
     if status.unfinished.0 > 0 {
         let (objects, bytes) = status.unfinished;
         rows.push(row("unfinished:", format!("{objects} objects, {}", ByteSize(bytes))));
@@ -102,6 +105,14 @@ pub(super) fn quarantined_line(one: &QuarantinedEntry) -> String {
     format!("quarantined commit: {} of `{label}` (`{operation}`): {}{adopt}", one.entry.id, one.why)
 }
 
+/// Where this device's key is.
+pub(super) fn place_name(place: KeyPlace) -> &'static str {
+    match place {
+        KeyPlace::File => "in a file that only you can read",
+        KeyPlace::Keyring => "in the keyring of this system",
+    }
+}
+
 fn age(secs: u64) -> String {
     match secs {
         0..120 => format!("{secs} seconds"),
@@ -138,6 +149,7 @@ mod tests {
             conflicts: 0,
             age: None,
             checkpoint: "cp".to_owned(),
+            device_key: None,
             unfinished: (2, 2048),
             warnings: Vec::new(),
         };

@@ -39,6 +39,11 @@ impl CliError {
         self
     }
 
+    /// The same error once more.
+    pub(crate) fn again(&self) -> Self {
+        Self { class: self.class, chain: self.chain.clone(), hint: self.hint.clone() }
+    }
+
     /// What to do next, if that is known.
     pub(crate) fn advice(&self) -> Option<&str> {
         self.hint.as_deref().or_else(|| usual_hint(self.class))

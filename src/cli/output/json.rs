@@ -10,8 +10,8 @@ use super::mime;
 use super::printer::Printer;
 use super::times::{exact_rfc3339, rfc3339};
 use crate::ops::{
-    CheckReport, Conflict, Listed, ListedKind, LogEntry, QuarantinedEntry, Stat, StatusReport, VerifyReport, Version,
-    WriterRow,
+    CheckReport, Conflict, KeyPlace, Listed, ListedKind, LogEntry, QuarantinedEntry, Stat, StatusReport, VerifyReport,
+    Version, WriterRow,
 };
 use crate::path::printable;
 
@@ -231,6 +231,7 @@ pub(crate) struct JsonStatus<'a> {
     age_seconds: Option<u64>,
     records: u64,
     checkpoint: &'a str,
+    device_key: Option<&'static str>,
     unfinished_objects: u64,
     unfinished_bytes: u64,
     warnings: &'a [String],
@@ -278,6 +279,10 @@ impl<'a> JsonStatus<'a> {
             age_seconds: status.age,
             records: status.records,
             checkpoint: &status.checkpoint,
+            device_key: status.device_key.map(|place| match place {
+                KeyPlace::File => "file",
+                KeyPlace::Keyring => "keyring",
+            }),
             unfinished_objects: status.unfinished.0,
             unfinished_bytes: status.unfinished.1,
             warnings: &status.warnings,

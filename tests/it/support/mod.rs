@@ -3,6 +3,8 @@
 pub mod cli;
 pub mod rclone;
 pub mod screen;
+#[path = "../../../backends/tests/services/servers.rs"]
+pub mod servers;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -124,6 +126,7 @@ impl TestEnv {
             vault_id: None,
             builtin: false,
             demands: Default::default(),
+            keyring: false,
         }
     }
 

@@ -10,4 +10,21 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+use crate::{Kind, Provider, Setting};
+
 pub use remote::Fs;
+
+/// The settings of a directory.
+pub(super) const PROVIDER: Provider = Provider {
+    name: "fs",
+    aliases: &["local"],
+    about: "a directory of this machine, or one that is mounted",
+    settings: &[Setting::new(
+        "root",
+        Kind::Directory,
+        "The directory that holds the vault's objects: absolute, `~/` below the home directory, or relative to the configuration file",
+    )
+    .required()],
+    sign_in: false,
+    hidden: false,
+};

@@ -1,0 +1,183 @@
+//! `config`: which remotes there are. One file for each kind of thing to do.
+
+mod change;
+mod dialogue;
+mod encryption;
+mod import;
+mod ini;
+mod providers;
+mod secrets;
+mod show;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::cli::output::CliError;
+use crate::cli::shell::Shell;
+
+pub(crate) use secrets::SecretsArg;
+
+/// Look at the configuration, and change it
+///
+/// Alone, it asks at the terminal what to do. The verbs below do the same without questions.
+///
+/// The file is YAML and may be written by hand:
+///
+///   remotes:
+///     nas: {type: fs, root: /mnt/nas/vault}
+///
+/// Each setting can be given by a variable too: CRYPTSYNC_CONFIG_NAS_ROOT=/elsewhere.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment, after_help = EXAMPLES)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Add a remote
+    Create(CreateArgs),
+    /// Change settings of a remote
+    Update(UpdateArgs),
+    /// Set a secret of a remote, typed at the terminal or read from standard input
+    Password(PasswordArgs),
+    /// Print remotes as they are in effect, from file and environment
+    Show(OneArgs),
+    /// The same without secrets, for showing to others
+    Redacted(OneArgs),
+    /// Print all remotes as they are in effect as JSON
+    Dump,
+    /// Remove a remote; what is stored at it stays
+    Delete(NameArgs),
+    /// Give a remote another name
+    Rename(TwoArgs),
+    /// Add a remote with the settings of another one
+    Copy(TwoArgs),
+    /// Print the path of the configuration file
+    File,
+    /// Print where configuration, state and caches are
+    Paths,
+    /// List the services and their settings
+    Providers(ProvidersArgs),
+    /// Sign in again to a service that needs it
+    Reconnect(NameArgs),
+    /// Make the configuration file if there is none
+    Touch,
+    /// Seal the whole file with a password
+    Encryption(encryption::EncryptionArgs),
+    /// Take over remotes from rclone's configuration
+    ImportRclone(import::ImportArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CreateArgs {
+    /// What it is to be called
+    name: String,
+    /// The service, as `config providers` lists them
+    #[arg(value_name = "TYPE")]
+    kind: String,
+    /// Settings, as `name=value` or as `name value`
+    #[arg(value_name = "SETTING=VALUE")]
+    settings: Vec<OsString>,
+    #[command(flatten)]
+    how: HowArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct UpdateArgs {
+    /// The remote
+    name: String,
+    /// Settings, as `name=value` or as `name value`; an empty value removes the setting
+    #[arg(value_name = "SETTING=VALUE", required = true)]
+    settings: Vec<OsString>,
+    #[command(flatten)]
+    how: HowArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct HowArgs {
+    /// Do not look whether the remote can be used
+    #[arg(long)]
+    no_probe: bool,
+    /// Where secrets go [default: a sealed file, else the keyring of the system]
+    #[arg(long, value_name = "WHERE")]
+    secrets: Option<SecretsArg>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PasswordArgs {
+    /// The remote
+    name: String,
+    /// The setting
+    setting: String,
+    /// Where it goes [default: a sealed file, else the keyring of the system]
+    #[arg(long, value_name = "WHERE")]
+    secrets: Option<SecretsArg>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct OneArgs {
+    /// The remote [default: all]
+    name: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct NameArgs {
+    /// The remote
+    name: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct TwoArgs {
+    /// The remote
+    from: String,
+    /// Its new name, or that of the new one
+    to: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ProvidersArgs {
+    /// The service [default: all]
+    name: Option<String>,
+}
+
+pub(crate) fn run(shell: &Shell, args: &ConfigArgs) -> Result<(), CliError> {
+    let Some(what) = &args.what else { return dialogue::run(shell) };
+    match what {
+        What::Create(args) => change::create(shell, args),
+        What::Update(args) => change::update(shell, args),
+        What::Password(args) => change::password(shell, args),
+        What::Show(args) => show::show(shell, args.name.as_deref(), false),
+        What::Redacted(args) => show::show(shell, args.name.as_deref(), true),
+        What::Dump => show::dump(shell),
+        What::Delete(args) => change::delete(shell, bare(&args.name)),
+        What::Rename(args) => change::rename(shell, bare(&args.from), bare(&args.to)),
+        What::Copy(args) => change::copy(shell, bare(&args.from), bare(&args.to)),
+        What::File => show::file(shell),
+        What::Paths => show::paths(shell),
+        What::Providers(args) => providers::run(shell, args.name.as_deref()),
+        What::Reconnect(args) => providers::reconnect(shell, bare(&args.name)),
+        What::Touch => shell.settings.config.touch(),
+        What::Encryption(args) => encryption::run(shell, args),
+        What::ImportRclone(args) => import::run(shell, args),
+    }
+}
+
+/// The name of a remote, which may be typed with its colon.
+fn bare(name: &str) -> &str {
+    name.strip_suffix(':').unwrap_or(name)
+}
+
+/// The file, for messages.
+fn file_name(shell: &Shell) -> PathBuf {
+    shell.settings.config.path().map_or_else(PathBuf::new, std::path::Path::to_path_buf)
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cryptsync config
+  cryptsync config create nas fs root=/mnt/nas/vault
+  cryptsync config update nas max_staleness=7d
+  cryptsync config redacted
+  cryptsync config encryption set";
