@@ -161,8 +161,8 @@ fn places_that_make_no_sense() {
     home.run(["copy", "v:nosuch", dest]).fails(3, &["v:nosuch"]);
     home.run(["sync", "v:nosuch", dest, "--force"]).fails(3, &["v:nosuch"]);
     home.run(["lsf", "v:nosuch"]).fails(3, &["v:nosuch"]);
-    home.run(["cat", "v:nosuch"]).fails(4, &["v:nosuch"]);
-    home.run(["cat", "v:file-00/below"]).fails(4, &[]);
+    home.run(["cat", "v:nosuch"]).fails(3, &["v:nosuch"]);
+    home.run(["cat", "v:file-00/below"]).fails(3, &[]);
     home.run(["check", src, "v:nosuch"]).fails(3, &[]);
     home.run(["check", "/no/such/source", "v:"]).fails(3, &[]);
     for path in ["v:..", "v:../x", "v:a/../../x"] {
