@@ -220,7 +220,7 @@ fn every_way_to_end_has_its_code() {
     ends(&machine, "check src v:", 1);
     ends(&machine, "ls v: --transfers none", 2);
     ends(&machine, "ls v:nothing", 3);
-    ends(&machine, "cat v:nothing", 4);
+    ends(&machine, "conflicts show v:f1", 4);
     fs::write(src.join("larger"), noise(100, 20 << 20)).unwrap();
     ends(&machine, "copy src v: --timeout 1ms --low-level-retries 1 --retries 1", 5);
     fs::create_dir(machine.home.join("empty")).unwrap();

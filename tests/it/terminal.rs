@@ -33,7 +33,10 @@ fn progress_is_a_block_that_is_drawn_over() {
     let frames = frames(&shown);
     assert!(frames.len() > 3, "{shown:?}");
     let frame = frames.iter().find(|frame| frame.contains("Transferring:")).unwrap();
-    snapshot("progress", &scrubbed(frame));
+    // What was sent so far depends on the moment, and so does the width of figures.
+    let lines = frame.lines().filter(|line| !line.starts_with("Sent:"));
+    let lines: Vec<String> = lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    snapshot("progress", &scrubbed(&lines.join("\n")));
     assert!(!frames.last().unwrap().contains("Transferring"), "the block is gone at the end: {shown:?}");
     assert!(frames.last().unwrap().contains("sent 1 file"), "{shown:?}");
 }

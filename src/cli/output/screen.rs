@@ -24,7 +24,11 @@ impl Screen {
         }
         let erased = self.erased(columns);
         let most = rows.saturating_sub(1).max(1);
-        self.lines = lines.iter().take(most).map(|line| cut(line, columns.saturating_sub(1).max(1))).collect();
+        self.lines = lines
+            .iter()
+            .take(most)
+            .map(|line| cut(&line.replace('\t', " "), columns.saturating_sub(1).max(1)))
+            .collect();
         erased + &self.shown()
     }
 

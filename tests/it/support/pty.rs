@@ -41,7 +41,9 @@ impl Pty {
 
     /// Everything that was shown from now on until the end, and the exit code.
     pub fn finish(mut self) -> (String, i32) {
-        let shown = self.0.exp_eof().unwrap();
+        // Each character stands for one byte.
+        let bytes: Vec<u8> = self.0.exp_eof().unwrap().chars().map(|c| c as u8).collect();
+        let shown = String::from_utf8(bytes).unwrap();
         let (shown, code) = shown.rsplit_once("exit=").unwrap_or_else(|| panic!("no exit code in:\n{shown}"));
         (shown.to_owned(), code.trim().parse().unwrap())
     }
