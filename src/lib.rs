@@ -6,6 +6,7 @@ pub mod path;
 pub mod units;
 pub mod world;
 
+pub mod age;
 pub mod chunk;
 pub mod config;
 pub mod crypto;

@@ -86,6 +86,11 @@ impl FromStr for SumKind {
 pub struct Sum(Box<[u8]>);
 
 impl Sum {
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// As the tools write it: hexadecimal, small letters.
     pub fn hex(&self) -> String {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use super::args::{self, Cli, NotParsed, Verb};
 use super::bug;
 use super::commands;
+use super::completion;
 use super::env::Env;
+use super::mistakes;
 use super::output::{CliError, Message, Printer};
 use super::password::PasswordSource;
 use super::person::Answers;
@@ -29,7 +31,10 @@ pub fn run(env: Env) -> ExitCode {
 }
 
 /// The number that [`run`] ends with.
-pub(super) fn exit_code(env: Env) -> u8 {
+pub(super) fn exit_code(mut env: Env) -> u8 {
+    if completion::answer(&mut env) {
+        return 0;
+    }
     match args::parse(&env.args, &env.vars) {
         Ok(cli) => start(cli, env),
         Err(NotParsed::Clap(error)) => show(&error, env),
@@ -45,25 +50,22 @@ pub(super) fn exit_code(env: Env) -> u8 {
 
 /// Shows what clap has to say: help and the version are data, everything else is an error.
 fn show(error: &clap::Error, mut env: Env) -> u8 {
-    let (stream, code) = match error.kind() {
-        clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => (&mut env.stdout, 0),
-        _ => {
-            if args::wants_json(&env.args, &env.vars) {
-                let text = error.to_string();
-                let what = text.trim_start_matches("error: ").split("\n\nUsage:").next().unwrap_or_default();
-                let error = CliError::usage(what.trim_end()).hint("`cryptsync help` lists verbs and options");
-                drop(writeln!(env.stderr.io, "{}", Message::exit(&error).render())); // nobody left to tell
-                return Class::Usage.code();
-            }
-            (&mut env.stderr, Class::Usage.code())
-        }
+    if let clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion = error.kind() {
+        drop(write!(env.stdout.io, "{}", error.render()).and_then(|()| env.stdout.io.flush())); // nobody left to tell
+        return 0;
+    }
+    let is_help = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    let text = match args::wants_json(&env.args, &env.vars) {
+        true => Message::exit(&mistakes::explain(error)).render(),
+        false if is_help => error.render().to_string(),
+        false => mistakes::explain(error).to_string(),
     };
-    drop(write!(stream.io, "{}", error.render()).and_then(|()| stream.io.flush())); // nobody left to tell
-    code
+    drop(writeln!(env.stderr.io, "{}", text.trim_end())); // nobody left to tell
+    Class::Usage.code()
 }
 
 fn start(cli: Cli, env: Env) -> u8 {
-    if let Verb::Version(_) | Verb::Help(_) | Verb::Gendocs(_) = &cli.command {
+    if let Verb::Version(_) | Verb::Help(_) | Verb::Completion(_) | Verb::Gendocs(_) = &cli.command {
         return tell(cli, env);
     }
     let color = settings::color(cli.global.color, &env);
@@ -114,8 +116,10 @@ fn tell(cli: Cli, env: Env) -> u8 {
     let printer = printer.with_json(cli.global.json);
     let result = match &cli.command {
         Verb::Help(args) => commands::help::run(&printer, args, &env.vars),
+        Verb::Completion(args) => commands::completion::run(&printer, &env.cwd, args),
         Verb::Gendocs(args) => commands::gendocs::run(&printer, &env.cwd, args),
-        _ => commands::version::run(&printer),
+        Verb::Version(args) => commands::version::run(&printer, args),
+        _ => Ok(()),
     };
     finish(&printer, result)
 }
@@ -126,7 +130,8 @@ fn take_process(signals: &Arc<Signals>, printer: &Arc<Printer>, limit: Option<Ar
     signals::watch(Arc::clone(signals), Arc::clone(printer), limit).map_err(|e| error("cannot handle signals", e))
 }
 
-fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
+/// Runs a verb.
+pub(super) fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
     match verb {
         Verb::Init(args) => commands::init::run(shell, &args),
         Verb::Copy(args) => commands::copy::run(shell, &args),
@@ -136,18 +141,22 @@ fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::Cp(args) => commands::cp::run(shell, &args),
         Verb::Mkdir(args) => commands::mkdir::run(shell, &args),
         Verb::Rmdir(args) => commands::rmdir::run(shell, &args),
+        Verb::Rmdirs(args) => commands::rmdirs::run(shell, &args),
         Verb::Rm(args) => commands::rm::run(shell, &args),
         Verb::Delete(args) => commands::delete::run(shell, &args),
         Verb::Purge(args) => commands::purge::run(shell, &args),
         Verb::Touch(args) => commands::touch::run(shell, &args),
+        Verb::Dedupe(args) => commands::dedupe::run(shell, &args),
         Verb::Ls(args) => commands::ls::run(shell, &args),
         Verb::Lsf(args) => commands::lsf::run(shell, &args),
         Verb::Lsl(args) => commands::lsl::run(shell, &args),
         Verb::Lsd(args) => commands::lsd::run(shell, &args),
         Verb::Lsjson(args) => commands::lsjson::run(shell, &args),
         Verb::Tree(args) => commands::tree::run(shell, &args),
+        Verb::Find(args) => commands::find::run(shell, &args),
         Verb::Stat(args) => commands::stat::run(shell, &args),
         Verb::Size(args) => commands::size::run(shell, &args),
+        Verb::Ncdu(args) => commands::ncdu::run(shell, &args),
         Verb::Du(args) => commands::du::run(shell, &args),
         Verb::Cat(args) => commands::cat::run(shell, &args),
         Verb::Rcat(args) => commands::rcat::run(shell, &args),
@@ -159,6 +168,7 @@ fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::About(args) => commands::about::run(shell, &args),
         Verb::Verify(args) => commands::verify::run(shell, &args),
         Verb::Log(args) => commands::log::run(shell, &args),
+        Verb::Diff(args) => commands::diff::run(shell, &args),
         Verb::Status(args) => commands::status::run(shell, &args),
         Verb::Key(args) => commands::key::run(shell, &args),
         Verb::Device(args) => commands::device::run(shell, &args),
@@ -167,7 +177,7 @@ fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::Conflicts(args) => commands::conflicts::run(shell, &args),
         Verb::Config(args) => commands::config::run(shell, &args),
         Verb::Listremotes(args) => commands::listremotes::run(shell, &args),
-        Verb::Version(_) | Verb::Help(_) | Verb::Gendocs(_) => Ok(()), // `start` has seen to them
+        Verb::Version(_) | Verb::Help(_) | Verb::Completion(_) | Verb::Gendocs(_) => Ok(()), // `start` has seen to them
     }
 }
 

@@ -9,6 +9,7 @@ use super::args::{ColorWhen, GlobalFlags};
 use super::env::{Env, Input};
 use super::network::Retries;
 use super::output::{CliError, ProgressMode, Verbosity, rclone_short_size};
+use crate::age::{Age, BadAge};
 use crate::config::{Config, Sources};
 use crate::id::VaultId;
 use crate::ops::{Demands, EngineOptions, Shaper};
@@ -193,20 +194,12 @@ fn known(dir: &Option<PathBuf>, setting: &str) -> Result<PathBuf, CliError> {
 
 /// An age as people type it: `30d`, `2w`, or a duration.
 pub(super) fn parse_age(text: &str) -> Result<std::time::Duration, String> {
-    let whole = |unit: char, secs: u64| {
-        let number: u32 = text.strip_suffix(unit)?.parse().ok()?;
-        Some(std::time::Duration::from_secs(u64::from(number) * secs))
-    };
-    let bad = |_| format!("`{text}` is not an age; write for example `30d`, `2w` or `12h`, or `0` for none");
-    whole('d', 86_400).or_else(|| whole('w', 7 * 86_400)).map_or_else(|| parse_duration(text).map_err(bad), Ok)
+    parse_duration(text)
 }
 
 /// A duration as people type it: `90s`, `1m30s`, `500ms`; a plain number is seconds.
 pub(super) fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
-    let bad = || format!("`{text}` is not a duration; write for example `30s`, `1m30s`, or `0` for never");
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Ok(std::time::Duration::from_secs(seconds.into()));
-    }
-    let parsed: jiff::SignedDuration = text.parse().map_err(|_| bad())?;
-    std::time::Duration::try_from(parsed).map_err(|_| bad())
+    let age: Age = text.parse().map_err(|error: BadAge| error.to_string())?;
+    let bad = || format!("`{text}` is not a length of time; write for example `30s`, `1m30s` or `2w`, or `0` for none");
+    age.duration().ok_or_else(bad)
 }

@@ -193,7 +193,7 @@ fn errors_say_what_to_do() {
         (&["log", "nas:a"], "hint: write `nas:`"),
         (
             &["ls", ".", "--include", "a[b"],
-            "error: bad pattern `a[b`, at character 2: this `[` is never closed\nhint: ",
+            "error: --include: bad pattern `a[b`, at character 2: this `[` is never closed\nhint: ",
         ),
         (&["ls", "a*b:c"], "hint: write `./a*b:c` for a local file"),
         (&["ls", "plain:"], "hint: give the path itself"),

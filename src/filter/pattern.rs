@@ -1,14 +1,19 @@
 //! One pattern: rclone's globs, parsed into tokens and compiled to regular expressions.
 //!
-//! Two deliberate differences from rclone: `[!x]` negates like `[^x]` (rclone takes the `!` literally), and `dir/` means
-//! `dir/**` in includes too (rclone then matches no file at all).
+//! Deliberate differences from rclone, whose own reading is in [`super::glob`]: `[!x]` negates like `[^x]` (rclone takes
+//! the `!` literally), `dir/` means `dir/**` in includes too (rclone then matches no file at all), and a letter that is
+//! escaped is an error outside `{{ }}`.
 
 use regex::Regex;
 
+use super::re2::{self, POSIX};
+
 /// A pattern that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("bad pattern `{pattern}`, at character {at}: {what}; {fix}")]
+#[error("{}bad pattern `{pattern}`, at character {at}: {what}; {fix}", place_of(.place))]
 pub struct BadPattern {
+    /// Where it was given: a flag, or a file and a line. Empty if the caller knows.
+    pub place: String,
     /// The pattern as it was given.
     pub pattern: String,
     /// Which character, counted from 1.
@@ -17,6 +22,21 @@ pub struct BadPattern {
     pub what: String,
     /// What to write instead.
     pub fix: String,
+}
+
+fn place_of(place: &str) -> String {
+    if place.is_empty() { String::new() } else { format!("{place}: ") }
+}
+
+impl BadPattern {
+    pub(super) fn new(pattern: &str, at: usize, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { place: String::new(), pattern: pattern.to_owned(), at, what: what.into(), fix: fix.into() }
+    }
+
+    /// The same, and where it was given.
+    pub(super) fn given_in(self, place: &str) -> Self {
+        Self { place: place.to_owned(), ..self }
+    }
 }
 
 /// A compiled pattern.
@@ -28,12 +48,13 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    pub(super) fn parse(glob: &str) -> Result<Self, BadPattern> {
+    pub(super) fn parse(glob: &str, ignore_case: bool) -> Result<Self, BadPattern> {
         let (anchored, body) = match glob.strip_prefix('/') {
             Some(body) => (true, body),
             None => (false, glob),
         };
-        let mut parser = Parser { glob, chars: body.chars().collect(), at: 0, skipped: usize::from(anchored) };
+        let chars = body.chars().collect();
+        let mut parser = Parser { glob, chars, at: 0, skipped: usize::from(anchored), ignore_case };
         let mut tokens = parser.sequence(0)?;
         if tokens.is_empty() {
             return Err(parser.bad(0, "it is empty", "write `**` to match everything".to_owned()));
@@ -44,6 +65,11 @@ impl Pattern {
         let start = if anchored { r"\A" } else { r"(?:\A|/)" };
         let whole = parser.compile(&format!("{start}{}", regex_of(&tokens)))?;
         Ok(Self { whole, reach: Reach::of(anchored, &tokens), below: Below::of(anchored, &tokens, &parser)? })
+    }
+
+    /// The regular expression that paths are held against.
+    pub(super) fn expression(&self) -> &str {
+        self.whole.as_str()
     }
 
     /// Whether the path of a file matches.
@@ -174,6 +200,7 @@ struct Parser<'a> {
     at: usize,
     /// Characters of `glob` before `chars`.
     skipped: usize,
+    ignore_case: bool,
 }
 
 impl Parser<'_> {
@@ -262,9 +289,10 @@ impl Parser<'_> {
         }
         self.at = close + 2;
         let text: String = self.chars[body..close].iter().collect();
-        match Regex::new(&text) {
-            Ok(_) => Ok(Token::Regex(text)),
-            Err(error) => Err(self.bad(start, reason(&error), "correct the regular expression between `{{` and `}}`")),
+        let rewritten = re2::to_regex(&text).map_err(|what| format!("not a regular expression: {what}"));
+        match rewritten.and_then(|text| Regex::new(&text).map(|_| text).map_err(|error| reason(&error))) {
+            Ok(text) => Ok(Token::Regex(text)),
+            Err(what) => Err(self.bad(start, what, "correct the regular expression between `{{` and `}}`")),
         }
     }
 
@@ -327,7 +355,8 @@ impl Parser<'_> {
     }
 
     fn compile(&self, regex: &str) -> Result<Regex, BadPattern> {
-        let compiled = Regex::new(&format!(r"(?s){regex}\z"));
+        let flags = if self.ignore_case { "(?si)" } else { "(?s)" };
+        let compiled = Regex::new(&format!(r"{flags}{regex}\z"));
         compiled.map_err(|error| self.bad(0, reason(&error), "write a simpler pattern"))
     }
 
@@ -336,19 +365,15 @@ impl Parser<'_> {
     }
 
     fn bad(&self, at: usize, what: impl Into<String>, fix: impl Into<String>) -> BadPattern {
-        BadPattern { pattern: self.glob.to_owned(), at: at + self.skipped + 1, what: what.into(), fix: fix.into() }
+        BadPattern::new(self.glob, at + self.skipped + 1, what, fix)
     }
 }
 
 /// The last line of a regular expression error says it; the lines above only draw an arrow.
-fn reason(error: &regex::Error) -> String {
+pub(super) fn reason(error: &regex::Error) -> String {
     let text = error.to_string();
     let line = text.lines().last().unwrap_or_default();
     format!("not a regular expression: {}", line.trim_start_matches("error: "))
 }
 
 const DEPTH_MAX: usize = 16;
-const POSIX: &[&str] = &[
-    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word",
-    "xdigit",
-];

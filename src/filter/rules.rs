@@ -1,93 +1,159 @@
-//! Rules in order; the first that matches decides.
+//! Rules in order; the first that matches decides. In our reading of patterns, or in rclone's.
 
-use std::borrow::Cow;
-use std::sync::Arc;
+use regex::Regex;
 
+use super::glob;
 use super::pattern::{BadPattern, Pattern};
-use crate::path::TreePath;
 
-/// One rule as it was given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rule {
-    /// What matches is in scope. Any of these puts everything else out of scope.
-    Include(String),
-    /// What matches is out of scope.
-    Exclude(String),
+/// A list of rules.
+#[derive(Debug)]
+pub(super) enum Rules {
+    Ours {
+        rules: Vec<(bool, Pattern)>,
+        /// The answer where no rule matches.
+        otherwise_out: bool,
+    },
+    /// rclone's two lists: rules for files, and what it makes of them for directories.
+    Theirs { files: Vec<(bool, Regex)>, dirs: Vec<(bool, Regex)> },
 }
 
-/// What is in scope. The default is everything.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    rules: Arc<[Compiled]>,
-    /// The answer where no rule matches.
-    otherwise_out: bool,
+impl Default for Rules {
+    fn default() -> Self {
+        Self::Ours { rules: Vec::new(), otherwise_out: false }
+    }
 }
 
-impl Filter {
-    /// Compiles rules in rclone's order: all includes, then all excludes, each family in the order given; if there is an
-    /// include at all, what matches nothing is out.
-    ///
-    /// # Errors
-    /// [`BadPattern`] says which pattern is wrong, where, and how to write it.
-    pub fn from_rules(rules: Vec<Rule>) -> Result<Self, BadPattern> {
-        let mut compiled = rules.iter().map(Compiled::new).collect::<Result<Vec<_>, _>>()?;
-        compiled.sort_by_key(|rule| !rule.include); // stable: keeps the order within each family
-        let otherwise_out = compiled.iter().any(|rule| rule.include);
-        Ok(Self { rules: compiled.into(), otherwise_out })
+impl Rules {
+    pub(super) fn new(compat: bool) -> Self {
+        if compat { Self::Theirs { files: Vec::new(), dirs: Vec::new() } } else { Self::default() }
     }
 
-    /// Whether everything is in scope.
-    pub fn is_everything(&self) -> bool {
-        self.rules.is_empty()
+    /// Whether these are read as rclone reads them.
+    pub(super) fn is_compat(&self) -> bool {
+        matches!(self, Self::Theirs { .. })
     }
 
-    /// Whether a file (or a link: anything but a directory) at this path is in scope.
-    pub fn decide_file(&self, path: &TreePath) -> bool {
-        let text = as_text(path.as_bytes());
-        let first = self.rules.iter().find(|rule| rule.pattern.matches(&text));
-        first.map_or(!self.otherwise_out, |rule| rule.include)
+    /// Adds a rule behind the others.
+    pub(super) fn add(&mut self, include: bool, pattern: &str, ignore_case: bool) -> Result<(), BadPattern> {
+        match self {
+            Self::Ours { rules, .. } => rules.push((include, Pattern::parse(pattern, ignore_case)?)),
+            Self::Theirs { files, dirs } => add_theirs(files, dirs, include, pattern, ignore_case)?,
+        }
+        Ok(())
     }
 
-    /// Whether something below this directory may be in scope. `false` only if nothing can be, so that a walk that skips
-    /// the directory finds the same files as one that does not.
-    pub fn decide_dir(&self, dir: &TreePath) -> bool {
-        let text = as_text(dir.as_bytes());
-        for rule in &*self.rules {
-            if rule.include && rule.pattern.may_match_below(&text) {
-                return true;
-            }
-            if !rule.include && rule.pattern.covers(&text) {
-                return false;
+    /// Forgets the rules until here.
+    pub(super) fn clear(&mut self) {
+        match self {
+            Self::Ours { rules, .. } => rules.clear(),
+            Self::Theirs { files, dirs } => {
+                files.clear();
+                dirs.clear();
             }
         }
-        !self.otherwise_out
+    }
+
+    /// Leaves out what no rule matches.
+    pub(super) fn close(&mut self) -> Result<(), BadPattern> {
+        match self {
+            Self::Ours { otherwise_out, .. } => {
+                *otherwise_out = true;
+                Ok(())
+            }
+            Self::Theirs { .. } => self.add(false, "/**", false),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Ours { rules, otherwise_out } => rules.is_empty() && !otherwise_out,
+            Self::Theirs { files, dirs } => files.is_empty() && dirs.is_empty(),
+        }
+    }
+
+    /// What the first rule says that matches one of these.
+    pub(super) fn take_in(&self, texts: &[&str]) -> bool {
+        match self {
+            Self::Ours { rules, otherwise_out } => {
+                let first = rules.iter().find(|(_, pattern)| texts.iter().any(|text| pattern.matches(text)));
+                first.map_or(!otherwise_out, |(include, _)| *include)
+            }
+            Self::Theirs { files, .. } => first_of(files, texts),
+        }
+    }
+
+    /// Whether something below a directory may be in scope. In our reading `false` only if nothing can be, so that a walk
+    /// that skips the directory finds the same as one that does not; in rclone's, what is below is then out of scope.
+    pub(super) fn enter(&self, dir: &str) -> bool {
+        match self {
+            Self::Ours { rules, otherwise_out } => {
+                for (include, pattern) in rules {
+                    if *include && pattern.may_match_below(dir) {
+                        return true;
+                    }
+                    if !include && pattern.covers(dir) {
+                        return false;
+                    }
+                }
+                !otherwise_out
+            }
+            Self::Theirs { dirs, .. } => first_of(dirs, &[&format!("{dir}/")]),
+        }
+    }
+
+    /// The rules as people may see them, `+` and `-` before the expressions that paths are held against.
+    pub(super) fn shown(&self, title: &str) -> Vec<String> {
+        let head = |what: &str| format!("--- {what} ---");
+        let sign = |include: bool| if include { '+' } else { '-' };
+        match self {
+            Self::Ours { rules, otherwise_out } => {
+                let rules = rules.iter().map(|(include, rule)| format!("{} {}", sign(*include), rule.expression()));
+                let rest = otherwise_out.then(|| "- everything else".to_owned());
+                [head(&format!("{title} filter rules"))].into_iter().chain(rules).chain(rest).collect()
+            }
+            Self::Theirs { files, dirs } => {
+                let list = |rules: &[(bool, Regex)]| -> Vec<String> {
+                    rules.iter().map(|(include, rule)| format!("{} {rule}", sign(*include))).collect()
+                };
+                let mut all = vec![head(&format!("{title} filter rules"))];
+                all.extend(list(files));
+                all.push(head("Directory filter rules"));
+                all.extend(list(dirs));
+                all
+            }
+        }
     }
 }
 
-#[derive(Debug)]
-struct Compiled {
+fn first_of(rules: &[(bool, Regex)], texts: &[&str]) -> bool {
+    let first = rules.iter().find(|(_, regex)| texts.iter().any(|text| regex.is_match(text)));
+    first.is_none_or(|(include, _)| *include)
+}
+
+/// Adds a rule as rclone does: `dir/` leaves out `dir/**` and takes in the directory alone, and what is taken in says
+/// where rclone looks for it.
+fn add_theirs(
+    files: &mut Vec<(bool, Regex)>,
+    dirs: &mut Vec<(bool, Regex)>,
     include: bool,
-    pattern: Pattern,
-}
-
-impl Compiled {
-    fn new(rule: &Rule) -> Result<Self, BadPattern> {
-        let (include, glob) = match rule {
-            Rule::Include(glob) => (true, glob),
-            Rule::Exclude(glob) => (false, glob),
-        };
-        Ok(Self { include, pattern: Pattern::parse(glob)? })
+    pattern: &str,
+    ignore_case: bool,
+) -> Result<(), BadPattern> {
+    let of_dir = pattern.ends_with('/');
+    let full = if of_dir && !include { format!("{pattern}**") } else { pattern.to_owned() };
+    let both = full.contains("**");
+    let compile = |glob: &str| glob::compile(pattern, &glob::expression(glob, ignore_case)?);
+    let regex = compile(&full)?;
+    if !of_dir || both {
+        files.push((include, regex.clone()));
+        if include || full == "*" {
+            for dir in glob::directories(&full).iter().filter(|dir| *dir != "/") {
+                dirs.push((include, compile(dir)?));
+            }
+        }
     }
-}
-
-fn as_text(bytes: &[u8]) -> Cow<'_, str> {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return Cow::Borrowed(text);
+    if of_dir || both {
+        dirs.push((include, regex));
     }
-    let mut text = String::with_capacity(bytes.len() + 8);
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
-    }
-    Cow::Owned(text)
+    Ok(())
 }

@@ -2,13 +2,15 @@
 
 use proptest::prelude::*;
 
-use super::{Filter, Rule};
+use super::{BadFilter, Definition, Facts, Filter, Names, Rule, Stated};
 use crate::path::TreePath;
+use crate::world::Timestamp;
 
 fn filter(rules: &[&str]) -> Filter {
     let rules = rules.iter().map(|rule| match rule.split_at(2) {
         ("+ ", glob) => Rule::Include(glob.to_owned()),
         ("- ", glob) => Rule::Exclude(glob.to_owned()),
+        ("= ", rule) => Rule::Filter(rule.to_owned()),
         _ => panic!("{rule}"),
     });
     Filter::from_rules(rules.collect()).unwrap_or_else(|error| panic!("{error}"))
@@ -60,6 +62,11 @@ const TABLE: &[Row] = &[
     (&["- secret17.jpg", "+ *.jpg"], &["secret17.jpg", "a.jpg"], &["a.txt"]), // includes come first in any case
     (&["- *.jpg", "- a/**"], &["b.png"], &["x.jpg", "a/b.png"]),
     (&["+ new**"], &["new\nline"], &["old"]),
+    (&["= - *.jpg", "= + a*"], &["a.png", "b.png"], &["a.jpg"]), // a filter leaves nothing else out
+    (&["= + a*", "= - **"], &["a", "x/a"], &["b"]),
+    (&["= - a", "= !", "= - b"], &["a"], &["b"]),
+    (&["+ a", "= !"], &[], &["a", "b"]), // and clearing does not take back that an include was given
+    (&["= + *.c", "- *.c", "+ x.c"], &["x.c"], &["a.c", "a.h"]),
 ];
 
 #[test]
@@ -81,11 +88,78 @@ fn bytes_that_are_no_text_are_one_character_each() {
     assert!(!filter(&["- *.txt"]).decide_file(&path(b"\xff.txt")));
 }
 
+fn defined(definition: Definition, path_text: &str, size: u64, secs: i64) -> bool {
+    let facts = Facts { size, mtime: Timestamp { secs, nanos: 0 }, metadata: &|| vec!["mode=100644".to_owned()] };
+    definition.build().unwrap().takes(&path(path_text.as_bytes()), &facts)
+}
+
+fn stated(rules: &[&str]) -> Vec<Stated> {
+    rules.iter().map(|rule| Stated { rule: Rule::Filter((*rule).to_owned()), place: "--filter".to_owned() }).collect()
+}
+
+#[test]
+fn sizes_times_and_metadata() {
+    let sizes = || Definition { min_size: Some(10), max_size: Some(20), ..Definition::default() };
+    let sized = [9, 10, 20, 21].map(|size| defined(sizes(), "a", size, 0));
+    assert_eq!(sized, [false, true, true, false]);
+    let at = |secs| Some(Timestamp { secs, nanos: 0 });
+    let times = || Definition { not_before: at(10), not_after: at(20), ..Definition::default() };
+    assert_eq!([9, 10, 20, 21].map(|secs| defined(times(), "a", 0, secs)), [false, true, true, false]);
+    for (rules, inside) in
+        [(&["- mode=100644"][..], false), (&["+ mode=1006*", "- *"], true), (&["- uid=*"], true), (&["- *"], false)]
+    {
+        assert_eq!(defined(Definition { metadata: stated(rules), ..Definition::default() }, "a", 0, 0), inside);
+    }
+    for empty in [Definition { max_size: Some(1), ..sizes() }, Definition { not_after: at(9), ..times() }] {
+        assert!(matches!(empty.build(), Err(BadFilter::Empty(_))));
+    }
+}
+
+#[test]
+fn depth_case_and_names() {
+    let depth = Definition { max_depth: Some(2), ..Definition::default() }.build().unwrap();
+    assert!(depth.decide_file(&path(b"a/b")) && depth.decide_dir(&path(b"a/b")) && !depth.descends(&path(b"a/b")));
+    assert!(!depth.decide_file(&path(b"a/b/c")) && !depth.decide_dir(&path(b"a/b/c")) && depth.descends(&path(b"a")));
+    assert!(Definition { max_depth: Some(0), ..Definition::default() }.build().unwrap().is_everything());
+    for compat in [false, true] {
+        let rules = stated(&["- /Ab/*.JPG"]);
+        let filter = Definition { compat, ignore_case: true, rules, ..Definition::default() }.build().unwrap();
+        assert!(!filter.decide_file(&path(b"aB/x.jpg")) && filter.decide_file(&path(b"x.jpg")));
+    }
+    let names = || Some(Names::new([path(b"a/b")]));
+    let filter = Definition { names: names(), ..Definition::default() }.build().unwrap();
+    assert!(
+        filter.decide_file(&path(b"a/b")) && !filter.decide_file(&path(b"a/c")) && !filter.decide_file(&path(b"a"))
+    );
+    assert!(filter.decide_dir(&path(b"a")) && !filter.decide_dir(&path(b"a/b")) && !filter.is_everything());
+    let both = Definition { names: names(), rules: stated(&["- x"]), ..Definition::default() };
+    assert_eq!(both.build().unwrap_err(), BadFilter::NotAlone);
+}
+
+#[test]
+fn what_is_deleted_with_the_excluded_is_limited_by_depth_alone() {
+    let filter = Definition { max_depth: Some(1), rules: stated(&["- *"]), ..Definition::default() }.build().unwrap();
+    assert!(!filter.of_destination(false).decide_file(&path(b"a")));
+    let all = filter.of_destination(true);
+    assert!(all.decide_file(&path(b"a")) && !all.decide_file(&path(b"a/b")));
+}
+
+#[test]
+fn rules_say_where_they_were_given() {
+    for (rule, at) in [("*.jpg", 1), ("+*.jpg", 1), ("", 1), ("- a[", 4), ("+ x}", 4), ("!x", 1)] {
+        for compat in [false, true] {
+            let definition = Definition { compat, rules: stated(&[rule]), ..Definition::default() };
+            let BadFilter::Pattern(error) = definition.build().unwrap_err() else { panic!("{rule}") };
+            assert_eq!((error.place.as_str(), error.at, error.pattern.as_str()), ("--filter", at, rule), "{error}");
+        }
+    }
+}
+
 #[test]
 fn skips_directories_that_hold_nothing_in_scope() {
     for (rules, walked, skipped) in [
         (&["- dir/"][..], &["", "a", "adir"][..], &["dir", "x/dir", "dir/sub"][..]),
-        (&["- *"], &[], &["", "a"]),
+        (&["- *"], &[""], &["a"]),
         (&["- /a/*"], &["a", "a/b"], &[]),
         (&["+ /a/b/*.jpg"], &["", "a", "a/b"], &["b", "a/c", "a/b/c"]),
         (&["+ /a*/**"], &["", "a", "ab/c/d"], &["b"]),
@@ -124,7 +198,9 @@ fn bad_patterns_say_what_to_write() {
         ("x\\", 2, r"`\\`"),
         (r"file\d", 5, r"`{{\d}}`"),
     ] {
-        let error = Filter::from_rules(vec![Rule::Exclude(glob.to_owned())]).unwrap_err();
+        let BadFilter::Pattern(error) = Filter::from_rules(vec![Rule::Exclude(glob.to_owned())]).unwrap_err() else {
+            panic!("{glob}");
+        };
         assert_eq!(error.at, at, "{error}");
         assert!(error.to_string().contains(&format!("`{glob}`")) && error.fix.contains(fix), "{error}");
     }

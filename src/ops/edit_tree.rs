@@ -147,7 +147,7 @@ impl Tree<'_> {
     /// Asks before most of the vault is deleted, unless `force`.
     pub(super) fn brake(&self, deletes: u64, force: bool) -> Result<(), OpsError> {
         let all = self.root.map_or(0, |root| root.totals.entries);
-        if force || deletes <= 20 || deletes.saturating_mul(2) <= all {
+        if force || self.change.ctx.rclone_compat || deletes <= 20 || deletes.saturating_mul(2) <= all {
             return Ok(());
         }
         let what = format!("this would delete {deletes} of the {all} entries of the vault");

@@ -16,7 +16,9 @@ use crate::filter::Filter;
 use crate::format::entry::EntryKind;
 use crate::path::TreePath;
 use crate::sum::{Sum, SumKind, Summer};
-use crate::transfer::{Item, SideError, VaultSide, Walk, base_root, local_path, lookup, os_text, stat_item};
+use crate::transfer::{
+    Item, SideError, VaultSide, Walk, base_root, entry_in_scope, local_path, lookup, os_text, stat_item,
+};
 use crate::vault::{Part, VaultError};
 
 /// A place, open for reading.
@@ -83,6 +85,29 @@ impl<'a> Files<'a> {
         self.single.as_ref()
     }
 
+    /// What is in scope, in tree order.
+    ///
+    /// # Errors
+    /// The place can't be read.
+    pub(super) fn items(
+        &self,
+        filter: &Filter,
+        recursive: bool,
+        metadata: bool,
+    ) -> Result<Box<dyn Iterator<Item = Result<Item, SideError>> + '_>, OpsError> {
+        if let Some(item) = &self.single {
+            return Ok(Box::new(Some(item.clone()).filter(|item| entry_in_scope(filter, item)).into_iter().map(Ok)));
+        }
+        let filter = Arc::new(filter.clone());
+        Ok(match &self.kind {
+            Kind::Local(root) => Box::new(Walk::open(root, filter, recursive)?.with_metadata(metadata)),
+            Kind::Vault(opened, path) => {
+                let base = base_root(&opened.vault)?;
+                Box::new(VaultSide::open(&opened.vault, base.as_ref(), path, filter, recursive)?)
+            }
+        })
+    }
+
     /// Calls `each` for every file that is in scope, in tree order. What can't be looked at is told, and counted in the result.
     ///
     /// # Errors
@@ -92,17 +117,7 @@ impl<'a> Files<'a> {
         filter: &Filter,
         each: &mut dyn FnMut(Item) -> Result<(), OpsError>,
     ) -> Result<u64, OpsError> {
-        if let Some(item) = &self.single {
-            return if item.entry.kind == EntryKind::File { each(item.clone()).map(|()| 0) } else { Ok(0) };
-        }
-        let filter = Arc::new(filter.clone());
-        match &self.kind {
-            Kind::Local(root) => self.drain(Walk::open(root, filter, true)?, each),
-            Kind::Vault(opened, path) => {
-                let base = base_root(&opened.vault)?;
-                self.drain(VaultSide::open(&opened.vault, base.as_ref(), path, filter, true)?, each)
-            }
-        }
+        self.drain(self.items(filter, true, false)?, each)
     }
 
     fn drain(

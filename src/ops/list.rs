@@ -1,17 +1,24 @@
 //! `ls` and `lsf`: entries of a place, in tree order.
 
 use std::io;
-use std::sync::Arc;
 
-use super::open::open;
-use super::sync::not_there;
-use super::{Ctx, ListOptions, Listed, ListedKind, OpsError, Place};
+use super::files::{Files, ReadError};
+use super::{Ctx, ListOptions, Listed, ListedKind, OpsError};
 use crate::class::Class;
 use crate::event::Event;
 use crate::format::entry::EntryKind;
-use crate::path::TreePath;
-use crate::transfer::{Item, SideError, VaultSide, Walk, base_root, lookup, stat_item};
+use crate::sum::{Sum, SumKind};
+use crate::transfer::{Item, SideError, attributes};
 use crate::vault::VaultError;
+
+/// What a listing tells of entries beside what is known at once.
+#[derive(Debug, Clone, Default)]
+pub struct Extras {
+    /// Sums of the content of files, which is read for them.
+    pub sums: Vec<SumKind>,
+    /// Owners and extended attributes of a directory of this machine.
+    pub metadata: bool,
+}
 
 /// Lists, calling `row` for each entry in tree order.
 ///
@@ -22,47 +29,32 @@ pub fn list(
     options: &ListOptions,
     row: &mut dyn FnMut(&Listed) -> io::Result<()>,
 ) -> Result<(), OpsError> {
-    let filter = Arc::new(options.filter.clone());
-    match &options.place {
-        Place::Local(path) if path.is_dir() => rows(ctx, Walk::open(path, filter, options.recursive)?, row),
-        Place::Local(path) if path.symlink_metadata().is_err() => Err(missing_local(path)),
-        Place::Local(path) => {
-            let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-            let name = TreePath::from_bytes(name).map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
-            rows(ctx, stat_item(path, name)?.into_iter().map(Ok), row)
-        }
-        Place::Vault(remote, path) => {
-            let opened = open(ctx, remote)?;
-            let base = base_root(&opened.vault)?;
-            match lookup(&opened.vault, base.as_ref(), path)? {
-                None if !path.is_root() => Err(not_there(remote, path)),
-                Some(item) if item.entry.kind != EntryKind::Dir => {
-                    let name = TreePath::from_bytes(path.name().unwrap_or_default()).unwrap_or_default();
-                    rows(ctx, [Ok(Item { path: name, ..item })].into_iter(), row)
-                }
-                _ => rows(ctx, VaultSide::open(&opened.vault, base.as_ref(), path, filter, options.recursive)?, row),
-            }
-        }
-    }
+    list_with(ctx, options, &Extras::default(), row)
 }
 
-/// Why a local path can't be listed: there is no directory.
-pub(super) fn missing_local(path: &std::path::Path) -> OpsError {
-    OpsError::new(Class::DirNotFound, format!("there is no directory {}", path.display()))
-}
-
-fn rows(
+/// The same with more about each entry.
+///
+/// # Errors
+/// The place is not there, or the vault can't be read.
+pub fn list_with(
     ctx: &Ctx<'_>,
-    items: impl Iterator<Item = Result<Item, SideError>>,
+    options: &ListOptions,
+    extras: &Extras,
     row: &mut dyn FnMut(&Listed) -> io::Result<()>,
 ) -> Result<(), OpsError> {
+    let files = Files::open(ctx, &options.place)?;
     let mut skipped = 0u64;
-    for item in items {
+    for item in files.items(&options.filter, options.recursive, extras.metadata)? {
         if ctx.cancel.is_cancelled() {
             return Err(VaultError::Cancelled.into());
         }
         match item {
-            Ok(item) => row(&listed(item)).map_err(VaultError::local("cannot write the listing"))?,
+            Ok(item) if ctx.rclone_compat && item.entry.kind == EntryKind::Symlink => {}
+            Ok(item) => {
+                let sums = sums(ctx, &files, &item, &extras.sums, &mut skipped)?;
+                let listed = Listed { sums, ..listed(item) };
+                row(&listed).map_err(VaultError::local("cannot write the listing"))?;
+            }
             Err(SideError::Skipped { path, reason }) => {
                 skipped += 1;
                 ctx.observer.event(Event::Failed { path: &path, reason: &reason });
@@ -78,11 +70,47 @@ fn rows(
     }
 }
 
+/// The sums that can be had of an entry.
+fn sums(
+    ctx: &Ctx<'_>,
+    files: &Files<'_>,
+    item: &Item,
+    kinds: &[SumKind],
+    skipped: &mut u64,
+) -> Result<Vec<(SumKind, Sum)>, OpsError> {
+    let mut sums = Vec::new();
+    for kind in kinds.iter().filter(|_| item.entry.kind == EntryKind::File) {
+        match files.sum(item, *kind) {
+            Ok(sum) => sums.push((*kind, sum)),
+            Err(ReadError::File(reason)) => {
+                *skipped += 1;
+                ctx.observer.event(Event::Failed { path: &item.path, reason: &reason });
+            }
+            Err(ReadError::Fatal(error)) => return Err(error),
+        }
+    }
+    Ok(sums)
+}
+
+/// Why a local path can't be listed: there is no directory.
+pub(super) fn missing_local(path: &std::path::Path) -> OpsError {
+    OpsError::new(Class::DirNotFound, format!("there is no directory {}", path.display()))
+}
+
 pub(super) fn listed(item: Item) -> Listed {
     let kind = match item.entry.kind {
         EntryKind::File => ListedKind::File,
         EntryKind::Dir => ListedKind::Dir,
         EntryKind::Symlink => ListedKind::Symlink(item.link_target().unwrap_or_default().to_vec()),
     };
-    Listed { kind, size: item.entry.size, mtime: item.entry.mtime, mode: item.entry.mode, path: item.path }
+    let Item { path, entry, .. } = item;
+    Listed {
+        kind,
+        size: entry.size,
+        mtime: entry.mtime,
+        mode: entry.mode,
+        path,
+        attributes: attributes(&entry),
+        sums: Vec::new(),
+    }
 }

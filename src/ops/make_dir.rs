@@ -1,10 +1,13 @@
 //! `mkdir` and `rmdir`.
 
-use super::edit_tree::{Change, not_the_root};
+use super::edit_tree::{Change, in_vault, not_the_root};
+use super::remove::joined;
 use super::{Ctx, OpsError, Place, SyncReport};
 use crate::class::Class;
 use crate::event::Action;
 use crate::filter::Filter;
+use crate::format::entry::EntryKind;
+use crate::path::TreePath;
 use crate::transfer::Kept;
 use crate::vault::VaultError;
 
@@ -27,6 +30,46 @@ pub fn mkdir(ctx: &Ctx<'_>, place: &Place, dry_run: bool, operation: &str) -> Re
             tree.tell(&dir, Action::MakeDir, 0);
             edits.put(&dir, entry)?;
             report.updated += 1;
+        }
+        Ok(())
+    })
+}
+
+/// Removes the directories below a path that hold no file, and the path itself, unless `leave_root`.
+///
+/// # Errors
+/// There is no directory at the path.
+pub fn rmdirs(
+    ctx: &Ctx<'_>,
+    place: &Place,
+    filter: &Filter,
+    leave_root: bool,
+    dry_run: bool,
+    operation: &str,
+) -> Result<SyncReport, OpsError> {
+    let (remote, path) = in_vault(place, "rmdirs", "find(1) with -empty -delete")?;
+    Change { ctx, remote, dry_run, operation }.make(&mut |tree, edits, report| {
+        tree.need_dir(path)?;
+        let kept = Kept::default();
+        for item in tree.below(path, filter, &kept)? {
+            let item = item?;
+            if item.entry.kind != EntryKind::Dir {
+                kept.note(&item.path);
+            }
+        }
+        let mut remove = |dir: &TreePath| -> Result<(), OpsError> {
+            tree.tell(dir, Action::Delete, 0);
+            report.deleted += 1;
+            Ok(edits.delete(dir)?)
+        };
+        if !(leave_root || path.is_root() || kept.holds(&TreePath::root())) {
+            remove(path)?;
+        }
+        for item in tree.below(path, filter, &Kept::default())? {
+            let item = item?;
+            if item.entry.kind == EntryKind::Dir && !kept.holds(&item.path) {
+                remove(&joined(path, &item.path)?)?;
+            }
         }
         Ok(())
     })

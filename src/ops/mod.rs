@@ -3,11 +3,13 @@
 
 mod about;
 mod between;
+mod browse;
 mod cat;
 mod check;
 mod check_vaults;
 mod conflicts;
 mod device;
+mod diff;
 mod down;
 mod edit_tree;
 mod error;
@@ -52,12 +54,14 @@ pub use crate::sum::{NoSuchSum, Sum, SumKind};
 pub use crate::transfer::Traits;
 pub use crate::world::Cancel;
 pub use about::{About, about};
+pub use browse::{BrowseRow, Browser};
 pub use cat::{CatOptions, cat};
 pub use check::{CheckOptions, check};
 pub use conflicts::{Conflict, Keep, ResolveOptions, Version, list_conflicts, resolve_conflicts, show_conflict};
 pub use device::{
     DeviceRequest, RecoveryReport, device_add, device_approve, device_remove, device_request, test_recovery,
 };
+pub use diff::{DiffKind, DiffOptions, DiffReport, DiffRow, diff};
 pub use error::OpsError;
 pub use hashsum::{SumOptions, check_sums, hash_stream, hashsum};
 pub use init::{init, vault_exists};
@@ -66,8 +70,8 @@ pub use key::{
     AccessStep, KeyChange, KeyReport, MemberInfo, card as key_card, change as key_change, history as key_history,
     member as key_member, members as key_members,
 };
-pub use list::list;
-pub use make_dir::{mkdir, rmdir};
+pub use list::{Extras, list, list_with};
+pub use make_dir::{mkdir, rmdir, rmdirs};
 pub use moving::Moving;
 pub use network::{Network, Rate, Rates, RequestRate, Shaper};
 pub use rcat::rcat;
@@ -268,6 +272,10 @@ pub struct Listed {
     pub mtime: Timestamp,
     /// Permission bits, if known.
     pub mode: Option<u16>,
+    /// What else is kept of it, under rclone's names: owner, extended attributes.
+    pub attributes: Vec<(String, String)>,
+    /// Sums of its content that were asked for.
+    pub sums: Vec<(SumKind, Sum)>,
 }
 
 /// What a listed entry is.

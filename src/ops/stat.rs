@@ -67,7 +67,15 @@ pub fn stat(ctx: &Ctx<'_>, place: &Place) -> Result<Stat, OpsError> {
             return Err(OpsError { class: Class::FileNotFound, ..not_there(remote, path) });
         }
         let mtime = vault.view().newest_first().first().map(|commit| commit.record.time).unwrap_or_default();
-        let listed = Listed { path: name, kind: ListedKind::Dir, size: 0, mtime, mode: None };
+        let listed = Listed {
+            path: name,
+            kind: ListedKind::Dir,
+            size: 0,
+            mtime,
+            mode: None,
+            attributes: Vec::new(),
+            sums: Vec::new(),
+        };
         return Ok(Stat { listed, below: Some(below(vault, base.as_ref(), path)?), stored: None, conflict: None });
     };
     let dir = item.entry.kind == EntryKind::Dir;
@@ -78,7 +86,7 @@ pub fn stat(ctx: &Ctx<'_>, place: &Place) -> Result<Stat, OpsError> {
     Ok(Stat { listed: listed(Item { path: name, ..item }), below, stored, conflict })
 }
 
-fn below(vault: &Vault, base: Option<&Root>, dir: &TreePath) -> Result<(u64, u64), VaultError> {
+pub(super) fn below(vault: &Vault, base: Option<&Root>, dir: &TreePath) -> Result<(u64, u64), VaultError> {
     let Some(base) = base else { return Ok((0, 0)) };
     let sum = totals(vault, base, subtree_range(dir))?;
     Ok((sum.entries, sum.bytes))

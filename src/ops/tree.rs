@@ -1,5 +1,6 @@
 //! `tree`: a listing in which everything below a directory follows it, as people draw trees.
 
+use std::cmp::Ordering;
 use std::io;
 use std::sync::Arc;
 
@@ -9,10 +10,11 @@ use super::sync::not_there;
 use super::{Ctx, ListOptions, Listed, ListedKind, OpsError, Place};
 use crate::class::Class;
 use crate::event::Event;
+use crate::filter::Filter;
 use crate::format::entry::EntryKind;
 use crate::history::source::Root;
 use crate::path::TreePath;
-use crate::transfer::{Item, SideError, VaultSide, Walk, base_root, local_path, lookup};
+use crate::transfer::{Item, SideError, VaultSide, Walk, base_root, local_path, lookup, stat_item};
 use crate::vault::VaultError;
 
 /// One entry, and where it hangs.
@@ -24,16 +26,17 @@ pub struct TreeRow {
     pub last: Vec<bool>,
 }
 
-/// Lists what `wanted` takes in, depth first, names in order. Holds one directory for each level.
+/// Lists what `wanted` takes in, depth first, the entries of a directory by `order`. Holds one directory for each level.
 ///
 /// # Errors
 /// The place is not a directory, or can't be read.
 pub fn tree(
     ctx: &Ctx<'_>,
     options: &ListOptions,
-    wanted: &dyn Fn(&Listed) -> bool,
+    (wanted, order): (&dyn Fn(&Listed) -> bool, &dyn Fn(&Listed, &Listed) -> Ordering),
     row: &mut dyn FnMut(&TreeRow) -> io::Result<()>,
 ) -> Result<(), OpsError> {
+    let filter = Arc::new(options.filter.clone());
     let source = Source::open(ctx, &options.place)?;
     let mut skipped = 0u64;
     let mut children = |dir: &TreePath| -> Result<std::vec::IntoIter<Listed>, OpsError> {
@@ -41,17 +44,10 @@ pub fn tree(
             return Err(VaultError::Cancelled.into());
         }
         let mut found = Vec::new();
-        source.children(dir, &mut |item| match item {
+        source.children(dir, &filter, &mut |item| match item {
             Ok(item) => {
-                let path =
-                    dir.join_path(&item.path).map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
-                let is_dir = item.entry.kind == EntryKind::Dir;
-                let filter = &options.filter;
-                let in_scope = if is_dir { filter.decide_dir(&path) } else { filter.decide_file(&path) };
-                let listed = listed(Item { path, ..item });
-                if in_scope && wanted(&listed) {
-                    found.push(listed);
-                }
+                let shown = !ctx.rclone_compat || item.entry.kind != EntryKind::Symlink;
+                found.extend(Some(listed(item)).filter(|listed| shown && wanted(listed)));
                 Ok(())
             }
             Err(SideError::Skipped { path, reason }) => {
@@ -62,6 +58,7 @@ pub fn tree(
             Err(SideError::Special(_) | SideError::Partly { .. }) => Ok(()),
             Err(SideError::Fatal(error)) => Err(error.into()),
         })?;
+        found.sort_by(order);
         Ok(found.into_iter())
     };
     let mut stack = vec![children(&TreePath::root())?];
@@ -90,21 +87,35 @@ pub fn tree(
 
 enum Source<'a> {
     Local(&'a std::path::Path),
-    Vault { opened: Box<Opened>, base: Option<Root>, dir: &'a TreePath },
+    Vault {
+        opened: Box<Opened>,
+        base: Option<Root>,
+        dir: &'a TreePath,
+    },
+    /// One file, or a link.
+    Single(Box<Item>),
 }
 
 impl<'a> Source<'a> {
     fn open(ctx: &Ctx<'_>, place: &'a Place) -> Result<Self, OpsError> {
         match place {
             Place::Local(path) if path.is_dir() => Ok(Self::Local(path)),
-            Place::Local(path) => Err(missing_local(path)),
+            Place::Local(path) if path.symlink_metadata().is_err() => Err(missing_local(path)),
+            Place::Local(path) => {
+                let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+                let name =
+                    TreePath::from_bytes(name).map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
+                let item = stat_item(path, name)?.ok_or_else(|| missing_local(path))?;
+                Ok(Self::Single(Box::new(item)))
+            }
             Place::Vault(remote, dir) => {
                 let opened = Box::new(open(ctx, remote)?);
                 let base = base_root(&opened.vault)?;
                 match lookup(&opened.vault, base.as_ref(), dir)? {
                     None if !dir.is_root() => Err(not_there(remote, dir)),
                     Some(item) if item.entry.kind != EntryKind::Dir => {
-                        Err(OpsError::new(Class::DirNotFound, format!("`{}:{dir}` is not a directory", remote.name)))
+                        let name = TreePath::from_bytes(dir.name().unwrap_or_default()).unwrap_or_default();
+                        Ok(Self::Single(Box::new(Item { path: name, ..item })))
                     }
                     _ => Ok(Self::Vault { opened, base, dir }),
                 }
@@ -115,12 +126,13 @@ impl<'a> Source<'a> {
     fn children(
         &self,
         dir: &TreePath,
+        filter: &Arc<Filter>,
         each: &mut dyn FnMut(Result<Item, SideError>) -> Result<(), OpsError>,
     ) -> Result<(), OpsError> {
         match self {
             Self::Local(root) => {
-                let walk = match Walk::open(&local_path(root, dir), Arc::default(), false) {
-                    Ok(walk) => walk,
+                let walk = match Walk::open(&local_path(root, dir), Arc::clone(filter), false) {
+                    Ok(walk) => walk.under(dir),
                     Err(error) if dir.is_root() => return Err(error.into()),
                     Err(error) => {
                         let reason = error.to_string();
@@ -131,9 +143,9 @@ impl<'a> Source<'a> {
                     each(item)?;
                 }
             }
+            Self::Single(item) => each(Ok(Item::clone(item)))?,
             Self::Vault { opened, base, dir: top } => {
-                let full = top.join_path(dir).map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
-                for item in VaultSide::open(&opened.vault, base.as_ref(), &full, Arc::default(), false)? {
+                for item in VaultSide::children(&opened.vault, base.as_ref(), (top, dir), Arc::clone(filter))? {
                     each(item)?;
                 }
             }

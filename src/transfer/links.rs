@@ -71,9 +71,14 @@ impl LinkTargets<'_> {
         Ok(())
     }
 
+    /// By name: what else is asked of a file holds for both, which are the same. Markers are not looked for.
+    fn in_scope(&self, path: &TreePath) -> bool {
+        self.filter.markers().is_empty() && self.filter.decide_file(path)
+    }
+
     fn leads_to_itself(&self, item: &Item) -> Result<bool, TransferError> {
         let Some(path) = link_of(item) else { return Ok(false) };
-        if TreeKey::from_path(&path) >= TreeKey::from_path(&item.path) || !self.filter.decide_file(&path) {
+        if TreeKey::from_path(&path) >= TreeKey::from_path(&item.path) || !self.in_scope(&path) {
             return Ok(false);
         }
         let Ok(full) = self.prefix.join_path(&path) else { return Ok(false) };

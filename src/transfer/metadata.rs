@@ -41,6 +41,33 @@ pub(super) fn look(
     Ok(())
 }
 
+/// What is known of an entry that is no directory, as `key=value` with the keys that rclone uses.
+pub(super) fn lines(entry: &Entry) -> Vec<String> {
+    let kind = if entry.kind == EntryKind::Symlink { 0o120_000 } else { 0o100_000 };
+    let mut known = Vec::new();
+    known.extend(entry.mode.map(|mode| format!("mode={:o}", kind | u32::from(mode))));
+    if let Ok(mtime) = jiff::Timestamp::new(entry.mtime.secs, entry.mtime.nanos as i32) {
+        known.push(format!("mtime={mtime}"));
+    }
+    known.extend(attributes(entry).iter().map(|(key, value)| format!("{key}={value}")));
+    known
+}
+
+/// Owner and extended attributes of users, under the keys that rclone uses.
+pub fn attributes(entry: &Entry) -> Vec<(String, String)> {
+    let mut known = Vec::new();
+    if let Some(owner) = owner(entry) {
+        known.push(("uid".to_owned(), owner.uid.to_string()));
+        known.push(("gid".to_owned(), owner.gid.to_string()));
+    }
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    known.extend(xattrs(entry).iter().filter_map(|(name, value)| {
+        let name = name.strip_prefix(b"user.")?; // as rclone: the others belong to the system
+        Some((text(name), text(value)))
+    }));
+    known
+}
+
 /// Makes `local`, of what was read here, what is to be compared with `stored`. An entry without an owner says nothing of
 /// either; `chowns`: whether owners can be given here.
 pub(super) fn settle(local: &Entry, stored: &Entry, is_source: bool, chowns: bool, holds_xattrs: bool) -> Entry {

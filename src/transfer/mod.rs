@@ -45,6 +45,7 @@ pub use item::{Item, SideError, TransferError};
 pub use kept::Kept;
 pub use links::LinkTargets;
 pub use local::Local;
+pub use metadata::attributes;
 pub use plan::{MARKS_MAX, Plan, PlanOptions, Step, Totals, path_mark};
 pub use relay::Relay;
 pub use shadow::Shadow;
@@ -52,7 +53,7 @@ pub use spelling::Spelling;
 pub use stream::StreamUpload;
 pub use traits::Traits;
 pub use upload::{Upload, Uploaded};
-pub use vault_side::{VaultSide, base_root, lookup};
+pub use vault_side::{VaultSide, base_root, entry_in_scope, lookup};
 pub use walk::{Walk, stat_item, stat_with_metadata};
 
 use crate::path::TreePath;

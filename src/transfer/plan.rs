@@ -280,7 +280,8 @@ impl Maker<'_> {
 
     /// What the filters leave alone at the destination is not written over.
     fn in_the_way(&mut self, item: &Item) -> bool {
-        let stands = self.options.kept.is(&item.path);
+        // A directory goes into one, and is none that is replaced.
+        let stands = item.entry.kind != EntryKind::Dir && self.options.kept.is(&item.path);
         if stands {
             self.totals.skipped += 1;
             let reason = "can't replace a directory that this run leaves alone";

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::item::{Item, SideError, TransferError};
 use super::kept::Kept;
+use super::metadata;
+use super::walk::facts_in_scope;
 use crate::filter::Filter;
 use crate::format::entry::EntryKind;
 use crate::format::key::{TreeKey, UnsafePath, children_range, subtree_range};
@@ -14,10 +16,14 @@ use crate::vault::{Vault, VaultError};
 
 /// Entries of a tree below a directory.
 pub struct VaultSide<'v> {
+    vault: &'v Vault,
+    root: Option<Root>,
     cursor: Cursor<'v, Vault>,
     dir: TreePath,
     filter: Arc<Filter>,
     kept: Option<Kept>,
+    /// The directory that the cursor is in, after those above it: all of them are in scope.
+    within: Vec<TreePath>,
     done: bool,
 }
 
@@ -40,7 +46,26 @@ impl<'v> VaultSide<'v> {
                 Cursor::range(vault, root, range)?
             }
         };
-        Ok(Self { cursor, dir: dir.clone(), filter, kept: None, done: false })
+        let within = vec![TreePath::root()];
+        let mut side =
+            Self { vault, root: root.copied(), cursor, dir: dir.clone(), filter, kept: None, within, done: false };
+        side.done = side.has_marker(&TreePath::root())?;
+        Ok(side)
+    }
+
+    /// The direct children of `below`, with the paths that they have below `dir`.
+    ///
+    /// # Errors
+    /// The tree can't be read.
+    pub fn children(
+        vault: &'v Vault,
+        root: Option<&Root>,
+        (dir, below): (&TreePath, &TreePath),
+        filter: Arc<Filter>,
+    ) -> Result<Self, TransferError> {
+        let full = dir.join_path(below).map_err(|bad| VaultError::UnsafePath(bad.to_string()))?;
+        let side = Self::open(vault, root, &full, filter, false)?;
+        Ok(Self { dir: dir.clone(), ..side })
     }
 
     /// Tells `kept` of every entry that is left out.
@@ -50,22 +75,69 @@ impl<'v> VaultSide<'v> {
         self
     }
 
-    fn item(&self, found: Found) -> Result<Option<Item>, VaultError> {
+    /// Whether a directory holds a file that puts it out of scope.
+    fn has_marker(&self, dir: &TreePath) -> Result<bool, VaultError> {
+        let markers = self.filter.markers();
+        for marker in markers {
+            let Ok(path) = self.dir.join_path(dir).and_then(|dir| dir.join(marker)) else { continue };
+            let (Some(root), Some(key)) = (&self.root, TreeKey::from_path(&path)) else { continue };
+            if get(self.vault, root, &key)?.is_some_and(|found| found.entry.kind != EntryKind::Dir) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn enters(&self, dir: &TreePath) -> Result<bool, VaultError> {
+        Ok(self.filter.enters(dir) && !self.has_marker(dir)?)
+    }
+
+    /// Whether the directory that an entry is in is walked. If not, the cursor goes past it.
+    fn reached(&mut self, path: &TreePath) -> Result<bool, VaultError> {
+        if self.filter.is_everything() {
+            return Ok(true);
+        }
+        let parent = path.parent().unwrap_or_default();
+        while self.within.last().is_some_and(|dir| parent.strip_prefix(dir).is_none()) {
+            self.within.pop();
+        }
+        let known = self.within.last().map_or(0, |dir| dir.components().count());
+        let mut dir = self.within.last().cloned().unwrap_or_default();
+        for name in parent.components().skip(known) {
+            dir = dir.join(name).map_err(|bad| VaultError::UnsafePath(bad.to_string()))?;
+            if !self.filter.descends(&dir) || !self.enters(&dir)? {
+                let full = self.dir.join_path(&dir).map_err(|bad| VaultError::UnsafePath(bad.to_string()))?;
+                self.cursor.seek(subtree_range(&full).end.as_bytes())?;
+                return Ok(false);
+            }
+            self.within.push(dir.clone());
+        }
+        Ok(true)
+    }
+
+    fn item(&mut self, found: Found) -> Result<Option<Item>, VaultError> {
         let full = found.key.to_path().map_err(unsafe_path)?;
         let path = full
             .strip_prefix(&self.dir)
             .ok_or_else(|| VaultError::damaged("tree", "an entry lies outside its directory"))?;
-        let wanted = match found.entry.kind {
-            EntryKind::Dir => self.filter.decide_dir(&path),
-            _ => self.filter.decide_file(&path),
+        let item = Item { path, entry: found.entry, place: found.place };
+        if !self.reached(&item.path)? {
+            if let Some(kept) = &self.kept {
+                kept.note(&item.path); // where the walk ends for its depth there is more below
+            }
+            return Ok(None);
+        }
+        let wanted = match item.entry.kind {
+            EntryKind::Dir => self.enters(&item.path)?,
+            _ => entry_in_scope(&self.filter, &item),
         };
         if let (false, Some(kept)) = (wanted, &self.kept) {
-            kept.note(&path);
-            if found.entry.kind == EntryKind::Dir {
-                kept.note_dir(&path);
+            kept.note(&item.path);
+            if item.entry.kind == EntryKind::Dir {
+                kept.note_dir(&item.path);
             }
         }
-        Ok(wanted.then_some(Item { path, entry: found.entry, place: found.place }))
+        Ok(wanted.then_some(item))
     }
 }
 
@@ -92,6 +164,11 @@ impl VaultSide<'_> {
         self.done = true;
         SideError::Fatal(error.into())
     }
+}
+
+/// Whether an entry that is no directory is in scope, by all that it tells of itself.
+pub fn entry_in_scope(filter: &Filter, item: &Item) -> bool {
+    facts_in_scope(filter, item, &|| metadata::lines(&item.entry))
 }
 
 /// The root of the tree that a command starts from: what all heads come to, or none in a vault without commits.

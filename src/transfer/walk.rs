@@ -4,7 +4,7 @@
 //! component is resolved twice.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::metadata;
 use super::people::People;
 use super::spelling::Spelling;
 use super::temp::is_temporary;
-use crate::filter::Filter;
+use crate::filter::{Facts, Filter};
 use crate::format::attribute::{HARD_LINK, HardLink};
 use crate::format::entry::{Content, Entry, EntryKind};
 use crate::path::TreePath;
@@ -58,7 +58,10 @@ impl<'v> Walk<'v> {
     pub fn open(root: &Path, filter: Arc<Filter>, recursive: bool) -> Result<Self, TransferError> {
         let fail = || TransferError::local(format!("cannot read the directory {}", root.display()));
         let dir = openat(CWD, root, DIR_FLAGS, Mode::empty()).map_err(|e| fail()(e.into()))?;
-        let level = Level::read(dir, TreePath::root()).map_err(|e| fail()(e.into()))?;
+        let mut level = Level::read(dir, TreePath::root()).map_err(|e| fail()(e.into()))?;
+        if has_marker(level.dir.as_fd(), c".", &filter) {
+            level.children = Vec::new().into_iter();
+        }
         Ok(Self {
             stack: vec![level],
             filter,
@@ -71,6 +74,13 @@ impl<'v> Walk<'v> {
             pending: None,
             held: None,
         })
+    }
+
+    /// Gives what is found the paths that it has below another directory, of which this one is `dir`.
+    #[must_use]
+    pub fn under(mut self, dir: &TreePath) -> Self {
+        self.stack.iter_mut().for_each(|level| level.path = dir.clone());
+        self
     }
 
     /// Spells names as the vault does where the file system takes both for one.
@@ -146,7 +156,11 @@ impl<'v> Walk<'v> {
         match item(level.dir.as_fd(), &name, &path) {
             Ok(Some((mut item, stat))) => {
                 let is_dir = item.entry.kind == EntryKind::Dir;
-                let wanted = if is_dir { self.filter.decide_dir(&path) } else { self.filter.decide_file(&path) };
+                let wanted = if is_dir {
+                    self.filter.enters(&path) && !has_marker(level.dir.as_fd(), &name, &self.filter)
+                } else {
+                    in_scope(&self.filter, level.dir.as_fd(), &name, &item, &stat)
+                };
                 if !wanted {
                     self.keep(&path);
                     if let (true, Some(kept)) = (is_dir, &self.kept) {
@@ -165,7 +179,11 @@ impl<'v> Walk<'v> {
                     .as_ref()
                     .map_or(Ok(()), |people| metadata::look(level.dir.as_fd(), &name, &stat, people, &mut item.entry));
                 if is_dir && self.recursive {
-                    level.subdirs.push(name);
+                    if self.filter.descends(&path) {
+                        level.subdirs.push(name);
+                    } else if let Some(kept) = self.kept.as_ref().filter(|_| !is_empty(level.dir.as_fd(), &name)) {
+                        kept.note_in(path.clone());
+                    }
                 }
                 if let Err(reason) = looked {
                     self.held = Some(item);
@@ -175,12 +193,12 @@ impl<'v> Walk<'v> {
             }
             Ok(None) => {
                 self.keep(&path);
-                let in_scope = self.filter.decide_file(&path);
+                let in_scope = self.filter.takes_name(&path);
                 Some(in_scope.then_some(Err(SideError::Special(path))))
             }
             Err(errno) => {
                 self.keep(&path);
-                let in_scope = self.filter.decide_file(&path);
+                let in_scope = self.filter.takes_name(&path);
                 Some(in_scope.then(|| Err(SideError::Skipped { path, reason: describe(errno) })))
             }
         }
@@ -294,6 +312,40 @@ fn item(dir: impl AsFd, name: &CStr, path: &TreePath) -> rustix::io::Result<Opti
     let mode = Some((stat.st_mode & 0o7777) as u16);
     let entry = Entry { kind, size, mtime: mtime_of(&stat), mode, content, attributes: Vec::new() };
     Ok(Some((Item { path: path.clone(), entry, place: None }, stat)))
+}
+
+/// Whether a directory holds a file that puts it out of scope. What can't be looked at is told of when it is listed.
+fn has_marker(dir: BorrowedFd<'_>, name: &CStr, filter: &Filter) -> bool {
+    filter.markers().iter().any(|marker| {
+        let path = [name.to_bytes(), b"/", marker].concat();
+        let stat = statat(dir, path, AtFlags::SYMLINK_NOFOLLOW);
+        stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::Directory)
+    })
+}
+
+/// Whether a directory is known to hold nothing.
+fn is_empty(dir: BorrowedFd<'_>, name: &CStr) -> bool {
+    let opened = openat(dir, name, DIR_FLAGS | OFlags::NOFOLLOW, Mode::empty());
+    let entries = opened.and_then(|dir| Dir::read_from(&dir));
+    entries.is_ok_and(|mut entries| {
+        entries.all(|entry| entry.is_ok_and(|entry| matches!(entry.file_name().to_bytes(), b"." | b"..")))
+    })
+}
+
+fn in_scope(filter: &Filter, dir: BorrowedFd<'_>, name: &CStr, item: &Item, stat: &Stat) -> bool {
+    let known = || {
+        let mut entry = item.entry.clone();
+        // What can't be read is told of if the entry is in scope.
+        drop(metadata::look(dir, name, stat, &People::of_system(), &mut entry));
+        metadata::lines(&entry)
+    };
+    facts_in_scope(filter, item, &known)
+}
+
+/// Whether an entry that is no directory is in scope.
+pub(super) fn facts_in_scope(filter: &Filter, item: &Item, metadata: &dyn Fn() -> Vec<String>) -> bool {
+    let size = item.link_target().map_or(item.entry.size, |target| target.len() as u64);
+    filter.takes(&item.path, &Facts { size, mtime: item.entry.mtime, metadata })
 }
 
 /// The modification time of a stat.

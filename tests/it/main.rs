@@ -7,11 +7,17 @@
 )]
 
 mod bad_input;
+mod completion;
 mod conflicts;
 mod crash;
+mod diff;
 mod docs;
 mod faults;
+mod filters;
+mod filters_rclone;
+mod find;
 mod golden;
+mod hints;
 mod hostile;
 mod json;
 mod limits;
@@ -23,6 +29,7 @@ mod members;
 mod metadata;
 mod model;
 mod moving;
+mod ncdu;
 mod output;
 mod properties;
 mod races;

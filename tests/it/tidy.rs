@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 /// Lowest first. A module uses modules of lower layers only, by `crate::`; inside a module everything goes.
 const LAYERS: &[&[&str]] = &[
     &["class", "id", "path", "units", "world"],
-    &["chunk", "config", "crypto", "event", "filter", "sum"],
+    &["age", "chunk", "config", "crypto", "event", "filter", "sum"],
     &["format"],
     &["history"],
     &["vault"],
@@ -22,7 +22,7 @@ const LAYERS: &[&[&str]] = &[
 /// Outside crates that have a home: the only places, as prefixes of paths below `src`, that may name them.
 const HOMES: &[(&[&str], &[&str])] = &[
     (&["cryptsync_backends"], &["vault/", "ops/"]),
-    (&["clap", "clap_complete", "clap_mangen", "rpassword"], &["cli/"]),
+    (&["clap", "clap_complete", "clap_mangen", "crossterm", "rpassword"], &["cli/"]),
     (&["chacha20poly1305", "argon2", "ed25519_dalek", "x_wing", "bip39"], &["crypto/"]),
     (&["blake3"], &["crypto/", "sum.rs"]),
     (&["md5", "sha1", "sha2", "digest", "crc32fast", "twox_hash", "base64ct"], &["sum.rs"]),

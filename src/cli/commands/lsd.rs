@@ -26,7 +26,11 @@ pub(crate) struct LsdArgs {
 pub(crate) fn run(shell: &Shell, args: &LsdArgs) -> Result<(), CliError> {
     let (printer, zone) = (&shell.printer, &shell.settings.time_zone);
     let place = shell.settings.place(&args.path)?;
-    let options = ListOptions { place, recursive: args.recursive, filter: args.filter.filter(&shell.settings)? };
+    let options = ListOptions {
+        place,
+        recursive: args.recursive || args.filter.descends(),
+        filter: args.filter.filter(&shell.settings)?,
+    };
     if printer.is_json() {
         return write_array(printer, |add| {
             shell.call(false, |ctx| {

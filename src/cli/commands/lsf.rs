@@ -5,15 +5,17 @@ use std::ffi::OsString;
 use jiff::tz::TimeZone;
 
 use super::filters::FilterFlags;
-use crate::cli::output::{CliError, JsonEntry, Printer, local_time, write_array};
+use crate::cli::output::{CliError, JsonEntry, Layout, Printer, write_array};
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
-use crate::ops::{self, ListOptions, Listed, ListedKind};
+use crate::ops::{self, Extras, ListOptions, Listed, ListedKind};
+use crate::sum::SumKind;
 
 /// List the entries of a directory, in a form that is easy to parse
 ///
 /// One line for each entry: its name, directories with a trailing `/`. `--format` chooses the fields: p for the path, s
-/// for the size (-1 for directories), t for the modification time in local time.
+/// for the size (-1 for directories), t for the modification time in local time, h for a sum of the content (which is
+/// read for it), m for the MIME type, M for the metadata. The fields i, o, e and T (identifiers, encrypted name, tier) are empty: entries of a vault have none.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct LsfArgs {
@@ -22,12 +24,28 @@ pub(crate) struct LsfArgs {
     /// Descend into directories
     #[arg(short = 'R', long)]
     recursive: bool,
-    /// Fields: any of p (path), s (size), t (time)
+    /// Fields: any of p s t h m M i o e T
     #[arg(short = 'F', long, value_name = "FIELDS", default_value = "p", value_parser = parse_format)]
     format: Format,
-    /// What stands between fields
-    #[arg(short, long, value_name = "TEXT", default_value = ";")]
-    separator: String,
+    /// What stands between fields [default: `;`, or a comma with --csv]
+    #[arg(short, long, value_name = "TEXT")]
+    separator: Option<String>,
+    /// The kind of sum that the field h shows
+    #[arg(long, value_name = "HASH", default_value = "md5")]
+    hash: SumKind,
+    /// Write CSV: fields that hold a separator, a quote or a line break are quoted
+    #[arg(long)]
+    csv: bool,
+    /// Put a `/` before paths
+    #[arg(long)]
+    absolute: bool,
+    /// Put a `/` behind the names of directories
+    #[arg(short = 'd', long, value_name = "BOOL", default_value_t = true, default_missing_value = "true")]
+    #[arg(num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set)]
+    dir_slash: bool,
+    /// How times are written: a layout of Go, the name of one, `max`, `unix` or `unixnano` [default: 2006-01-02 15:04:05]
+    #[arg(short, long, value_name = "LAYOUT")]
+    time_format: Option<Layout>,
     /// Files and links only
     #[arg(long, conflicts_with = "dirs_only")]
     files_only: bool,
@@ -44,7 +62,7 @@ pub(crate) struct LsfArgs {
 impl LsfArgs {
     pub(crate) fn options(&self, settings: &Settings) -> Result<ListOptions, CliError> {
         let (place, filter) = (settings.place(&self.path)?, self.filter.filter(settings)?);
-        Ok(ListOptions { place, recursive: self.recursive, filter })
+        Ok(ListOptions { place, recursive: self.recursive || self.filter.descends(), filter })
     }
 
     fn wants(&self, row: &Listed) -> bool {
@@ -54,19 +72,50 @@ impl LsfArgs {
 
     /// One row without its end.
     fn row(&self, row: &Listed, printer: &Printer, zone: &TimeZone) -> Vec<u8> {
+        let separator = self.separator.as_deref().unwrap_or(if self.csv { "," } else { ";" });
+        let fields = self.format.0.iter().map(|field| self.field(*field, row, printer, zone));
+        if !self.csv {
+            return fields.collect::<Vec<_>>().join(separator.as_bytes());
+        }
+        let comma = separator.chars().next().unwrap_or(',');
+        let quoted: Vec<Vec<u8>> = fields.map(|field| csv_field(field, comma)).collect();
+        quoted.join(comma.encode_utf8(&mut [0; 4]).as_bytes())
+    }
+
+    fn field(&self, field: Field, row: &Listed, printer: &Printer, zone: &TimeZone) -> Vec<u8> {
         let is_dir = row.kind == ListedKind::Dir;
-        let field = |field: &Field| match field {
+        match field {
             Field::Path => {
                 let path = row.path.as_bytes();
                 let name = if self.null { path.into() } else { printer.name(path) };
-                [&*name, if is_dir { &b"/"[..] } else { b"" }].concat()
+                let (before, after) = (if self.absolute { "/" } else { "" }, if self.dir_slash { "/" } else { "" });
+                [before.as_bytes(), &name, if is_dir { after.as_bytes() } else { b"" }].concat()
             }
             Field::Size if is_dir => b"-1".to_vec(),
             Field::Size => row.size.to_string().into_bytes(),
-            Field::Time => local_time(row.mtime, zone).into_bytes(),
-        };
-        self.format.0.iter().map(field).collect::<Vec<_>>().join(self.separator.as_bytes())
+            Field::Time => {
+                let layout = self.time_format.clone().unwrap_or_default();
+                layout.format(row.mtime, zone).into_bytes()
+            }
+            Field::Mime => JsonEntry::new(row, zone).with_mime_type().mime_type().into(),
+            Field::Metadata => JsonEntry::new(row, zone).with_metadata(row, zone).metadata_text().into_bytes(),
+            Field::Hash => row.sums.first().map(|(_, sum)| sum.hex().into_bytes()).unwrap_or_default(),
+            Field::Nothing => Vec::new(),
+        }
     }
+}
+
+/// As Go writes it: quoted only if it has to be.
+fn csv_field(field: Vec<u8>, comma: char) -> Vec<u8> {
+    let text = String::from_utf8_lossy(&field);
+    let plain = !text.contains([comma, '"', '\r', '\n']) && !text.starts_with(char::is_whitespace) && text != r"\.";
+    if plain {
+        return field;
+    }
+    let mut out = vec![b'"'];
+    field.iter().for_each(|byte| out.extend(std::iter::repeat_n(*byte, 1 + usize::from(*byte == b'"'))));
+    out.push(b'"');
+    out
 }
 
 pub(crate) fn run(shell: &Shell, args: &LsfArgs) -> Result<(), CliError> {
@@ -80,9 +129,12 @@ pub(crate) fn run(shell: &Shell, args: &LsfArgs) -> Result<(), CliError> {
             })
         });
     }
+    let asks = |field| args.format.0.contains(&field);
+    let sums = if asks(Field::Hash) { vec![args.hash] } else { Vec::new() };
+    let extras = Extras { sums, metadata: asks(Field::Metadata) };
     let end: &[u8] = if args.null { b"\0" } else { b"\n" };
     shell.call(false, |ctx| {
-        ops::list(ctx, &options, &mut |row| {
+        ops::list_with(ctx, &options, &extras, &mut |row| {
             if args.wants(row) { printer.record(&args.row(row, printer, zone), end) } else { Ok(()) }
         })
     })
@@ -97,6 +149,11 @@ enum Field {
     Path,
     Size,
     Time,
+    Hash,
+    Mime,
+    Metadata,
+    /// What rclone knows of other places, and entries of a vault do not have.
+    Nothing,
 }
 
 fn parse_format(text: &str) -> Result<Format, String> {
@@ -104,7 +161,14 @@ fn parse_format(text: &str) -> Result<Format, String> {
         'p' => Ok(Field::Path),
         's' => Ok(Field::Size),
         't' => Ok(Field::Time),
-        other => Err(format!("there is no field `{other}`; the fields are p (path), s (size) and t (time)")),
+        'h' => Ok(Field::Hash),
+        'm' => Ok(Field::Mime),
+        'M' => Ok(Field::Metadata),
+        'i' | 'o' | 'e' | 'T' => Ok(Field::Nothing),
+        other => Err(format!(
+            "there is no field `{other}`; the fields are p (path), s (size), t (time), h (hash), m (MIME type), M (metadata), \
+             and i, o, e and T, which are empty"
+        )),
     };
     let fields = text.chars().map(field).collect::<Result<Vec<_>, _>>()?;
     if fields.is_empty() { Err("write at least one of p, s and t".to_owned()) } else { Ok(Format(fields)) }
@@ -114,6 +178,7 @@ const EXAMPLES: &str = "\
 Examples:
   cryptsync lsf nas:docs
   cryptsync lsf -R --format pst --files-only nas:
+  cryptsync lsf --csv --format pt --time-format RFC3339 nas:
   cryptsync lsf -R -0 nas: | xargs -0 -n1 echo";
 
 #[cfg(test)]
@@ -142,7 +207,12 @@ mod tests {
         let printer = Printer::new(out(), out(), false, Verbosity::Normal);
         let path = TreePath::from_bytes(path).unwrap();
         let mtime = Timestamp { secs: 1_700_000_000, nanos: 5 };
-        args.row(&Listed { path, kind, size: 7, mtime, mode: None }, &printer, &TimeZone::UTC)
+        let attributes = vec![("uid".to_owned(), "7".to_owned())];
+        args.row(
+            &Listed { path, kind, size: 7, mtime, mode: Some(0o640), attributes, sums: Vec::new() },
+            &printer,
+            &TimeZone::UTC,
+        )
     }
 
     #[test]
@@ -153,5 +223,14 @@ mod tests {
         assert_eq!(row(&["-F", "pst"], false, b"d", ListedKind::Dir), b"d/;-1;2023-11-14 22:13:20");
         assert_eq!(row(&["-F", "sp", "-s", ", "], false, b"f", ListedKind::File), b"7, f");
         assert!(parse_format("px").unwrap_err().contains("`x`"));
+        assert_eq!(row(&["--absolute", "-d=false"], false, b"d", ListedKind::Dir), b"/d");
+        assert_eq!(row(&["--csv", "-F", "ips"], false, b"a,\"b", ListedKind::File), b",\"a,\"\"b\",7");
+        assert_eq!(row(&["--csv", "-s", ";", "-F", "ps"], false, b"a,b", ListedKind::File), b"a,b;7");
+        assert_eq!(
+            row(&["-F", "mt", "-t", "unix"], false, b"a.txt", ListedKind::File),
+            b"text/plain; charset=utf-8;1700000000"
+        );
+        let metadata = r#"{"mode":"100640","mtime":"2023-11-14T22:13:20.000000005Z","uid":"7"}"#;
+        assert_eq!(row(&["-F", "M"], false, b"a", ListedKind::File), metadata.as_bytes());
     }
 }

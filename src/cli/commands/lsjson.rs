@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 
 use super::filters::FilterFlags;
+use crate::class::Class;
 use crate::cli::output::{CliError, JsonEntry, write_array, write_object};
 use crate::cli::shell::Shell;
 use crate::filter::Filter;
-use crate::ops::{self, ListOptions, Listed, ListedKind};
+use crate::ops::{self, Extras, ListOptions, Listed, ListedKind};
+use crate::sum::SumKind;
 
 /// List the entries of a path as JSON
 ///
@@ -35,7 +37,19 @@ pub(crate) struct LsjsonArgs {
     /// Leave out the MIME type
     #[arg(long)]
     no_mimetype: bool,
-    /// Add the permission bits as Metadata
+    /// Add sums of the content of files, which is read for them: all kinds, or those of --hash-type
+    #[arg(long)]
+    hash: bool,
+    /// Add sums of this kind; may be repeated
+    #[arg(long, value_name = "HASH", value_delimiter = ',', hide_possible_values = true)]
+    hash_type: Vec<SumKind>,
+    /// Refused: a vault has no encrypted names of entries, their names are inside its objects
+    #[arg(long, hide = true)]
+    encrypted: bool,
+    /// Accepted; entries of a vault have no identifiers
+    #[arg(long)]
+    original: bool,
+    /// Add the metadata: permissions and time, owner and extended attributes if they are kept
     #[arg(short = 'M', long)]
     metadata: bool,
     #[command(flatten)]
@@ -59,19 +73,31 @@ pub(crate) fn run(shell: &Shell, args: &LsjsonArgs) -> Result<(), CliError> {
         if args.metadata {
             entry = entry.with_metadata(row, zone);
         }
+        entry = entry.with_hashes(row);
         if args.no_modtime { entry.without_time() } else { entry }
     };
+    if args.encrypted {
+        let what = "--encrypted: entries of a vault have no encrypted names, since names are inside its objects";
+        return Err(CliError::usage(what).hint("leave it out"));
+    }
     let place = shell.settings.place(&args.path)?;
+    let sums = if args.hash && args.hash_type.is_empty() { SumKind::ALL.to_vec() } else { args.hash_type.clone() };
+    let extras = Extras { sums, metadata: args.metadata };
     if args.stat {
         args.filter.filter(&shell.settings)?;
-        let found = shell.call(false, |ctx| ops::stat(ctx, &place))?;
+        // As rclone: what is not there is a directory that is not there.
+        let missing = |error: CliError| match error.class {
+            Class::FileNotFound => CliError { class: Class::DirNotFound, ..error },
+            _ => error,
+        };
+        let found = shell.call(false, |ctx| ops::stat(ctx, &place)).map_err(missing)?;
         return Ok(write_object(printer, &entry(&found.listed))?);
     }
     let filter: Filter = args.filter.filter(&shell.settings)?;
-    let options = ListOptions { place, recursive: args.recursive, filter };
+    let options = ListOptions { place, recursive: args.recursive || args.filter.descends(), filter };
     write_array(printer, |add| {
         shell.call(false, |ctx| {
-            ops::list(ctx, &options, &mut |row| if args.wants(row) { add(&entry(row)) } else { Ok(()) })
+            ops::list_with(ctx, &options, &extras, &mut |row| if args.wants(row) { add(&entry(row)) } else { Ok(()) })
         })
     })
 }

@@ -5,7 +5,7 @@ use std::io;
 
 use crate::class::Class;
 use crate::config::ConfigError;
-use crate::filter::BadPattern;
+use crate::filter::BadFilter;
 use crate::ops::OpsError;
 use crate::path::printable;
 
@@ -86,10 +86,12 @@ impl From<io::Error> for CliError {
     }
 }
 
-impl From<BadPattern> for CliError {
-    fn from(error: BadPattern) -> Self {
-        let headline = format!("bad pattern `{}`, at character {}: {}", error.pattern, error.at, error.what);
-        Self::usage(headline).hint(error.fix)
+impl From<BadFilter> for CliError {
+    fn from(error: BadFilter) -> Self {
+        let BadFilter::Pattern(bad) = error else { return Self::usage(error.to_string()) };
+        let place = if bad.place.is_empty() { String::new() } else { format!("{}: ", bad.place) };
+        let pattern = printable(bad.pattern.as_bytes());
+        Self::usage(format!("{place}bad pattern `{pattern}`, at character {}: {}", bad.at, bad.what)).hint(bad.fix)
     }
 }
 

@@ -67,9 +67,11 @@ pub(crate) struct JsonEntry {
     mod_time: String,
     is_dir: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    hashes: Option<BTreeMap<&'static str, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     link_target: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    metadata: Option<BTreeMap<&'static str, String>>,
+    metadata: Option<BTreeMap<String, String>>,
 }
 
 impl JsonEntry {
@@ -82,6 +84,7 @@ impl JsonEntry {
             mime_type: None,
             mod_time: exact_rfc3339(listed.mtime, zone),
             is_dir,
+            hashes: None,
             metadata: None,
             link_target: match &listed.kind {
                 ListedKind::Symlink(target) => Some(text(target)),
@@ -96,18 +99,35 @@ impl JsonEntry {
         Self { mime_type, ..self }
     }
 
-    /// With permission bits and time, as rclone has them of local files.
+    /// The MIME type, if it was asked for.
+    pub(crate) fn mime_type(&self) -> &'static str {
+        self.mime_type.unwrap_or_default()
+    }
+
+    /// The metadata as JSON of its own, if it was asked for.
+    pub(crate) fn metadata_text(&self) -> String {
+        self.metadata.as_ref().and_then(|all| serde_json::to_string(all).ok()).unwrap_or_default()
+    }
+
+    /// With all that is kept of an entry beside its content, under rclone's names.
     pub(crate) fn with_metadata(self, listed: &Listed, zone: &TimeZone) -> Self {
         let kind = match listed.kind {
             ListedKind::File => 0o100_000,
             ListedKind::Dir => 0o040_000,
             ListedKind::Symlink(_) => 0o120_000,
         };
-        let mut metadata = BTreeMap::from([("mtime", exact_rfc3339(listed.mtime, zone))]);
+        let mut metadata: BTreeMap<String, String> = listed.attributes.iter().cloned().collect();
+        metadata.insert("mtime".to_owned(), exact_rfc3339(listed.mtime, zone));
         if let Some(mode) = listed.mode {
-            metadata.insert("mode", format!("{:o}", kind | u32::from(mode)));
+            metadata.insert("mode".to_owned(), format!("{:o}", kind | u32::from(mode)));
         }
         Self { metadata: Some(metadata), ..self }
+    }
+
+    /// With the sums that were computed.
+    pub(crate) fn with_hashes(self, listed: &Listed) -> Self {
+        let hashes: BTreeMap<_, _> = listed.sums.iter().map(|(kind, sum)| (kind.name(), sum.hex())).collect();
+        Self { hashes: Some(hashes).filter(|hashes| !hashes.is_empty()), ..self }
     }
 
     /// Without the time, for whom it matters.

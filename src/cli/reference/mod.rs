@@ -9,6 +9,7 @@ use std::io;
 
 use clap::Command;
 
+use super::absent::ANSWERS;
 use super::args;
 use super::topics::{self, Topic};
 use super::without_effect;
@@ -72,6 +73,7 @@ fn page(command: &Command, pages: &mut Vec<(String, Vec<u8>)>) -> io::Result<()>
 fn table(what: &str, command: &Command) -> String {
     match what {
         "exit codes" => exit_codes(),
+        "other verbs" => other_verbs(),
         "without effect" => without_effect::table(),
         "global options" => options::table(options::of(command)),
         other => match other.strip_prefix("options under ") {
@@ -84,6 +86,13 @@ fn table(what: &str, command: &Command) -> String {
 fn exit_codes() -> String {
     let rows = EXIT_CODES.iter().map(|(class, text)| format!("| {} | {text} |", class.code()));
     let head = ["| code | meaning |", "|---|---|", "| 0 | Success |"].map(str::to_owned);
+    head.into_iter().chain(rows).collect::<Vec<_>>().join("\n")
+}
+
+fn other_verbs() -> String {
+    let names = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let rows = ANSWERS.iter().map(|(verbs, answer)| format!("| {} | {} |", names(verbs), cell(answer)));
+    let head = ["| verb | instead |", "|---|---|"].map(str::to_owned);
     head.into_iter().chain(rows).collect::<Vec<_>>().join("\n")
 }
 

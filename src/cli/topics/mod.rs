@@ -52,6 +52,7 @@ pub(super) const ALL: &[Topic] = &[
     topic("members", include_str!("members.md")),
     topic("machines", include_str!("machines.md")),
     topic("conflicts", include_str!("conflicts.md")),
+    topic("other-verbs", include_str!("other-verbs.md")),
     topic("rclone", include_str!("rclone.md")),
 ];
 

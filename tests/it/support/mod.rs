@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod pty;
 pub mod rclone;
+pub mod screen;
 pub mod snapshot;
 
 use std::io;

@@ -1,8 +1,13 @@
 //! The real rclone, which is the oracle for what its users expect.
 
 use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
 
 use super::cli::{Output, skipped};
 
@@ -47,3 +52,51 @@ impl Rclone {
 }
 
 const INSTALLED: &str = "target/tools/rclone/bin/rclone";
+
+/// An rclone that answers many questions, over a socket of its own.
+pub struct Server {
+    child: Child,
+    socket: PathBuf,
+    _dir: tempfile::TempDir,
+}
+
+impl Rclone {
+    /// Starts one.
+    pub fn serve(&self) -> Server {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("rc");
+        let addr = format!("unix://{}", socket.display());
+        let mut command = self.command(["rcd", "--rc-no-auth", "--rc-addr", &addr]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let server = Server { child, socket, _dir: dir };
+        for _ in 0..600 {
+            if UnixStream::connect(&server.socket).is_ok() {
+                return server;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("rclone does not listen at {addr}");
+    }
+}
+
+impl Server {
+    /// Calls one of its functions. `Err` is what rclone refused, and why.
+    pub fn call(&self, function: &str, input: &Value) -> Result<Value, String> {
+        let body = input.to_string();
+        let head = format!("POST /{function} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: ");
+        let mut stream = UnixStream::connect(&self.socket).unwrap();
+        stream.write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let body: Value = serde_json::from_str(body).unwrap();
+        if head.contains(" 200 ") { Ok(body) } else { Err(body["error"].to_string()) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
