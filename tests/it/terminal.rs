@@ -118,7 +118,7 @@ fn tables_fit_and_names_move_no_cursor() {
     assert!(in_terminal(&machine, (40, 24), ["key", "list", "v:"]).0.contains('…'));
     assert!(machine.ok(["key", "list", "v:"]).text().lines().any(|line| line.len() > 60), "a pipe gets all of it");
     let (shown, _) = in_terminal(&machine, (80, 24), ["ls", "v:"]);
-    assert!(shown.contains("a\\x1b[2Jb\\tc") && !shown.contains('\x1b'), "{shown:?}");
+    assert!(shown.contains("a\\x1b[2Jb\\x09c") && !shown.contains('\x1b'), "{shown:?}");
     assert!(machine.ok(["ls", "v:"]).text().contains("a\x1b[2Jb\tc"));
     let (shown, _) = in_terminal(&machine, (80, 24), ["ls", "v:", "-0"]);
     assert!(shown.contains("a\x1b[2Jb"), "{shown:?}");
