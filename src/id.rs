@@ -102,8 +102,8 @@ id_type!(
     16
 );
 id_type!(
-    /// A writer's pseudonym in object names: blinded, so that it tells the storage nothing.
-    WriterTag,
+    /// What shows that a log object's name was given by somebody who has the vault's keys.
+    NameTag,
     10
 );
 

@@ -55,3 +55,17 @@ pub(super) const ANSWERS: &[(&[&str], &str)] = &[
     (&["tag"], "commits have no tags: `cryptsync log` shows when and by what each was made"),
     (&["list"], "use `cryptsync ls`, `cryptsync log` or `cryptsync key list`"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args;
+
+    #[test]
+    fn what_is_there_is_not_absent() {
+        let command = args::command();
+        for name in ANSWERS.iter().flat_map(|(names, _)| *names) {
+            assert!(command.find_subcommand(name).is_none(), "there is a verb `{name}`: take it out of the table");
+        }
+    }
+}

@@ -46,7 +46,14 @@ fn unknown_verb(error: &clap::Error, verb: &str) -> CliError {
     if let Some(answer) = absent::answer(verb).filter(|_| is_top) {
         return CliError::usage(format!("there is no verb `{verb}`")).hint(answer);
     }
-    CliError::usage(format!("there is no verb `{verb}`")).hint(suggestion(error).unwrap_or_else(|| ASK.to_owned()))
+    let (what, ask) = if is_top {
+        (format!("there is no verb `{verb}`"), ASK.to_owned())
+    } else {
+        let words = above.split_whitespace().skip(1).take_while(|word| !word.starts_with(['[', '<']));
+        let of = words.collect::<Vec<_>>().join(" ");
+        (format!("`{of}` has no verb `{verb}`"), format!("`cryptsync help {of}` lists them"))
+    };
+    CliError::usage(what).hint(suggestion(error).unwrap_or(ask))
 }
 
 /// Which verbs have an option that this one lacks.

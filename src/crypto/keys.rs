@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::domain::Domain;
-use crate::id::{AccessId, BlobId, BlobKind, CommitId, ObjectId, VaultId, WriterId, WriterTag};
+use crate::id::{AccessId, BlobId, BlobKind, CommitId, NameTag, ObjectId, VaultId};
 use crate::world::Entropy;
 
 /// 32 secret bytes, wiped when dropped.
@@ -66,7 +66,7 @@ impl VaultKeys {
             vault,
             chunk: s0.derive(Domain::ChunkId),
             hedge: s0.derive(Domain::Hedge),
-            tag: s0.derive(Domain::WriterTag),
+            tag: s0.derive(Domain::RecordName),
             split: s0.derive(Domain::Split),
             gear: Zeroizing::new(table.chunks_exact(8).map(word).collect()),
             objects: RwLock::default(),
@@ -93,10 +93,12 @@ impl VaultKeys {
         BlobId::new(*self.chunk.keyed().update(&[kind as u8]).update(bytes).finalize().as_bytes())
     }
 
-    /// A writer's pseudonym.
-    pub fn writer_tag(&self, writer: &WriterId) -> WriterTag {
-        let hash = self.tag.keyed().update(writer.as_bytes()).finalize();
-        WriterTag::new(hash.as_bytes()[..10].try_into().expect("a hash has 32 bytes"))
+    /// What the name of a log object has to bear: nobody without the keys can compute it.
+    pub fn name_tag(&self, lamport: u64, seq: u64, object: &ObjectId) -> NameTag {
+        let mut hasher = self.tag.keyed();
+        hasher.update(&lamport.to_le_bytes()).update(&seq.to_le_bytes()).update(object.as_bytes());
+        let hash = hasher.finalize();
+        NameTag::new(hash.as_bytes()[..10].try_into().expect("a hash has 32 bytes"))
     }
 
     /// What decides where tree nodes end.
@@ -184,7 +186,7 @@ mod tests {
         let vector = format!(
             "{} {} {:08x} {:016x} {:016x} {} {}",
             blob,
-            keys.writer_tag(&WriterId::new([2; 16])),
+            keys.name_tag(5, 3, &ObjectId::new([2; 32])),
             keys.split_hash(0, b"\0\x01a"),
             keys.gear_table()[0],
             keys.gear_table()[255],

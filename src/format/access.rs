@@ -3,9 +3,13 @@
 //! Owns the layouts of the public part, the chain, its signed bodies and the keyring. Never opens a slot, never checks
 //! a signature, and takes no decision about who may do what: all bytes of keys and hashes are opaque here.
 
+use std::collections::{HashMap, HashSet};
+
 use zeroize::Zeroizing;
 
-use super::limits::{LABEL_MAX, LOG_OBJECT_MAX, MEMBERS_MAX, NOTE_MAX, PARENTS_MAX, PASSWORDS_MAX, SLOTS_MAX};
+use super::limits::{
+    CHAIN_MAX, LABEL_MAX, LOG_OBJECT_MAX, MEMBERS_MAX, NOTE_MAX, PARENTS_MAX, PASSWORDS_MAX, SLOTS_MAX,
+};
 use super::name::ACCESS_NUMBER_MAX;
 use super::wire::{Malformed, Put, Reader};
 use crate::id::{AccessId, CommitId, MemberId, ObjectId};
@@ -116,21 +120,31 @@ pub struct SignedBody {
 
 impl Chain {
     /// The plaintext of the sealed part, followed by `zeros` of padding.
-    pub fn encode(&self, zeros: usize) -> Zeroizing<Vec<u8>> {
-        // The capacity suffices, so that no copy of a key stays behind in a freed buffer.
-        let bodies: usize = self.versions.iter().map(|v| v.body.len() + 64 + VARINT_MAX).sum();
-        let mut chain =
-            Zeroizing::new(Vec::with_capacity(4 + bodies + 2 * VARINT_MAX + self.keyring.len_max() + zeros));
+    ///
+    /// # Errors
+    /// [`Malformed`] if one of the bodies is.
+    pub fn encode(&self, zeros: usize) -> Result<Zeroizing<Vec<u8>>, Malformed> {
+        let (mut keys, mut bodies) = (KeyTable::default(), Vec::new());
+        for version in &self.versions {
+            let mut short = Vec::new();
+            Body::decode(&version.body)?.put(&mut short, |out, member| {
+                out.put_varint(keys.place(member) as u64);
+            });
+            bodies.put_bytes(&short);
+            bodies.put(&version.signature);
+        }
+        // The capacity suffices, so that no copy of a secret stays behind in a freed buffer.
+        let public = keys.list.len() * KEYS_LEN + bodies.len() + 2 * VARINT_MAX;
+        let mut chain = Zeroizing::new(Vec::with_capacity(4 + public + self.keyring.len_max() + zeros));
         chain.put(&[0; 4]);
-        put_list(&mut chain, &self.versions, |out, version| {
-            out.put_bytes(&version.body);
-            out.put(&version.signature);
-        });
+        put_list(&mut chain, &keys.list, |out, keys| out.put(&**keys));
+        chain.put_varint(self.versions.len() as u64);
+        chain.put(&bodies);
         self.keyring.put(&mut chain, u32::MAX);
         let len = (chain.len() - 4) as u32;
         chain[..4].copy_from_slice(&len.to_le_bytes());
         chain.resize(4 + len as usize + zeros, 0);
-        chain
+        Ok(chain)
     }
 
     /// Reads the plaintext of the sealed part.
@@ -143,11 +157,53 @@ impl Chain {
         let mut reader = Reader::new(padded.take(len)?, "chain of access versions");
         padded.finish_zeros()?;
         let max = LOG_OBJECT_MAX as usize;
-        let versions =
-            list(&mut reader, max, 65, |r| Ok(SignedBody { body: r.bytes(max)?.to_vec(), signature: r.array()? }))?;
+        let keys = list(&mut reader, max, KEYS_LEN, |r| Ok(Box::new(r.array::<KEYS_LEN>()?)))?;
+        if keys.iter().collect::<HashSet<_>>().len() != keys.len() {
+            return Err(reader.bad());
+        }
+        // Each is used, and first in order.
+        let (mut used, mut len) = (0, 0);
+        let versions = list(&mut reader, max, 65, |r| {
+            let mut short = Reader::new(r.bytes(max)?, "access version body");
+            let body = Body::take(&mut short, MEMBER_SHORT_MIN, |r| {
+                let place = r.count(used.min(keys.len().saturating_sub(1)))?;
+                used = used.max(place + 1);
+                let keys = keys.get(place).ok_or_else(|| r.bad())?;
+                let (kem, sign) = keys.split_first_chunk::<KEM_LEN>().expect("longer than that");
+                Ok((Box::new(*kem), sign.try_into().expect("thirty-two bytes are left")))
+            })?;
+            short.finish()?;
+            let body = body.encode()?;
+            len += body.len() as u64;
+            if len > CHAIN_MAX { Err(r.bad()) } else { Ok(SignedBody { body, signature: r.array()? }) }
+        })?;
+        if used != keys.len() {
+            return Err(reader.bad());
+        }
         let keyring = Keyring::decode(&mut reader)?;
         reader.finish()?;
         Ok(Self { versions, keyring })
+    }
+}
+
+/// The public keys of all members of a chain, each once, in the order in which they come first.
+#[derive(Default)]
+struct KeyTable {
+    list: Vec<Box<[u8; KEYS_LEN]>>,
+    places: HashMap<[u8; KEYS_LEN], usize>,
+}
+
+impl KeyTable {
+    fn place(&mut self, member: &Member) -> usize {
+        let mut keys = [0; KEYS_LEN];
+        keys[..KEM_LEN].copy_from_slice(&*member.kem_pk);
+        keys[KEM_LEN..].copy_from_slice(&member.sign_pk);
+        let next = self.list.len();
+        let place = *self.places.entry(keys).or_insert(next);
+        if place == next {
+            self.list.push(Box::new(keys));
+        }
+        place
     }
 }
 
@@ -224,21 +280,34 @@ impl Body {
     /// [`Malformed`] if a limit or an order of the format is not kept.
     pub fn encode(&self) -> Result<Vec<u8>, Malformed> {
         let mut out = Vec::new();
+        self.put(&mut out, |out, member| {
+            out.put(&*member.kem_pk);
+            out.put(&member.sign_pk);
+        });
+        if Self::decode(&out)? == *self { Ok(out) } else { Err(Malformed { what: "access version body" }) }
+    }
+
+    /// Appends the body, with the keys of members as `keys` writes them.
+    fn put(&self, out: &mut Vec<u8>, mut keys: impl FnMut(&mut Vec<u8>, &Member)) {
         out.put_varint(u64::from(self.n));
         out.put_varint(u64::from(self.epoch));
         out.put(&self.public_hash);
         out.put(&self.keyring_hash);
-        put_list(&mut out, &self.parents, |out, parent| {
+        put_list(out, &self.parents, |out, parent| {
             out.put(parent.id.as_bytes());
             out.put(parent.object.as_bytes());
         });
         out.put_time(self.time);
-        put_list(&mut out, &self.features, |out, feature| out.put_bytes(feature.as_bytes()));
-        put_list(&mut out, &self.members, |out, member| member.encode(out));
-        put_list(&mut out, &self.frontier, |out, id| out.put(id.as_bytes()));
+        put_list(out, &self.features, |out, feature| out.put_bytes(feature.as_bytes()));
+        put_list(out, &self.members, |out, member| {
+            out.put(&[member.kind as u8, member.role as u8]);
+            keys(out, member);
+            out.put_bytes(member.label.as_bytes());
+            out.put(&member.entry_id);
+        });
+        put_list(out, &self.frontier, |out, id| out.put(id.as_bytes()));
         out.put_bytes(self.note.as_bytes());
         out.put(self.signer.as_bytes());
-        if Self::decode(&out)? == *self { Ok(out) } else { Err(Malformed { what: "access version body" }) }
     }
 
     /// Reads a signed body.
@@ -247,23 +316,34 @@ impl Body {
     /// [`Malformed`] if the bytes are not exactly one, within the limits.
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes, "access version body");
-        let (n, epoch) = numbers(&mut reader)?;
+        let body =
+            Self::take(&mut reader, MEMBER_SHORT_MIN - 1 + KEYS_LEN, |r| Ok((Box::new(r.array()?), r.array()?)))?;
+        reader.finish()?;
+        Ok(body)
+    }
+
+    /// Reads a body whose members, of at least `member_min` bytes, have their keys as `keys` reads them.
+    fn take<'a>(
+        reader: &mut Reader<'a>,
+        member_min: usize,
+        mut keys: impl FnMut(&mut Reader<'a>) -> Result<PublicKeys, Malformed>,
+    ) -> Result<Self, Malformed> {
+        let (n, epoch) = numbers(reader)?;
         let body = Self {
             n,
             epoch,
             public_hash: reader.array()?,
             keyring_hash: reader.array()?,
-            parents: list(&mut reader, PARENTS_MAX, 64, Parent::decode)?,
+            parents: list(reader, PARENTS_MAX, 64, Parent::decode)?,
             time: reader.time()?,
-            features: list(&mut reader, FEATURES_MAX, 1, |r| text(r, LABEL_MAX))?,
-            members: list(&mut reader, MEMBERS_MAX, Member::LEN_MIN, Member::decode)?,
-            frontier: list(&mut reader, LOG_OBJECT_MAX as usize, 32, |r| Ok(CommitId::new(r.array()?)))?,
-            note: text(&mut reader, NOTE_MAX)?,
+            features: list(reader, FEATURES_MAX, 1, |r| text(r, LABEL_MAX))?,
+            members: list(reader, MEMBERS_MAX, member_min, |r| Member::take(r, &mut keys))?,
+            frontier: list(reader, LOG_OBJECT_MAX as usize, 32, |r| Ok(CommitId::new(r.array()?)))?,
+            note: text(reader, NOTE_MAX)?,
             signer: MemberId::new(reader.array()?),
         };
-        ascending(&reader, &body.features)?;
-        ascending(&reader, &body.parents.iter().map(|parent| parent.id).collect::<Vec<_>>())?;
-        reader.finish()?;
+        ascending(reader, &body.features)?;
+        ascending(reader, &body.parents.iter().map(|parent| parent.id).collect::<Vec<_>>())?;
         Ok(body)
     }
 }
@@ -283,6 +363,9 @@ impl Parent {
     }
 }
 
+/// The public keys of a member: for encapsulation, and for signatures.
+type PublicKeys = (Box<[u8; KEM_LEN]>, [u8; 32]);
+
 /// Somebody with access.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -301,25 +384,14 @@ pub struct Member {
 }
 
 impl Member {
-    const LEN_MIN: usize = 2 + 1216 + 32 + 1 + 16;
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.put(&[self.kind as u8, self.role as u8]);
-        out.put(&*self.kem_pk);
-        out.put(&self.sign_pk);
-        out.put_bytes(self.label.as_bytes());
-        out.put(&self.entry_id);
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let member = Self {
-            kind: MemberKind::from_u8(reader.u8()?).ok_or_else(|| reader.bad())?,
-            role: Role::from_u8(reader.u8()?).ok_or_else(|| reader.bad())?,
-            kem_pk: Box::new(reader.array()?),
-            sign_pk: reader.array()?,
-            label: text(reader, LABEL_MAX)?,
-            entry_id: reader.array()?,
-        };
+    fn take<'a>(
+        reader: &mut Reader<'a>,
+        keys: &mut impl FnMut(&mut Reader<'a>) -> Result<PublicKeys, Malformed>,
+    ) -> Result<Self, Malformed> {
+        let kind = MemberKind::from_u8(reader.u8()?).ok_or_else(|| reader.bad())?;
+        let role = Role::from_u8(reader.u8()?).ok_or_else(|| reader.bad())?;
+        let (kem_pk, sign_pk) = keys(reader)?;
+        let member = Self { kind, role, kem_pk, sign_pk, label: text(reader, LABEL_MAX)?, entry_id: reader.array()? };
         let entry_fits = member.kind == MemberKind::Password || member.entry_id == [0; 16];
         if entry_fits { Ok(member) } else { Err(reader.bad()) }
     }
@@ -405,6 +477,11 @@ pub(super) fn ascending<T: Ord>(reader: &Reader<'_>, items: &[T]) -> Result<(), 
 
 const MAGIC: &[u8] = b"CSYNACC\x01";
 const FEATURES_MAX: usize = 64;
+const KEM_LEN: usize = 1216;
+/// A member's public keys.
+const KEYS_LEN: usize = KEM_LEN + 32;
+/// A member with a reference to its keys.
+const MEMBER_SHORT_MIN: usize = 2 + 1 + 1 + 16;
 const VARINT_MAX: usize = 10;
 
 #[cfg(test)]
@@ -500,15 +577,17 @@ mod tests {
 
         #[test]
         fn chains_round_trip(
-            bodies in vec(vec(any::<u8>(), 0..90), 0..4), zeros in 0usize..50, at: prop::sample::Index,
+            bodies in vec(body(), 0..4), again in any::<bool>(), zeros in 0usize..50, at: prop::sample::Index,
         ) {
-            let bytes = chain(&bodies, &[(1, 5), (2, 6), (2, 7), (900, 1)]).encode(zeros);
+            let mut bodies: Vec<Vec<u8>> = bodies.iter().map(|body| body.encode().unwrap()).collect();
+            bodies.extend(bodies.first().cloned().filter(|_| again));
+            let bytes = chain(&bodies, &[(1, 5), (2, 6), (2, 7), (900, 1)]).encode(zeros).unwrap();
             let back = Chain::decode(&bytes).unwrap();
-            prop_assert_eq!(&back.encode(zeros)[..], &bytes[..]);
+            prop_assert_eq!(&back.encode(zeros).unwrap()[..], &bytes[..]);
             prop_assert_eq!(back.versions.iter().map(|v| v.body.clone()).collect::<Vec<_>>(), bodies);
             let flipped = flip(&bytes, at);
             if let Ok(chain) = Chain::decode(&flipped) {
-                prop_assert_eq!(&chain.encode(zeros)[..], &flipped[..]);
+                prop_assert_eq!(&chain.encode(zeros).unwrap()[..], &flipped[..]);
             }
         }
 
@@ -535,9 +614,9 @@ mod tests {
         for bad in [public(0, 0, 8), public(1, 9, 8), public(1, 0, 7), public(1, 0, 520), public(100_000_000, 0, 8)] {
             assert!(bad.encode().is_err());
         }
-        assert!(Chain::decode(&chain(&[], &[(2, 1), (1, 1)]).encode(0)).is_err(), "epochs descend");
-        assert!(Chain::decode(&chain(&[], &[(1, 1), (1, 1)]).encode(0)).is_err(), "a key twice");
-        let mut padded = chain(&[], &[]).encode(9);
+        assert!(Chain::decode(&chain(&[], &[(2, 1), (1, 1)]).encode(0).unwrap()).is_err(), "epochs descend");
+        assert!(Chain::decode(&chain(&[], &[(1, 1), (1, 1)]).encode(0).unwrap()).is_err(), "a key twice");
+        let mut padded = chain(&[], &[]).encode(9).unwrap();
         *padded.last_mut().unwrap() = 1;
         assert!(Chain::decode(&padded).is_err(), "padding is zero");
         let mut huge = b"\xff\xff\xff\xff\xff\xff\xff\xff\x0f".to_vec();

@@ -2,6 +2,8 @@
 
 /// Access version and log objects, in bytes.
 pub const LOG_OBJECT_MAX: u64 = 4 << 20;
+/// The bodies of all access versions that one of them comes with, in bytes.
+pub const CHAIN_MAX: u64 = 64 << 20;
 /// A pack object, in bytes.
 pub const PACK_OBJECT_MAX: u64 = 256 << 20;
 /// An index segment object, in bytes.

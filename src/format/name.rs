@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::id::{ObjectId, WriterTag};
+use crate::id::{NameTag, ObjectId};
 
 /// Where the genesis lies.
 pub const VAULT_PREFIX: &str = "vault/";
@@ -38,8 +38,8 @@ pub enum ObjectName {
     Record {
         /// Its Lamport time, at most [`RECORD_NUMBER_MAX`].
         lamport: u64,
-        /// The pseudonym of its writer.
-        tag: WriterTag,
+        /// What shows that somebody with the vault's keys has named it so.
+        tag: NameTag,
         /// Its place in the writer's log, at most [`RECORD_NUMBER_MAX`].
         seq: u64,
         /// Hash of the object.
@@ -78,7 +78,7 @@ impl ObjectName {
     pub fn logical_name(&self) -> String {
         match *self {
             Self::Access { n, .. } => access_logical_name(n),
-            Self::Record { lamport, tag, seq, .. } => record_logical_name(lamport, tag, seq),
+            Self::Record { lamport, seq, .. } => record_logical_name(lamport, seq),
             Self::Genesis(_) | Self::Data(_) | Self::Meta(_) | Self::Index(_) => String::new(),
         }
     }
@@ -119,9 +119,9 @@ pub fn access_logical_name(n: u32) -> String {
 }
 
 /// The logical name of a log record.
-pub fn record_logical_name(lamport: u64, tag: WriterTag, seq: u64) -> String {
+pub fn record_logical_name(lamport: u64, seq: u64) -> String {
     debug_assert!(lamport.max(seq) <= RECORD_NUMBER_MAX, "numbers of records have twelve digits");
-    format!("{lamport:012}-{tag}-{seq:012}")
+    format!("{lamport:012}-{seq:012}")
 }
 
 /// The folders below `prefix` (data, meta or index): one for each first character of a hash.
@@ -134,7 +134,9 @@ impl fmt::Display for ObjectName {
         let (prefix, id) = match self {
             Self::Genesis(id) => return write!(f, "{VAULT_PREFIX}{id}"),
             Self::Access { id, .. } => return write!(f, "{LOG_PREFIX}k{}-{id}", self.logical_name()),
-            Self::Record { id, .. } => return write!(f, "{LOG_PREFIX}c{}-{id}", self.logical_name()),
+            Self::Record { lamport, tag, seq, id } => {
+                return write!(f, "{LOG_PREFIX}c{lamport:012}-{tag}-{seq:012}-{id}");
+            }
             Self::Data(id) => (DATA_PREFIX, id),
             Self::Meta(id) => (META_PREFIX, id),
             Self::Index(id) => (INDEX_PREFIX, id),
@@ -207,7 +209,7 @@ mod tests {
         (0u8..6, id, 0..=ACCESS_NUMBER_MAX, numbers).prop_map(|(which, id, n, (lamport, seq, tag))| match which {
             0 => ObjectName::Genesis(id),
             1 => ObjectName::Access { n, id },
-            2 => ObjectName::Record { lamport, tag: WriterTag::new(tag), seq, id },
+            2 => ObjectName::Record { lamport, tag: NameTag::new(tag), seq, id },
             3 => ObjectName::Data(id),
             4 => ObjectName::Meta(id),
             _ => ObjectName::Index(id),
@@ -238,7 +240,7 @@ mod tests {
 
     #[test]
     fn names_are_spelled_as_the_format_says() {
-        let (id, tag) = (ObjectId::new([0; 32]), WriterTag::new([0xff; 10]));
+        let (id, tag) = (ObjectId::new([0; 32]), NameTag::new([0xff; 10]));
         let hash = "a".repeat(52);
         for (name, text) in [
             (ObjectName::Genesis(id), format!("vault/{hash}")),

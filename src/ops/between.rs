@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::conflicts::waiting;
 use super::moving::{VaultSource, leave_vault};
 use super::open::{Opened, open};
 use super::sync::{
@@ -74,6 +75,9 @@ fn transfer(
         by_reference: other.is_none(),
     };
     let mut report = run.go()?;
+    if !options.dry_run {
+        report.conflicts = waiting(ctx, &opened.vault, &dest_remote.name, dest_path)?;
+    }
     report.requests = opened.requests() + other.as_ref().map_or(0, Opened::requests);
     Ok((report, source_root))
 }

@@ -22,7 +22,7 @@ use crate::history::chunk_list::ListReader;
 use crate::id::{BlobId, BlobKind};
 use crate::path::TreePath;
 use crate::sum::{SumKind, Summer};
-use crate::transfer::{Item, SideError, VaultSide, Walk, base_root, local_path, lookup, os_text, stat_item};
+use crate::transfer::{Beneath, Item, SideError, VaultSide, Walk, base_root, local_path, lookup, os_text, stat_item};
 use crate::vault::{Part, Vault, VaultError};
 
 pub(super) type Row<'a> = &'a mut dyn FnMut(Difference, &TreePath, &str) -> io::Result<()>;
@@ -70,12 +70,14 @@ pub fn check(
         return Err(not_there(remote, path));
     }
     if !local.exists() {
-        return Err(OpsError::new(Class::DirNotFound, format!("{} does not exist", local.display())));
+        return Err(OpsError::new(Class::DirNotFound, format!("{} does not exist", local.display()))
+            .about(local.as_os_str().as_encoded_bytes()));
     }
     let mut checker = Checker {
         ctx,
         vault,
         local: local.clone(),
+        beneath: None,
         local_is_source,
         options,
         tally: Tally { row, report: CheckReport::default() },
@@ -94,6 +96,8 @@ pub fn check(
         }
         _ => {
             let filter = Arc::new(options.filter.clone());
+            let fail = VaultError::local(format!("cannot read the directory {}", local.display()));
+            checker.beneath = Some(Beneath::new(local).map_err(fail)?);
             let walk = Walk::open(local, Arc::clone(&filter), true)?;
             let side = VaultSide::open(vault, base.as_ref(), path, filter, true)?;
             checker.join(walk, side)?;
@@ -127,6 +131,8 @@ struct Checker<'a> {
     ctx: &'a Ctx<'a>,
     vault: &'a Vault,
     local: PathBuf,
+    /// The same, open; none for a single file, which a person has named, by links if they like.
+    beneath: Option<Beneath>,
     local_is_source: bool,
     options: &'a CheckOptions,
     tally: Tally<'a>,
@@ -226,6 +232,13 @@ impl Checker<'_> {
         }
     }
 
+    fn open_local(&self, path: &TreePath) -> io::Result<File> {
+        match &self.beneath {
+            Some(beneath) => beneath.file(path),
+            None => File::open(local_path(&self.local, path)),
+        }
+    }
+
     /// `None` if the two are the same, otherwise in what they differ.
     fn compare(&mut self, local: &Item, stored: &Item) -> Result<Option<&'static str>, Problem> {
         let (a, b) = (&local.entry, &stored.entry);
@@ -244,7 +257,7 @@ impl Checker<'_> {
         if self.options.download {
             return Ok((!self.same_bytes(local, stored)?).then_some("contents differ"));
         }
-        let mut file = File::open(local_path(&self.local, &local.path))?;
+        let mut file = self.open_local(&local.path)?;
         self.ctx.observer.event(Event::Progress(a.size));
         let same = match &b.content {
             Content::Inline(bytes) => {
@@ -267,7 +280,7 @@ impl Checker<'_> {
 
     /// Reads both sides.
     fn same_bytes(&mut self, local: &Item, stored: &Item) -> Result<bool, Problem> {
-        let mut file = File::open(local_path(&self.local, &local.path))?;
+        let mut file = self.open_local(&local.path)?;
         let (mut here, mut there) = (Summer::new(SumKind::Blake3), Summer::new(SumKind::Blake3));
         loop {
             self.vault.checkpoint()?;

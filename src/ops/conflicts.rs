@@ -107,6 +107,10 @@ pub fn show_conflict(ctx: &Ctx<'_>, place: &Place) -> Result<Vec<Conflict>, OpsE
         return Err(none_at(&format!("`{}:{path}`", remote.name)));
     }
     for conflict in &mut found {
+        if conflict.copy.commit.is_none() {
+            // It belongs to the commit that first had it, whose id it could not name.
+            conflict.copy.commit = writer_of(vault, &conflict.copy.listed.path)?.as_ref().map(log_entry);
+        }
         if let Some(current) = &mut conflict.current {
             current.commit = writer_of(vault, &current.listed.path)?.as_ref().map(log_entry);
         }

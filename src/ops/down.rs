@@ -110,7 +110,7 @@ impl Down<'_> {
                 let spelling = Spelling::new(vault, self.base, self.prefix, &local.shadow);
                 let walk = Walk::open(self.dest, filter, true)?.keeping(&kept);
                 let walk = walk.sweeping(place.is_ours()).spelled(spelling)?;
-                Some(walk.linking().with_metadata(self.options.metadata))
+                Some(walk.linking(self.ctx.observer).with_metadata(self.options.metadata))
             } else {
                 None
             };

@@ -15,12 +15,14 @@ pub struct OpsError {
     pub chain: Vec<String>,
     /// What to do next, if that is known here.
     pub hint: Option<String>,
+    /// The path that it is about, if it is about one: in the vault or on this machine.
+    pub path: Option<Vec<u8>>,
 }
 
 impl OpsError {
     /// A failure without deeper causes.
     pub fn new(class: Class, headline: impl Into<String>) -> Self {
-        Self { class, chain: vec![headline.into()], hint: None }
+        Self { class, chain: vec![headline.into()], hint: None, path: None }
     }
 
     /// The same with advice.
@@ -29,11 +31,18 @@ impl OpsError {
         self.hint = Some(hint.into());
         self
     }
+
+    /// The same, about one path.
+    #[must_use]
+    pub fn about(mut self, path: &[u8]) -> Self {
+        self.path = Some(path.to_vec());
+        self
+    }
 }
 
 impl From<VaultError> for OpsError {
     fn from(error: VaultError) -> Self {
-        Self { class: error.class(), chain: chain(&error), hint: error.hint() }
+        Self { class: error.class(), chain: chain(&error), hint: error.hint(), path: None }
     }
 }
 
@@ -44,7 +53,7 @@ impl From<TransferError> for OpsError {
             TransferError::InTheWay { .. } => Some("move it away, or use `sync`, which replaces it".into()),
             TransferError::Local { .. } => None,
         };
-        Self { class: error.class(), chain: chain(&error), hint }
+        Self { class: error.class(), chain: chain(&error), hint, path: None }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::init::checkpoint;
 use super::open::open;
-use super::{Ctx, LogEntry, OpsError, QuarantinedEntry, RemoteProfile, StatusReport, WriterEntry};
+use super::writers::last_of_writers;
+use super::{Ctx, LogEntry, OpsError, QuarantinedEntry, RemoteProfile, StatusReport};
 use crate::format::record::{Attribute, RecordKind};
 use crate::vault::{Commit, Quarantined, Vault, effective_times, kind_name, role_name};
 
@@ -39,6 +40,11 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
     if !vault.state.is_persistent() {
         warnings.push("the local state can't be written: a rollback of the vault would not be noticed".to_owned());
     }
+    if vault.state.pending()?.is_some() {
+        warnings.push(
+            "a commit of this machine may not have arrived; the next command that writes sends it again".to_owned(),
+        );
+    }
     if !view.foreign().is_empty() {
         warnings.push(format!("{} objects in `log/` are not this vault's", view.foreign().len()));
     }
@@ -57,7 +63,7 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
     Ok(StatusReport {
         conflicts: vault.root()?.map_or(0, |root| root.totals.conflicts),
         heads: heads.into_iter().map(log_entry).collect(),
-        writers: writers(vault, writer.as_deref())?,
+        writers: last_of_writers(vault)?,
         quarantined: quarantined(vault),
         foreign: view.foreign().to_vec(),
         age: newest.as_ref().map(|commit| u64::try_from(now - commit.record.time.secs).unwrap_or(0)),
@@ -68,26 +74,11 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
         members: members.collect(),
         writer,
         head: shown.map(|commit| LogEntry { time: time(&commit), ..log_entry(&commit) }),
-        commits: view.count(),
+        records: view.count(),
         checkpoint: checkpoint(&vault.id.to_string(), head.as_deref()),
         unfinished: (journal.len() as u64, journal.iter().map(|pack| pack.object.size).sum()),
         warnings,
     })
-}
-
-/// All writers with the last of their records that counts, the one that wrote last first.
-fn writers(vault: &Vault, own: Option<&str>) -> Result<Vec<WriterEntry>, OpsError> {
-    let view = vault.view();
-    let entry = |commit: &Commit| {
-        let id = commit.writer.to_string();
-        let state = match (view.retired().contains_key(&commit.writer), commit.record.closed) {
-            (true, _) => "retired",
-            (false, true) => "closed",
-            (false, false) => "live",
-        };
-        WriterEntry { own: own == Some(&*id), id, state, number: commit.record.seq, last: log_entry(commit) }
-    };
-    Ok(vault.last_records()?.iter().map(entry).collect())
 }
 
 /// Commits of members that do not count, by Lamport time.

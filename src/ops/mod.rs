@@ -401,28 +401,13 @@ pub struct QuarantinedEntry {
     pub adoptable: bool,
 }
 
-/// A writer and the last of its records.
-#[derive(Debug, Clone)]
-pub struct WriterEntry {
-    /// Its id.
-    pub id: String,
-    /// Whether it is this installation.
-    pub own: bool,
-    /// `live`, `closed` or `retired`.
-    pub state: &'static str,
-    /// The number of its last record that counts.
-    pub number: u64,
-    /// That record.
-    pub last: LogEntry,
-}
-
 /// What `status` knows.
 #[derive(Debug, Clone)]
 pub struct StatusReport {
     /// Commits that no other commit follows.
     pub heads: Vec<LogEntry>,
     /// All writers, the one that wrote last first.
-    pub writers: Vec<WriterEntry>,
+    pub writers: Vec<WriterRow>,
     /// Commits of members that do not count.
     pub quarantined: Vec<QuarantinedEntry>,
     /// Objects below `log/` that are not this vault's.
@@ -446,7 +431,7 @@ pub struct StatusReport {
     /// Newest commit.
     pub head: Option<LogEntry>,
     /// Records of the log: commits, and the joins and closes of writers.
-    pub commits: u64,
+    pub records: u64,
     /// Checkpoint string for `--checkpoint` on another machine.
     pub checkpoint: String,
     /// Objects and bytes of packs that were sent but belong to no commit yet.

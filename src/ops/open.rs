@@ -168,7 +168,7 @@ pub(super) fn options<'a>(
 }
 
 /// Says what a person should know of the log before anything that rests on it is shown.
-fn tell(ctx: &Ctx<'_>, vault: &Vault) {
+pub(super) fn tell(ctx: &Ctx<'_>, vault: &Vault) {
     let view = vault.view();
     for notice in view.notices() {
         ctx.observer.event(Event::Notice(notice));

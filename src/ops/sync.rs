@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use super::between::between;
 use super::conflicts::waiting;
 use super::moving::{VaultSource, leave_local, leave_vault};
-use super::open::{Opened, open};
+use super::open::{Opened, open, tell};
 use super::overlap;
 use super::target::{Known, Target};
 use super::{Ctx, OpsError, Place, RemoteProfile, SyncOptions, SyncReport};
@@ -50,7 +50,9 @@ pub fn sync(ctx: &Ctx<'_>, options: &SyncOptions) -> Result<SyncReport, OpsError
 /// Opens a vault for writing: no commit of an earlier run is left in the air.
 pub(super) fn open_for_writing(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<Opened, OpsError> {
     let opened = open(ctx, remote)?;
-    opened.vault.settle()?;
+    if opened.vault.settle()? {
+        tell(ctx, &opened.vault);
+    }
     Ok(opened)
 }
 
@@ -122,7 +124,8 @@ impl LocalSource {
         let meta = match std::fs::metadata(path) {
             Ok(meta) => meta,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(OpsError::new(Class::DirNotFound, format!("the source {} does not exist", path.display())));
+                return Err(OpsError::new(Class::DirNotFound, format!("the source {} does not exist", path.display()))
+                    .about(path.as_os_str().as_encoded_bytes()));
             }
             Err(error) => return Err(VaultError::local(format!("cannot read {}", path.display()))(error).into()),
         };
@@ -266,7 +269,7 @@ impl Up<'_> {
             None => {
                 let spelling = Spelling::new(self.vault(), base, self.dest, &local.shadow);
                 let walk = Walk::open(&self.source.root, Arc::clone(&filter), true)?.spelled(spelling)?;
-                let walk = walk.linking().with_metadata(self.options.metadata);
+                let walk = walk.linking(self.ctx.observer).with_metadata(self.options.metadata);
                 let dest = VaultSide::open(self.vault(), base, self.dest, filter, true)?.keeping(&kept);
                 let mut dirs = self.dirs.borrow_mut();
                 dirs.clear();
@@ -330,6 +333,7 @@ pub(super) fn tell_left_out(ctx: &Ctx<'_>, plan: &Plan) {
 pub(super) fn not_there(remote: &RemoteProfile, path: &TreePath) -> OpsError {
     OpsError::new(Class::DirNotFound, format!("`{}:{path}` does not exist", remote.name))
         .hint(format!("`cryptsync lsf -R {}:` shows what is there", remote.name))
+        .about(path.as_bytes())
 }
 
 pub(super) fn one(item: Option<Item>) -> impl Iterator<Item = Result<Item, SideError>> {

@@ -25,10 +25,18 @@ pub fn verify(ctx: &Ctx<'_>, remote: &RemoteProfile, read_data: bool) -> Result<
     let opened = open(ctx, remote)?;
     let vault = &opened.vault;
     let base = base_root(vault)?;
-    let index = vault.index()?;
     let (present, strange) = list_objects(vault)?;
     let quarantined = super::inspect::quarantined(vault);
-    let report = VerifyReport { foreign: strange, quarantined, ..VerifyReport::default() };
+    let mut report = VerifyReport { foreign: strange, quarantined, ..VerifyReport::default() };
+    let index = match vault.index() {
+        Err(error @ (VaultError::Missing { .. } | VaultError::Damaged { .. })) => {
+            // Nothing can be looked up. What is wrong with the log may tell why.
+            report.problems.push((error.class(), error.to_string()));
+            vault.audit_log(&mut |text| report.problems.push((Class::Integrity, text)))?;
+            return Ok(report);
+        }
+        index => index?,
+    };
     let mut verifier = Verifier { ctx, vault, index: &index, present, report };
     verifier.genesis();
     vault.audit_log(&mut |text| verifier.problem(Class::Integrity, text))?;

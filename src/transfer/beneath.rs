@@ -1,5 +1,6 @@
 //! Directories below a root, opened one component at a time without following links, and kept open for a while.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -11,14 +12,17 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use crate::path::TreePath;
 
 /// A root, and what is open below it.
-pub(super) struct Beneath {
+pub struct Beneath {
     root: Arc<OwnedFd>,
     open: Mutex<LruCache<TreePath, Arc<OwnedFd>>>,
 }
 
 impl Beneath {
     /// Opens the root, following links to it.
-    pub(super) fn new(root: &Path) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// It can't be opened as a directory.
+    pub fn new(root: &Path) -> io::Result<Self> {
         let root = Arc::new(openat(CWD, root, DIR_FLAGS, Mode::empty())?);
         Ok(Self { root, open: Mutex::new(LruCache::new(OPEN_DIRS.try_into().expect("not zero"))) })
     }
@@ -50,6 +54,22 @@ impl Beneath {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the root itself is not an entry"));
         };
         Ok((self.dir(&parent)?, name))
+    }
+
+    /// A file below it, for reading. Neither it nor a directory on the way is followed if it is a link, and nothing that waits
+    /// for somebody at the other end is waited for.
+    ///
+    /// # Errors
+    /// It can't be opened, or is no file.
+    pub fn file(&self, path: &TreePath) -> io::Result<File> {
+        let (dir, name) = self.parent(path)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = File::from(openat(&dir, name, flags, Mode::empty())?);
+        if file.metadata()?.is_file() {
+            Ok(file)
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"))
+        }
     }
 
     /// Something else may have this name from now on.

@@ -1,6 +1,7 @@
 //! The source of a move: local files that were read are removed once what was read is durable, and only if they are
 //! still what they were.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -38,6 +39,14 @@ impl Mark {
         Self(bytes)
     }
 
+    /// Where in the bytes of a file the time of its last change begins, which changes with its names.
+    const CHANGED_AT: usize = 1 + 5 * 8;
+
+    /// Which file it is.
+    fn file(&self) -> &[u8] {
+        self.0.get(1..17).unwrap_or_default()
+    }
+
     /// Of whatever has this name now, not followed.
     pub(super) fn at(dir: impl AsFd, name: &[u8]) -> io::Result<Self> {
         let stat = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -51,6 +60,29 @@ impl Mark {
     /// Of a symbolic link: what it points to is all there is to it.
     pub(super) fn of_link(target: &[u8]) -> Self {
         Self([b"l", target].concat())
+    }
+}
+
+/// Files with several names of which this run has removed one: what each was before, and what it is since. Losing a name is a
+/// change too, and must not be taken for one that somebody else has made.
+#[derive(Default)]
+pub(super) struct Unlinked(HashMap<Vec<u8>, (Mark, Mark)>);
+
+impl Unlinked {
+    /// Whether a file that was `before` is what it is `now` because it has lost names here.
+    pub(super) fn explains(&self, before: &Mark, now: &Mark) -> bool {
+        self.0.get(now.file()).is_some_and(|known| known.0 == *before && known.1 == *now)
+    }
+
+    /// A file that was `before` has lost a name here.
+    pub(super) fn note(&mut self, before: &Mark, after: &Stat) {
+        let now = Mark::of_file(after);
+        let same = now.0.len() == before.0.len() && now.0[..Mark::CHANGED_AT] == before.0[..Mark::CHANGED_AT];
+        if after.st_nlink == 0 || !same {
+            self.0.remove(now.file());
+        } else if self.0.len() < UNLINKED_MAX || self.0.contains_key(now.file()) {
+            self.0.insert(now.file().to_vec(), (before.clone(), now));
+        }
     }
 }
 
@@ -76,14 +108,14 @@ pub fn remove_departed(
 ) -> Result<Departed, TransferError> {
     let fail = || TransferError::local(format!("cannot remove what was moved from {}", root.display()));
     let source = Dest::open(root, &Traits::default(), false).map_err(fail())?;
-    let mut departed = Departed::default();
+    let (mut departed, mut unlinked) = (Departed::default(), Unlinked::default());
     if let Some(uploaded) = uploaded {
         for record in uploaded.edits.read().map_err(fail())? {
             let record = record.map_err(fail())?;
             let Edit::Seen(path, mark) = edit::decode(&record).map_err(|e| fail()(io::Error::other(e)))? else {
                 continue;
             };
-            match source.remove_marked(&path, &Mark(mark)) {
+            match source.remove_marked(&path, &Mark(mark), &mut unlinked) {
                 Ok(true) => {
                     departed.removed += 1;
                     observer.event(Event::Done { path: &path, action: Action::Delete, size: 0 });
@@ -112,3 +144,6 @@ pub fn remove_departed(
     }
     Ok(departed)
 }
+
+/// So many files with names that are still to be removed are remembered. Of others a name stays, and is told.
+const UNLINKED_MAX: usize = 100_000;

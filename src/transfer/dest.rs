@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid
 use rustix::io::Errno;
 
 use super::beneath::Beneath;
-use super::departed::Mark;
+use super::departed::{Mark, Unlinked};
 use super::local::SET_ID;
 use super::metadata;
 use super::people::People;
@@ -273,14 +273,19 @@ impl Dest {
     }
 
     /// Removes a file or a link that still is what its mark says; `false` if it is not. What is gone already is fine.
-    pub(super) fn remove_marked(&self, path: &TreePath, mark: &Mark) -> io::Result<bool> {
+    pub(super) fn remove_marked(&self, path: &TreePath, mark: &Mark, unlinked: &mut Unlinked) -> io::Result<bool> {
         let (dir, name) = match self.parent(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
             other => other?,
         };
         match Mark::at(&dir, &name) {
-            Ok(now) if now == *mark => {
+            Ok(now) if now == *mark || unlinked.explains(mark, &now) => {
+                let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let held = rustix::fs::openat(&dir, name.as_slice(), flags, Mode::empty());
                 rustix::fs::unlinkat(&dir, name.as_slice(), AtFlags::empty())?;
+                if let Ok(after) = held.and_then(|file| rustix::fs::fstat(&file)) {
+                    unlinked.note(mark, &after);
+                }
                 Ok(true)
             }
             Ok(_) => Ok(false),

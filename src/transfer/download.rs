@@ -6,19 +6,19 @@
 use std::collections::HashSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::dest::{Dest, PartialFile};
 use super::item::{Item, TransferError};
 use super::links::link_of;
+use super::pieces::{PieceJob, Tally, WriteError};
 use super::plan::{MARKS_MAX, Plan, Step, path_mark};
 use super::traits::Traits;
 use crate::event::{Action, Event, Observer};
 use crate::format::entry::{Content, EntryKind};
 use crate::history::chunk_list::ListReader;
-use crate::history::source::ResolvedPlace;
 use crate::id::BlobId;
 use crate::path::TreePath;
 use crate::vault::{Part, Vault, VaultError};
@@ -71,23 +71,6 @@ struct Shared<'a> {
 struct Job {
     item: Item,
     replaces: Option<EntryKind>,
-}
-
-/// A chunk of a file that has several: they are fetched side by side.
-struct PieceJob {
-    file: Arc<PartialFile>,
-    tally: Arc<Tally>,
-    at: u64,
-    len: u64,
-    id: BlobId,
-    place: Option<ResolvedPlace>,
-}
-
-/// How far the chunks of one file are.
-#[derive(Default)]
-struct Tally {
-    inner: Mutex<(u64, Option<WriteError>)>,
-    done: Condvar,
 }
 
 impl Download<'_> {
@@ -433,62 +416,12 @@ impl Shared<'_> {
     }
 }
 
-impl Tally {
-    fn begin(&self) {
-        self.lock().0 += 1;
-    }
-
-    fn end(&self, result: Result<(), WriteError>) {
-        let mut inner = self.lock();
-        inner.0 -= 1;
-        if let Err(error) = result {
-            inner.1.get_or_insert(error);
-        }
-        self.done.notify_all();
-    }
-
-    fn failed(&self) -> bool {
-        self.lock().1.is_some()
-    }
-
-    /// Waits until every chunk begun has ended; the first that failed.
-    fn wait(&self) -> Result<(), WriteError> {
-        let mut inner = self.lock();
-        while inner.0 > 0 {
-            inner = self.done.wait(inner).expect("counting does not panic");
-        }
-        inner.1.take().map_or(Ok(()), Err)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, (u64, Option<WriteError>)> {
-        self.inner.lock().expect("counting does not panic")
-    }
-}
-
 fn pass_of(item: &Item, replaces: Option<EntryKind>) -> Pass {
     match item.entry.kind {
         EntryKind::Dir => Pass::Main,
         _ if replaces == Some(EntryKind::Dir) => Pass::AfterDeletes,
         _ if link_of(item).is_some() => Pass::Links,
         _ => Pass::Main,
-    }
-}
-
-#[derive(Debug)]
-enum WriteError {
-    File(io::Error),
-    Vault(VaultError),
-}
-
-impl From<io::Error> for WriteError {
-    fn from(error: io::Error) -> Self {
-        Self::File(error)
-    }
-}
-
-impl From<VaultError> for WriteError {
-    fn from(error: VaultError) -> Self {
-        Self::Vault(error)
     }
 }
 

@@ -7,6 +7,7 @@ use rustix::fs::Stat;
 
 use super::item::{Item, TransferError};
 use super::vault_side::lookup;
+use crate::event::{Event, Observer};
 use crate::filter::Filter;
 use crate::format::attribute::{HARD_LINK, HardLink};
 use crate::format::entry::EntryKind;
@@ -16,12 +17,18 @@ use crate::path::TreePath;
 use crate::vault::Vault;
 
 /// Files with several names that a walk has met, each with the first. Only those whose other names are still to come.
-#[derive(Default)]
-pub(super) struct Links {
+pub(super) struct Links<'v> {
     seen: HashMap<(u64, u64), (TreePath, u64)>,
+    /// Is told once if there are too many; none once that was done.
+    observer: Option<&'v dyn Observer>,
 }
 
-impl Links {
+impl<'v> Links<'v> {
+    /// None so far.
+    pub(super) fn new(observer: &'v dyn Observer) -> Self {
+        Self { seen: HashMap::new(), observer: Some(observer) }
+    }
+
     /// The first name of the file that `path` is another name of.
     pub(super) fn first(&mut self, stat: &Stat, path: &TreePath) -> Option<TreePath> {
         #[expect(clippy::useless_conversion, reason = "the types differ between platforms")]
@@ -39,6 +46,10 @@ impl Links {
             Slot::Vacant(slot) => {
                 if !full {
                     slot.insert((path.clone(), names - 1));
+                } else if let Some(observer) = self.observer.take() {
+                    observer.event(Event::Notice(&format!(
+                        "more than {LINKS_MAX} files have further names; from `{path}` on, hard links are stored as files of their own"
+                    )));
                 }
                 None
             }

@@ -20,6 +20,7 @@ mod local;
 mod metadata;
 mod outcome;
 mod people;
+mod pieces;
 mod plan;
 mod read;
 mod relay;
@@ -38,6 +39,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 pub use apply::commit_edits;
+pub use beneath::Beneath;
 pub use departed::{Departed, remove_departed};
 pub use download::{Download, Downloaded};
 pub use edit_list::EditList;

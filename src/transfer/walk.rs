@@ -17,6 +17,7 @@ use super::metadata;
 use super::people::People;
 use super::spelling::Spelling;
 use super::temp::is_temporary;
+use crate::event::Observer;
 use crate::filter::{Facts, Filter};
 use crate::format::attribute::{HARD_LINK, HardLink};
 use crate::format::entry::{Content, Entry, EntryKind};
@@ -32,7 +33,7 @@ pub struct Walk<'v> {
     spelling: Option<Spelling<'v>>,
     /// Whether what killed runs have left is removed.
     sweeps: bool,
-    links: Option<Links>,
+    links: Option<Links<'v>>,
     /// Set if owners and extended attributes are read.
     people: Option<People>,
     pending: Option<SideError>,
@@ -95,10 +96,10 @@ impl<'v> Walk<'v> {
         Ok(self)
     }
 
-    /// Tells which files are hard links to earlier ones.
+    /// Tells which files are hard links to earlier ones; `observer` hears of it if there are more than can be told.
     #[must_use]
-    pub fn linking(mut self) -> Self {
-        self.links = Some(Links::default());
+    pub fn linking(mut self, observer: &'v dyn Observer) -> Self {
+        self.links = Some(Links::new(observer));
         self
     }
 

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use super::error::VaultError;
 use crate::crypto::{KdfParams, MemberKeys, MemberPublic, PasswordEntry, Secret32, VaultKeys};
 use crate::format::access::{Body, Keyring, Member, MemberKind, PasswordEntryBytes, Role, SignedBody};
+use crate::format::limits::LOG_OBJECT_MAX;
+use crate::format::name::ObjectName;
 use crate::id::{AccessId, MemberId, ObjectId, VaultId};
 
 /// What opening may have to ask a person.
@@ -147,6 +149,18 @@ impl Access {
         )))
     }
 
+    /// What to say if access can't be changed very often any more, by the sizes of the objects that hold it.
+    pub(super) fn fullness<'o>(&self, objects: impl Iterator<Item = &'o (ObjectName, u64)>) -> Option<String> {
+        let is_tip = |name: &ObjectName| self.material.tips.iter().any(|tip| tip.object == name.id());
+        let size = objects.filter(|(name, _)| is_tip(name)).map(|(_, size)| *size).max()?;
+        let percent = size * 100 / LOG_OBJECT_MAX;
+        (percent >= FULL_PERCENT).then(|| {
+            format!(
+                "the members and the history of who had access take {percent} % of the room that the format has for them; when it is full, access can't be changed any more: plan to copy to a new vault"
+            )
+        })
+    }
+
     /// What a member is called, in the newest version that lists it.
     pub fn label_of(&self, id: &MemberId) -> String {
         let bodies =
@@ -201,6 +215,9 @@ pub fn role_name(role: Role) -> &'static str {
         Role::Admin => "admin",
     }
 }
+
+/// From here on people are told how full the list of members is.
+const FULL_PERCENT: u64 = 75;
 
 /// What is said of slots that are not those of the members.
 pub(super) const UNSOUND: &str =

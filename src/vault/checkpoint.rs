@@ -10,6 +10,7 @@ use super::compact::Compacted;
 use super::container::Container;
 use super::error::VaultError;
 use super::history::{Entry, Loaded};
+use super::listing::record_name;
 use super::open::Vault;
 use super::placed::ids;
 use super::session::{Session, Shared};
@@ -60,8 +61,7 @@ impl Vault {
 
     /// Reads a record of the log and its body, and verifies both by themselves.
     fn live_record(&self, brief: &Brief) -> Result<(Entry, Vec<u8>), VaultError> {
-        let tag = self.keys().writer_tag(&brief.writer);
-        let name = ObjectName::Record { lamport: brief.lamport, tag, seq: brief.seq, id: brief.object.id };
+        let name = record_name(self.keys(), brief.lamport, brief.seq, brief.object.id);
         let damaged = |reason: &str| VaultError::damaged(name, reason);
         let (_, plain) =
             self.objects.open_log(&name, brief.object.size)?.ok_or_else(|| damaged("its seal is broken"))?;
@@ -69,7 +69,9 @@ impl Vault {
         let record = Record::decode(parts.record)?;
         let signed = Signed { record: parts.record.to_vec(), signature: parts.signature };
         let body = plain[parts.body.clone()].to_vec();
+        let place = (record.lamport, record.seq, crypto::writer_id(&record.writer_sign, &record.writer_salt));
         let genuine = crypto::commit_id(&self.id, parts.record) == brief.id
+            && place == (brief.lamport, brief.seq, brief.writer)
             && crypto::hash(&body) == record.body_hash
             && crypto::verify(&record.writer_sign, Label::Commit, &self.id, parts.record, &parts.signature);
         if !genuine {
@@ -99,7 +101,8 @@ impl Session {
         let mut chunks = Chunks { session: self, open: None };
         for brief in &live {
             let (entry, body) = vault.live_record(brief)?;
-            if brief.bundle {
+            // Whatever the summary says of it: the body is what would be lost.
+            if !body.is_empty() {
                 self.refold(&body, &mut chunks, writer)?;
             }
             entries.insert((brief.lamport, brief.id), entry);

@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::error::VaultError;
-use super::objects::Objects;
+use super::objects::{Objects, fetch_whole};
 use super::state::State;
-use crate::crypto::{Class as SealClass, ObjectHasher, geometry};
+use crate::crypto::{self, Class as SealClass, ObjectHasher, SealContext, geometry};
 use crate::format::hints::{Location, ObjectRef};
 use crate::format::index::{IndexClass, PackEntry, Preload, SegmentReader, id16};
 use crate::format::limits::PACK_OBJECT_MAX;
+use crate::format::name::ObjectName;
 use crate::format::pack::Directory;
 use crate::id::{BlobId, ObjectId};
 
@@ -153,6 +154,21 @@ pub(super) fn keep_segment(state: &State, id: &ObjectId, plaintext: &[u8]) -> Re
     state.set_meta(&hash_key(id), hasher.finish().as_bytes())
 }
 
+/// The plaintext of a segment by its name alone, checked: the copy on this machine, or what the remote has.
+pub(super) fn read_segment(objects: &Objects, state: &State, id: &ObjectId) -> Result<Vec<u8>, VaultError> {
+    let (name, path) = (ObjectName::Index(*id), segment_path(state, id));
+    let size = objects.io.size(&name.to_string())?.ok_or_else(|| VaultError::Missing { what: format!("`{name}`") })?;
+    if size > READ_WHOLE_MAX {
+        return Err(VaultError::Limit(format!("`{name}` is too large to be held in memory")));
+    }
+    if is_intact(state, &path, id)? {
+        return std::fs::read(&path).map_err(VaultError::local(format!("cannot read {}", path.display())));
+    }
+    let bytes = fetch_whole(&objects.io, &name, size)?;
+    crypto::open(&objects.keys, &SealContext { class: SealClass::Index, name: b"" }, &bytes)
+        .map_err(|error| VaultError::damaged(name, error))
+}
+
 /// Drops the copy of a segment that is gone from the remote.
 pub(super) fn drop_segment(state: &State, id: &ObjectId) {
     std::fs::remove_file(segment_path(state, id)).unwrap_or_default();
@@ -216,5 +232,7 @@ fn hash_key(id: &ObjectId) -> String {
 }
 
 const STEP: u64 = 1 << 20;
+/// Segments up to this many bytes are merged, and so are those that a merge has made superfluous.
+const READ_WHOLE_MAX: u64 = 17 << 20;
 /// How many bundles are fetched at a time.
 const FETCHERS: usize = 8;

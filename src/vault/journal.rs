@@ -50,7 +50,7 @@ impl State {
         let path = dir.join(&name);
         let lock = open_lock(&path)?;
         // Somebody may have found the new file before it was locked, and taken it for that of a dead run.
-        let is_ours = try_lock(&lock, &path)?
+        let is_ours = self.try_lock(&lock, &path)?
             && fs::metadata(&path).and_then(|there| Ok(there.ino() == lock.metadata()?.ino())).unwrap_or(false);
         if is_ours { Ok(LiveSession { name, path, _lock: lock }) } else { self.begin_session(entropy) }
     }
@@ -81,7 +81,7 @@ impl State {
             let path = self.sessions_dir().join(&name);
             // A session makes its file before its first entry: where there is no file there is nobody.
             let lock = match OpenOptions::new().write(true).open(&path) {
-                Ok(lock) if !try_lock(&lock, &path)? => continue,
+                Ok(lock) if !self.try_lock(&lock, &path)? => continue,
                 Ok(lock) => Some(lock),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) => return Err(VaultError::local(format!("cannot open {}", path.display()))(error)),
@@ -205,7 +205,7 @@ impl State {
         let path = self.dir().join("lock");
         let file = open_lock(&path)?;
         let mut turns = 0;
-        while !try_lock(&file, &path)? {
+        while !self.try_lock(&file, &path)? {
             if turns == LOCK_TURNS {
                 return Err(VaultError::Busy(format!(
                     "another run on this machine has been publishing for ten minutes; is it suspended? It holds {}",
@@ -221,6 +221,28 @@ impl State {
         Ok(file)
     }
 
+    /// Locks a file unless somebody else has it. What lasts for this run only is nobody else's, and needs no locks.
+    fn try_lock(&self, file: &File, path: &Path) -> Result<bool, VaultError> {
+        let alone = !self.is_persistent();
+        loop {
+            match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(true),
+                Err(Errno::WOULDBLOCK) => return Ok(false),
+                Err(Errno::INTR) => {}
+                Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) if alone => return Ok(true),
+                Err(errno @ (Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL)) => {
+                    return Err(VaultError::local(format!(
+                        "the file system of {} has no locks, so runs could not tell each other from dead ones; keep the state on another (--state-dir) or give --ephemeral",
+                        path.display()
+                    ))(errno.into()));
+                }
+                Err(errno) => {
+                    return Err(VaultError::local(format!("cannot lock {}", path.display()))(errno.into()));
+                }
+            }
+        }
+    }
+
     fn sessions_dir(&self) -> PathBuf {
         self.dir().join("sessions")
     }
@@ -229,23 +251,6 @@ impl State {
 fn open_lock(path: &Path) -> Result<File, VaultError> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
     file.map_err(VaultError::local(format!("cannot open {}", path.display())))
-}
-
-fn try_lock(file: &File, path: &Path) -> Result<bool, VaultError> {
-    loop {
-        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(true),
-            Err(Errno::WOULDBLOCK) => return Ok(false),
-            Err(Errno::INTR) => {}
-            Err(errno @ (Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL)) => {
-                return Err(VaultError::local(format!(
-                    "the file system of {} has no locks, so runs could not tell each other from dead ones; keep the state on another (--state-dir) or give --ephemeral",
-                    path.display()
-                ))(errno.into()));
-            }
-            Err(errno) => return Err(VaultError::local(format!("cannot lock {}", path.display()))(errno.into())),
-        }
-    }
 }
 
 const LOCK_TURN: Duration = Duration::from_millis(10);

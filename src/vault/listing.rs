@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::error::VaultError;
 use super::io::RemoteIo;
+use crate::crypto::VaultKeys;
 use crate::format::name::{LOG_PREFIX, ObjectName};
+use crate::id::ObjectId;
 
 /// The names below `log/`, as the storage tells them.
 #[derive(Debug, Default)]
@@ -32,6 +34,17 @@ impl Listing {
         Ok(listing)
     }
 
+    /// Leaves only those records whose names somebody with the keys has given; the others are foreign, whatever they hold, and are
+    /// never fetched.
+    pub(super) fn keep_genuine(&mut self, keys: &VaultKeys) {
+        let is_genuine = |name: &ObjectName| match *name {
+            ObjectName::Record { lamport, seq, id, .. } => record_name(keys, lamport, seq, id) == *name,
+            _ => false,
+        };
+        let foreign = self.records.extract_if(.., |name, _| !is_genuine(name));
+        self.foreign.extend(foreign.map(|(name, _)| name.to_string()));
+    }
+
     /// Adds an access version that is known to be there.
     pub(super) fn add(&mut self, name: ObjectName, size: u64) {
         let ObjectName::Access { n, .. } = name else { return };
@@ -40,4 +53,9 @@ impl Listing {
             known.push((name, size));
         }
     }
+}
+
+/// The name of a log record.
+pub(super) fn record_name(keys: &VaultKeys, lamport: u64, seq: u64, id: ObjectId) -> ObjectName {
+    ObjectName::Record { lamport, tag: keys.name_tag(lamport, seq, &id), seq, id }
 }

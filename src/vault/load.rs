@@ -359,7 +359,7 @@ fn remembered_commit(seen: &SeenRecord) -> Result<Commit, VaultError> {
     Ok(Commit { id: seen.id, writer: seen.writer, record, object: seen.object, directory: seen.directory.clone() })
 }
 
-fn resolved(place: &Place, origin: &ObjectRef) -> ResolvedPlace {
+pub(super) fn resolved(place: &Place, origin: &ObjectRef) -> ResolvedPlace {
     let object = match place.holder {
         Holder::SameObject => *origin,
         Holder::Object(object) => object,

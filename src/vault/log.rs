@@ -82,11 +82,13 @@ impl View {
         sent: Option<(ObjectName, u64)>,
     ) -> Result<Self, VaultError> {
         listing.records.extend(sent);
+        listing.keep_genuine(&reading.objects.keys);
         let mut result = Self::attempt(reading, &listing);
         if result.as_ref().is_err_and(|error| matches!(error.class(), Class::Missing | Class::Rollback)) {
             // A storage may list late: what seems to be missing is looked for once more before anybody is alarmed.
             let mut again = Listing::read(&reading.objects.io)?;
             again.records.extend(sent);
+            again.keep_genuine(&reading.objects.keys);
             if again.records != listing.records {
                 listing = again;
                 result = Self::attempt(reading, &listing);

@@ -6,6 +6,7 @@
 mod access;
 mod alarm;
 mod audit;
+mod audit_log;
 mod buffers;
 mod cache;
 mod chain;

@@ -34,7 +34,8 @@ pub struct Objects {
     windows: Slots<(ObjectId, u64), Bytes>,
     frames: Slots<(ObjectId, u32, u32), Bytes>,
     bodies: Slots<ObjectId, Arc<Vec<u8>>>,
-    log_names: RwLock<HashMap<ObjectId, (ObjectName, u64)>>,
+    /// With their sizes. The same bytes may lie under several names: anybody can put a copy somewhere.
+    log_names: RwLock<HashMap<ObjectId, Vec<(ObjectName, u64)>>>,
 }
 
 impl Objects {
@@ -53,7 +54,16 @@ impl Objects {
 
     /// Makes a log object known, so that blobs in its body can be read.
     pub(super) fn know_log(&self, name: ObjectName, size: u64) {
-        self.log_names.write().expect("held only for map operations").insert(name.id(), (name, size));
+        let mut names = self.log_names.write().expect("held only for map operations");
+        let known = names.entry(name.id()).or_default();
+        if !known.contains(&(name, size)) {
+            known.push((name, size));
+        }
+    }
+
+    /// The size of a log object, if a listing has shown it under this very name.
+    pub(super) fn log_size(&self, name: &ObjectName) -> Option<u64> {
+        self.named(&name.id()).iter().find(|(known, _)| known == name).map(|(_, size)| *size)
     }
 
     /// A blob at a place: the stored bytes (for nodes: with their hints), the id recomputed and right.
@@ -89,17 +99,16 @@ impl Objects {
 
     fn stored_frame(&self, kind: BlobKind, object: &ObjectRef, at: &Location) -> Result<Bytes, VaultError> {
         let range = u64::from(at.frame_offset)..u64::from(at.frame_offset) + u64::from(at.frame_len);
-        let log = self.log_names.read().expect("held only for map operations").get(&object.id).cloned();
-        if let Some((name, size)) = log {
+        if !self.named(&object.id).is_empty() {
             let body = self.bodies.get_or(&object.id, || {
-                let body = Arc::new(self.log_body(&name, size)?);
+                let body = Arc::new(self.bundle(object)?);
                 let weight = body.len();
                 Ok::<_, VaultError>((body, weight))
             })?;
             let part = body.get(range.start as usize..range.end as usize);
             return part
                 .map(Bytes::copy_from_slice)
-                .ok_or_else(|| VaultError::damaged(name, "a frame lies outside the body"));
+                .ok_or_else(|| VaultError::damaged(object.id, "a frame lies outside the body"));
         }
         let class = if kind == BlobKind::Chunk { SealClass::Data } else { SealClass::Meta };
         self.plain_range(class, object, range)
@@ -119,9 +128,20 @@ impl Objects {
     /// # Errors
     /// As for its directory.
     pub(super) fn bundle(&self, object: &ObjectRef) -> Result<Vec<u8>, VaultError> {
-        let log = self.log_names.read().expect("held only for map operations").get(&object.id).cloned();
-        let (name, size) = log.ok_or_else(|| VaultError::Missing { what: format!("log object {}", object.id) })?;
-        self.log_body(&name, size)
+        let mut failure = VaultError::Missing { what: format!("log object {}", object.id) };
+        for (name, size) in self.named(&object.id) {
+            match self.log_body(&name, size) {
+                Err(error @ (VaultError::Damaged { .. } | VaultError::Missing { .. })) => failure = error,
+                Err(error) if error.is_not_found() => failure = error,
+                done => return done,
+            }
+        }
+        Err(failure)
+    }
+
+    /// The names under which a listing has shown a log object.
+    fn named(&self, id: &ObjectId) -> Vec<(ObjectName, u64)> {
+        self.log_names.read().expect("held only for map operations").get(id).cloned().unwrap_or_default()
     }
 
     fn log_body(&self, name: &ObjectName, size: u64) -> Result<Vec<u8>, VaultError> {

@@ -248,7 +248,8 @@ impl Vault {
         if let Some(index) = &*later {
             return Ok(Some(Arc::clone(index)));
         }
-        let listing = Listing::read(&self.objects.io)?;
+        let mut listing = Listing::read(&self.objects.io)?;
+        listing.keep_genuine(self.keys());
         let names: Vec<String> = listing.records.keys().map(ToString::to_string).collect();
         if names == self.view().names() {
             return Ok(None);

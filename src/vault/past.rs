@@ -1,18 +1,14 @@
 //! Records that need not be read to open a vault, read when somebody asks for them: [`Vault::record_of`] and
 //! [`Vault::newest`].
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use super::error::VaultError;
 use super::history::{Entry, Facts, Source};
-use super::judge::role_in;
-use super::log::{Commit, View, parents};
+use super::log::Commit;
 use super::open::Vault;
 use super::verify_record::Verifier;
-use crate::crypto::{self, Label};
-use crate::format::access::Role;
 use crate::format::hints::ObjectRef;
-use crate::format::summary::Signed;
 use crate::id::{CommitId, WriterId};
 
 impl Vault {
@@ -109,81 +105,5 @@ impl Vault {
 
     pub(super) fn history_source<'s>(&'s self, segments: &'s [ObjectRef]) -> Source<'s> {
         Source { objects: &self.objects, state: &self.state, vault: &self.id, segments }
-    }
-
-    /// Reads every record, folded ones too, and tells what is wrong: with signatures, with links, with what summaries and
-    /// histories claim.
-    ///
-    /// # Errors
-    /// The remote's, or the run is cancelled.
-    pub fn audit_log(&self, problem: &mut dyn FnMut(String)) -> Result<(), VaultError> {
-        let view = self.view();
-        let mut records: HashMap<CommitId, (Facts, Vec<CommitId>)> = HashMap::new();
-        for brief in view.live() {
-            self.checkpoint()?;
-            match self.record_of(&brief.id) {
-                Ok(commit) => {
-                    records.insert(brief.id, (Facts::from(&commit.brief()), parents(&commit.record).collect()));
-                }
-                Err(error @ (VaultError::Damaged { .. } | VaultError::Missing { .. })) => problem(error.to_string()),
-                Err(error) => return Err(error),
-            }
-        }
-        self.audit_pages(&view, &mut records, problem)?;
-        let mut places: HashMap<(WriterId, u64), CommitId> = HashMap::new();
-        for (facts, parents) in records.values() {
-            let id = facts.id.short();
-            let before: Vec<Facts> = parents.iter().filter_map(|id| records.get(id).map(|known| known.0)).collect();
-            if before.len() < parents.len() {
-                problem(format!("commit {id} follows one that neither the log nor its history has"));
-            } else if facts.lamport != before.iter().map(|facts| facts.lamport).max().unwrap_or(0) + 1 {
-                problem(format!("commit {id} is not in its place in time"));
-            }
-            let other = *places.entry((facts.writer, facts.seq)).or_insert(facts.id);
-            if other != facts.id && !view.retired().contains_key(&facts.writer) {
-                problem(format!("commits {id} and {} are one number of one writer", other.short()));
-            }
-        }
-        for folded in view.past.histories.waiting().filter(|folded| !records.contains_key(&folded.id)) {
-            problem(format!("commit {} is said to be folded, but no history has it", folded.id.short()));
-        }
-        Ok(())
-    }
-
-    fn audit_pages(
-        &self,
-        view: &View,
-        records: &mut HashMap<CommitId, (Facts, Vec<CommitId>)>,
-        problem: &mut dyn FnMut(String),
-    ) -> Result<(), VaultError> {
-        let segments = view.segment_refs();
-        let source = self.history_source(&segments);
-        let access = self.access();
-        for (page, place) in view.past.histories.pages_by_time() {
-            self.checkpoint()?;
-            let entries = match view.past.histories.page(&source, &page, place.as_ref()) {
-                Ok(entries) => entries,
-                Err(error @ (VaultError::Damaged { .. } | VaultError::Missing { .. })) => {
-                    problem(error.to_string());
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            if entries.len() as u64 != page.records {
-                problem(format!("page {} of the log's history does not hold what it should", page.id.short()));
-            }
-            for entry in entries.iter() {
-                let record = &entry.record;
-                let body = access.version(record.access_n, &record.access);
-                let role = body.and_then(|body| role_in(body, &record.writer_sign));
-                let Signed { record: bytes, signature } = &entry.signed;
-                let signed = crypto::verify(&record.writer_sign, Label::Commit, &self.id, bytes, signature);
-                if !signed || role < Some(Role::Writer) || !(page.first..=page.last).contains(&record.lamport) {
-                    problem(format!("folded commit {} is not one that a member has made", entry.id.short()));
-                }
-                records.insert(entry.id, (entry.facts(), parents(record).collect()));
-            }
-        }
-        Ok(())
     }
 }

@@ -200,9 +200,9 @@ impl Vault {
         };
         let (id, bytes) = next.object(&self.world)?;
         if bytes.len() as u64 > LOG_OBJECT_MAX {
-            return Err(VaultError::Limit(
-                "the list of members and its history are larger than the format allows".into(),
-            ));
+            return Err(VaultError::Limit(format!(
+                "the list of members and its {n} versions are larger than the format allows: access to this vault can't be changed any more; make a new vault and copy into it (`cryptsync copy OLD: NEW:`)"
+            )));
         }
         let name = ObjectName::Access { n, id: crypto::object_id(&[&bytes]) };
         let size = bytes.len() as u64;
@@ -338,8 +338,8 @@ impl NextVersion<'_> {
         let keys = VaultKeys::new(*self.vault, &Secret32::new(*keyring.s0));
         keys.add_epoch(self.epoch, self.secret);
         let chain = Chain { versions, keyring };
-        let content = chain.encode(0).len() as u64;
-        let padded = chain.encode((geometry::padded_plain_len(content) - content) as usize);
+        let content = chain.encode(0)?.len() as u64;
+        let padded = chain.encode((geometry::padded_plain_len(content) - content) as usize)?;
         let logical = access_logical_name(self.n);
         let context = SealContext { class: SealClass::Access, name: logical.as_bytes() };
         let nobody = WriterId::new([0; 16]);

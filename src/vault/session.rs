@@ -109,7 +109,6 @@ impl Session {
     /// # Errors
     /// The index can't be loaded.
     pub fn begin(vault: Arc<Vault>, options: SessionOptions) -> Result<Self, VaultError> {
-        vault.access().may_write()?;
         vault.ensure_joined()?;
         let index = vault.index()?;
         let live = vault.state.begin_session(&*vault.world.entropy)?;

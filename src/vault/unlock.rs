@@ -292,6 +292,7 @@ impl<'a> Unlock<'a> {
             access.warnings.push(UNSOUND.to_owned());
         }
         access.seen = self.names().iter().map(ObjectName::id).collect();
+        access.warnings.extend(access.fullness(self.listing.access.values().flatten()));
         recorded::remember(self.state, &access)?;
         Ok((access, genesis))
     }

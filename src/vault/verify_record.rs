@@ -4,6 +4,7 @@
 use super::access::Access;
 use super::error::VaultError;
 use super::judge::{Candidate, Why, role_in};
+use super::listing::record_name;
 use super::log::Commit;
 use super::objects::Objects;
 use crate::crypto::{self, Class as SealClass, Label, ObjectHeader};
@@ -43,8 +44,8 @@ impl Verifier<'_> {
         let Ok(parts) = LogPlaintext::split(&plain) else { return Ok(Verdict::Foreign) };
         let Ok(record) = Record::decode(parts.record) else { return self.unreadable(name, &parts) };
         let writer = crypto::writer_id(&record.writer_sign, &record.writer_salt);
-        let ObjectName::Record { lamport, tag, seq, id } = *name else { return Ok(Verdict::Foreign) };
-        let named = (record.lamport, record.seq, self.objects.keys.writer_tag(&writer)) == (lamport, seq, tag);
+        let ObjectName::Record { lamport, seq, id, .. } = *name else { return Ok(Verdict::Foreign) };
+        let named = (record.lamport, record.seq) == (lamport, seq);
         let is_member = self.access.versions.iter().any(|(_, body)| role_in(body, &record.writer_sign).is_some());
         if record.vault != *self.vault
             || !named
@@ -74,9 +75,7 @@ impl Verifier<'_> {
 
     /// A record that a summary tells of, read after all. Its place among the others was judged by whoever signed that.
     pub(super) fn covered(&self, brief: &Brief) -> Result<Commit, VaultError> {
-        let tag = self.objects.keys.writer_tag(&brief.writer);
-        let (Brief { lamport, seq, .. }, id) = (*brief, brief.object.id);
-        let name = ObjectName::Record { lamport, tag, seq, id };
+        let name = record_name(&self.objects.keys, brief.lamport, brief.seq, brief.object.id);
         match self.verify(&name, brief.object.size)? {
             Verdict::Signed(candidate, _) if candidate.commit.id == brief.id => Ok(candidate.commit),
             _ => Err(VaultError::damaged(name, "it is not the commit that the log's summary tells of")),

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::container::Container;
 use super::error::VaultError;
 use super::history::Facts;
+use super::listing::record_name;
 use super::log::{Commit, View};
 use super::open::Vault;
 use crate::crypto::{self, Class as SealClass, Label, SealContext, geometry};
@@ -59,7 +60,7 @@ impl Vault {
     /// # Errors
     /// The key at hand may not write; the remote or the local state fails.
     pub fn ensure_joined(&self) -> Result<bool, VaultError> {
-        self.access().may_write()?;
+        self.may_send()?;
         if self.is_joined()? {
             return Ok(false);
         }
@@ -124,16 +125,30 @@ impl Vault {
         self.send(&self.publish_lock()?, close).map(|_| ())
     }
 
-    /// Clears up what became of a record whose PUT an earlier run did not see through.
+    /// Clears up what became of a record whose PUT an earlier run did not see through. `true` if there was one: it is in the log
+    /// now, and counts or not.
     ///
     /// # Errors
     /// The remote or the local state fails.
-    pub fn settle(&self) -> Result<(), VaultError> {
+    pub fn settle(&self) -> Result<bool, VaultError> {
         if self.state.pending()?.is_none() {
-            return Ok(());
+            return Ok(false);
         }
+        self.may_send()?;
         let lock = self.publish_lock()?;
-        self.settle_pending(&lock)
+        self.settle_pending(&lock)?;
+        Ok(true)
+    }
+
+    /// Whether this key may write now. If it may not, a record that it made while it might, and that may not have arrived, stays
+    /// where it is: it is sent when the key may write again, and an admin decides then whether it counts.
+    pub(super) fn may_send(&self) -> Result<(), VaultError> {
+        match self.access().may_write() {
+            Err(VaultError::Untrusted(why)) if self.state.pending()?.is_some() => Err(VaultError::Untrusted(format!(
+                "{why}; a commit that may not have arrived before that is kept on this machine, and is sent again once the key may write"
+            ))),
+            other => other,
+        }
     }
 
     /// The lock under which records get their numbers.
@@ -235,13 +250,12 @@ impl Vault {
         let zeros = (geometry::padded_plain_len(content) - content) as usize;
         let plaintext = LogPlaintext::join(&bytes, &signature, body, zeros);
         let writer = crypto::writer_id(&record.writer_sign, &record.writer_salt);
-        let tag = self.keys().writer_tag(&writer);
-        let logical = record_logical_name(record.lamport, tag, record.seq);
+        let logical = record_logical_name(record.lamport, record.seq);
         let context = SealContext { class: SealClass::Log, name: logical.as_bytes() };
         let epoch = self.epoch();
         let sealed = crypto::seal(self.keys(), epoch, &context, &writer, &*self.world.entropy, &[&plaintext])
             .map_err(VaultError::local("cannot get random bytes"))?;
-        let name = ObjectName::Record { lamport: record.lamport, tag, seq: record.seq, id: sealed.id };
+        let name = record_name(self.keys(), record.lamport, record.seq, sealed.id);
         let object = ObjectRef { id: sealed.id, size: sealed.bytes.len() as u64, epoch, salt: sealed.salt };
         let id = crypto::commit_id(&self.id, &bytes);
         Ok(Sealed { name, id, writer, object, record: bytes, bytes: sealed.bytes })

@@ -261,6 +261,26 @@ fn others_may_publish_while_this_run_works() {
     }
 }
 
+/// A version that loses its name in the very commit that brings it: the copy can't name that commit, and it is found all the same.
+#[test]
+fn a_conflict_within_the_commit_that_records_it() {
+    let (mut env, remote) = env_in_memory();
+    let (other, write) = other_machine(&remote);
+    drop(write);
+    ops::rcat(&env.ctx(), &env.place("before"), &mut &b"a writer already"[..]).unwrap();
+    let act: Box<dyn Fn() + Send + Sync> = Box::new(move || {
+        ops::rcat(&other.ctx(), &other.place("name/theirs"), &mut &b"a directory"[..]).unwrap();
+    });
+    env.custom = Some(Arc::new(Before { inner: Arc::clone(&remote), nth: 2, lists: AtomicU64::new(0), act }));
+    let report = ops::rcat(&env.ctx(), &env.place("name"), &mut &b"a file"[..]).unwrap();
+    env.custom = Some(remote);
+    let copies = ops::show_conflict(&env.ctx(), &env.place("name")).unwrap();
+    assert_eq!(copies.len(), 1);
+    assert_eq!(copies[0].copy.commit.as_ref().map(|commit| commit.id.clone()), report.commit);
+    assert_eq!(env.cat(&copies[0].copy.listed.path.to_string()).unwrap(), b"a file");
+    assert_eq!(env.cat("name/theirs").unwrap(), b"a directory");
+}
+
 /// A commit that was never stored is sent by the next run, also after others have gone on.
 #[test]
 fn a_commit_that_did_not_arrive_is_sent_later() {

@@ -12,7 +12,8 @@ fn slips_are_told_with_what_was_meant() {
         (&["sync", "a"], &["<DEST>", "usage: cryptsync sync"]),
         (&["ls", "v:", "--color", "nevr"], &["nevr", "did you mean `never`"]),
         (&["ls", "v:", "--depth", "3"], &["--depth", "is an option of `du`"]),
-        (&["key", "lst", "v:"], &["there is no verb `lst`", "did you mean `list`"]),
+        (&["key", "lst", "v:"], &["`key` has no verb `lst`", "did you mean `list`"]),
+        (&["key", "frobnicate", "v:"], &["`key` has no verb `frobnicate`", "`cryptsync help key`"]),
         (&["frobnicate"], &["there is no verb `frobnicate`", "cryptsync help"]),
         (&["ls", "v:", "--transfers", "none"], &["none", "--transfers"]),
     ] {

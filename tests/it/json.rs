@@ -90,6 +90,16 @@ fn every_verb_succeeds_in_json() {
         &["verify", "v:"],
         &["log", "v:"],
         &["status", "v:"],
+        &["writer", "list", "v:"],
+        &["conflicts", "ls", "v:"],
+        &["key", "list", "v:"],
+        &["key", "show", "v:", "home"],
+        &["key", "history", "v:"],
+        &["key", "rotate", "v:"],
+        &["key", "role", "v:", "password", "writer"],
+        &["key", "card"],
+        &["device", "list", "v:"],
+        &["device", "request", "v:", "--device-name", "new"],
         &["config", "show"],
         &["config", "file"],
         &["listremotes"],
@@ -136,7 +146,7 @@ fn every_verb_fails_in_json() {
         (&["sync", "src", "dst"], 2, "usage"),
         (&["check", "src", "v:nowhere"], 3, "dir_not_found"),
         (&["rcat", "v:"], 2, "usage"),
-        (&["cat", "v:nowhere"], 4, "file_not_found"),
+        (&["cat", "v:nowhere"], 3, "dir_not_found"),
         (&["ls", "v:nowhere"], 3, "dir_not_found"),
         (&["lsf", "v:nowhere"], 3, "dir_not_found"),
         (&["lsl", "v:nowhere"], 3, "dir_not_found"),
@@ -220,4 +230,22 @@ fn entries_that_fail_are_objects_with_their_path() {
     let messages = messages(&output, &["sync"]);
     let failed = messages.iter().find(|message| message["message_type"] == "error").unwrap();
     assert_eq!((&failed["path"], &failed["code"]), (&"f".into(), &1.into()));
+}
+
+/// An error about one path names it.
+#[test]
+fn what_ends_a_run_names_its_path() {
+    let (_cli, machine) = tree();
+    for (args, about) in [
+        (&["copy", "v:no/where", "to"][..], "no/where"),
+        (&["cat", "v:no/where"], "no/where"),
+        (&["copy", "nowhere", "v:"], "nowhere"),
+        (&["check", "nowhere", "v:"], "nowhere"),
+        (&["rm", "v:nothing"], "nothing"),
+    ] {
+        let output = run(&machine, args);
+        let last = messages(&output, args).pop().unwrap();
+        let path = last["path"].as_str().unwrap_or_else(|| panic!("{args:?}: {last}"));
+        assert!(last["message_type"] == "exit_error" && path.ends_with(about), "{args:?}: {last}");
+    }
 }

@@ -88,7 +88,7 @@ fn a_cold_open_reads_few_records() {
         commits(&env, n * 3, n * 3 + 3);
         recorder.take();
         let status = ops::status(&env.ctx_at(&format!("cold{n}")), &env.remote()).unwrap();
-        assert_eq!(status.commits, n as u64 * 3 + 4, "with the writer's join");
+        assert_eq!(status.records, n as u64 * 3 + 4, "with the writer's join");
         let calls = requests(&recorder);
         assert!(calls.len() <= 8, "after {} commits: {calls:#?}", n * 3 + 3);
     }
@@ -119,7 +119,7 @@ fn folding_forgets_nothing_and_keeps_the_log_short() {
     let status = ops::status(&env.ctx_at("cold"), &env.remote()).unwrap();
     let calls = requests(&recorder);
     assert!(calls.len() <= 10, "{calls:#?}");
-    assert_eq!(status.commits, 216, "with the writer's join");
+    assert_eq!(status.records, 216, "with the writer's join");
     let mut out = Vec::new();
     ops::cat(&env.ctx_at("cold2"), &[env.place("docs/file-07")], &ops::CatOptions::default(), &mut out).unwrap();
     let calls = requests(&recorder);
@@ -139,7 +139,7 @@ fn folding_forgets_nothing_and_keeps_the_log_short() {
     env.assert_whole(true);
 }
 
-fn copy_dir(from: &Path, to: &Path) {
+pub fn copy_dir(from: &Path, to: &Path) {
     if to.exists() {
         fs::remove_dir_all(to).unwrap();
     }

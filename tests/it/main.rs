@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod checkpoints;
 mod completion;
 mod conflicts;
 mod crash;
@@ -23,6 +24,7 @@ mod json;
 mod limits;
 mod links;
 mod listings;
+mod locks;
 mod long_log;
 mod many;
 mod members;
@@ -31,6 +33,7 @@ mod model;
 mod moving;
 mod ncdu;
 mod output;
+mod pending;
 mod properties;
 mod races;
 mod requests;

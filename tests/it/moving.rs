@@ -292,6 +292,69 @@ fn move_through_the_program() {
     machine.run(["move", "src/l", "v:"]).fails(2, &["symbolic link"]);
 }
 
+/// Removing one name of a file changes the file; that is no change of somebody else's.
+#[test]
+fn all_names_of_a_file_are_moved() {
+    let cli = Cli::with_vault();
+    let machine = cli.machine("home");
+    let src = cli.path("src");
+    fs::create_dir_all(src.join("d")).unwrap();
+    for name in ["a", "b", "c"] {
+        fs::write(src.join(name), format!("content of {name}")).unwrap();
+        for n in 0..3 {
+            fs::hard_link(src.join(name), src.join(format!("d/{name}{n}"))).unwrap();
+        }
+    }
+    // A further name that is not moved.
+    fs::hard_link(src.join("c"), cli.path("outside")).unwrap();
+    machine.ok(["move", src.to_str().unwrap(), "v:", "--delete-empty-src-dirs"]);
+    assert!(contents(&src).is_empty(), "{:?}", contents(&src));
+    assert_eq!(fs::read(cli.path("outside")).unwrap(), b"content of c");
+    machine.ok(["copy", "v:", cli.path("back").to_str().unwrap()]);
+    assert_eq!(contents(&cli.path("back")).len(), 12);
+    let inode = |name: &str| fs::metadata(cli.path("back").join(name)).unwrap().ino();
+    assert_eq!(inode("a"), inode("d/a2"));
+}
+
+/// Conflicts of one vault are none of another; those that wait at the destination are told.
+#[test]
+fn conflicts_stay_where_they_are() {
+    let (cli, machine, _) = two_vaults();
+    let second = cli.fresh("second").var("CRYPTSYNC_CONFIG_W_TYPE", "fs");
+    let second = second.var("CRYPTSYNC_CONFIG_W_ROOT", cli.path("other").to_str().unwrap());
+    let apart = cli.path("apart");
+    let edit = |machine: &Machine, text: &str| {
+        let dir = cli.path("edit");
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("small"), text).unwrap();
+        machine.run(["copy", dir.to_str().unwrap(), "v:a"])
+    };
+    second.ok(["lsf", "v:"]);
+    crate::support::cli::copy_tree(&cli.path("vault"), &apart);
+    assert_eq!(edit(&machine, "here").code, 0);
+    assert_eq!(edit(&second.clone().at(&apart), "there, and longer").code, 0);
+    for path in crate::support::cli::files(&apart) {
+        let target = cli.path("vault").join(&path);
+        if !target.exists() {
+            fs::create_dir_all(target.parent().unwrap()).unwrap();
+            fs::copy(apart.join(&path), target).unwrap();
+        }
+    }
+    let listed = machine.ok(["conflicts", "ls", "v:"]).text();
+    assert!(listed.contains("small.conflict-"), "{listed}");
+    // Into another vault both versions go, as files like any other.
+    machine.ok(["copy", "v:a", "w:b"]);
+    assert_eq!(machine.ok(["conflicts", "ls", "w:"]).text(), "");
+    assert_eq!(machine.ok(["lsf", "w:b"]).text().matches("small").count(), 2);
+    // Into the vault where one waits, the run is done and says so.
+    let waits = machine.run(["copy", "w:b/d", "v:a/more"]);
+    assert_eq!(waits.code, 0, "none below the destination: {}", waits.stderr);
+    let waits = machine.run(["copy", "w:b/d", "v:a"]);
+    assert_eq!(waits.code, 30, "{}", waits.stderr);
+    waits.says(&["conflict copies", "small.conflict-"]);
+    assert_eq!(machine.run(["copy", "v:a/d", "v:a/more", "-n"]).code, 0);
+}
+
 /// A second vault, `w:`, for the same machine.
 fn two_vaults() -> (Cli, Machine, PathBuf) {
     let cli = Cli::with_vault();

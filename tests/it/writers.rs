@@ -151,11 +151,11 @@ fn machines_and_containers_write_at_once() {
 
 /// Holds up the first put below a prefix until told to go on.
 #[derive(Debug)]
-struct Held {
-    inner: Arc<dyn Remote>,
-    prefix: &'static str,
-    waiting: AtomicBool,
-    go: AtomicBool,
+pub struct Held {
+    pub inner: Arc<dyn Remote>,
+    pub prefix: &'static str,
+    pub waiting: AtomicBool,
+    pub go: AtomicBool,
 }
 
 #[async_trait::async_trait]
@@ -204,7 +204,7 @@ fn in_memory() -> (TestEnv, Arc<dyn Remote>) {
     (env, remote)
 }
 
-fn profile(remote: Arc<dyn Remote>) -> RemoteProfile {
+pub fn profile(remote: Arc<dyn Remote>) -> RemoteProfile {
     RemoteProfile {
         name: "v".into(),
         service: Service::Custom(remote),
@@ -559,6 +559,24 @@ fn clocks_that_are_years_off_do_not_turn_the_log_round() {
     for name in ["right", "ahead", "behind"] {
         assert_eq!(env.cat(name).unwrap(), name.as_bytes());
     }
+    // Nor does the clock of a reader: it shows what is there, and no time after its own now.
+    for (home, off) in [("reader ahead", 30 * year), ("reader behind", -30 * year)] {
+        let mut ctx = env.ctx_at(home);
+        ctx.world.clock = Arc::new(Off(off));
+        let entries = ops::log(&ctx, &env.remote(), 10).unwrap();
+        let log = ops::log(&env.ctx(), &env.remote(), 10).unwrap();
+        let ids = |log: &[ops::LogEntry]| log.iter().map(|entry| entry.id.clone()).collect::<Vec<_>>();
+        assert_eq!(ids(&entries), ids(&log), "{home}");
+        assert!(entries.iter().all(|entry| entry.time.secs <= ctx.world.clock.now().secs), "{home}");
+        let mut out = Vec::new();
+        ops::cat(&ctx, &[env.place("behind")], &ops::CatOptions::default(), &mut out).unwrap();
+        assert_eq!(out, b"behind");
+        let status = ops::status(&ctx, &env.remote()).unwrap();
+        assert!(status.quarantined.is_empty() && status.warnings.is_empty(), "{home}: {:?}", status.warnings);
+        ops::rcat(&ctx, &env.place(home), &mut &b"written"[..]).unwrap();
+        assert_eq!(env.cat(home).unwrap(), b"written");
+    }
+    env.assert_whole(true);
 }
 
 /// Two machines that are killed again and again while they write: what was confirmed is there, and both get done.

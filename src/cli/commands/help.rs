@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use crate::cli::output::{CliError, Printer, terminal_width};
 use crate::cli::reference;
-use crate::cli::topics::{self, Topic};
+use crate::cli::topics::Topic;
 
 /// Explain a verb or a topic
 ///
@@ -21,10 +21,7 @@ pub(crate) fn run(printer: &Printer, args: &HelpArgs, vars: &BTreeMap<OsString, 
     let mut command = reference::built();
     let width = terminal_width(vars, printer.out_is_terminal());
     let Some((first, rest)) = args.what.split_first() else {
-        let text = command.render_help().to_string();
-        let topics = topics::ALL.iter().map(|topic| format!("\n  {:<14} {}", topic.name, topic.title()));
-        printer.data(text.trim_end())?;
-        return Ok(printer.data(&format!("\nTopics of `cryptsync help`:{}", topics.collect::<String>()))?);
+        return Ok(printer.data(&reference::overview(&command, width))?);
     };
     if let (Some(topic), true) = (Topic::find(first), rest.is_empty()) {
         return Ok(printer.data(&reference::plain(topic, &command, width))?);

@@ -8,7 +8,7 @@ use super::log;
 use crate::cli::output::{Align, CliError, JsonStatus, local_time, table, truncated, write_object};
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
-use crate::ops::{self, QuarantinedEntry, RemoteProfile, StatusReport, WriterEntry};
+use crate::ops::{self, QuarantinedEntry, RemoteProfile, StatusReport, WriterRow};
 use crate::path::printable;
 use crate::units::ByteSize;
 
@@ -51,7 +51,7 @@ fn lines(status: &StatusReport, zone: &TimeZone) -> Vec<String> {
         row("vault id:", status.vault_id.clone()),
         row("access:", format!("version {}, epoch {}", status.access_version, status.epoch)),
         row("this writer:", status.writer.clone().unwrap_or("none yet".to_owned())),
-        row("commits:", status.commits.to_string()),
+        row("records:", status.records.to_string()),
         row("newest:", log::lines(status.head.as_slice(), zone).pop().unwrap_or("none".to_owned())),
         row("age:", status.age.map_or("none".to_owned(), age)),
         row("conflicts:", status.conflicts.to_string()),
@@ -80,15 +80,15 @@ fn lines(status: &StatusReport, zone: &TimeZone) -> Vec<String> {
 }
 
 /// A line for each writer: its id, which is what `writer retire` takes, and the last of its commits.
-pub(super) fn writer_lines(writers: &[WriterEntry], zone: &TimeZone) -> Vec<String> {
-    let row = |writer: &WriterEntry| {
+pub(super) fn writer_lines(writers: &[WriterRow], zone: &TimeZone) -> Vec<String> {
+    let row = |writer: &WriterRow| {
         [
             writer.id.clone(),
-            if writer.own { "this machine".to_owned() } else { writer.state.to_owned() },
-            printable(writer.last.writer.as_bytes()),
-            format!("number {}", writer.number),
-            local_time(writer.last.time, zone),
-            truncated(&writer.last.id).to_owned(),
+            if writer.own { "this machine".to_owned() } else { writer.state.name().to_owned() },
+            printable(writer.label.as_bytes()),
+            format!("number {}", writer.seq),
+            local_time(writer.last, zone),
+            truncated(&writer.commit).to_owned(),
         ]
     };
     let rows: Vec<_> = writers.iter().map(row).collect();
@@ -130,7 +130,7 @@ mod tests {
             members: vec![["password", "admin", "main", "xyz"].map(str::to_owned)],
             writer: None,
             head: None,
-            commits: 0,
+            records: 0,
             heads: Vec::new(),
             writers: Vec::new(),
             quarantined: Vec::new(),

@@ -16,11 +16,13 @@ pub(crate) struct CliError {
     /// The headline, then its causes.
     pub(crate) chain: Vec<String>,
     pub(crate) hint: Option<String>,
+    /// The path that it is about, if it is about one.
+    pub(crate) path: Option<Vec<u8>>,
 }
 
 impl CliError {
     pub(crate) fn new(class: Class, headline: impl Into<String>) -> Self {
-        Self { class, chain: vec![headline.into()], hint: None }
+        Self { class, chain: vec![headline.into()], hint: None, path: None }
     }
 
     pub(crate) fn usage(headline: impl Into<String>) -> Self {
@@ -67,7 +69,7 @@ impl fmt::Display for CliError {
 
 impl From<OpsError> for CliError {
     fn from(error: OpsError) -> Self {
-        Self { class: error.class, chain: error.chain, hint: error.hint }
+        Self { class: error.class, chain: error.chain, hint: error.hint, path: error.path }
     }
 }
 
@@ -75,7 +77,7 @@ impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
         let source = std::error::Error::source(&error).map(ToString::to_string);
         let chain = [Some(error.to_string()), source].into_iter().flatten().collect();
-        Self { class: error.class(), chain, hint: error.hint() }
+        Self { class: error.class(), chain, hint: error.hint(), path: None }
     }
 }
 

@@ -11,7 +11,7 @@ use super::printer::Printer;
 use super::times::{exact_rfc3339, rfc3339};
 use crate::ops::{
     CheckReport, Conflict, Listed, ListedKind, LogEntry, QuarantinedEntry, Stat, StatusReport, VerifyReport, Version,
-    WriterEntry, WriterRow,
+    WriterRow,
 };
 use crate::path::printable;
 
@@ -224,33 +224,16 @@ pub(crate) struct JsonStatus<'a> {
     writer: Option<&'a str>,
     head: Option<JsonCommit<'a>>,
     heads: Vec<JsonCommit<'a>>,
-    writers: Vec<JsonWriter<'a>>,
+    writers: Vec<JsonWriterRow<'a>>,
     quarantined: Vec<JsonQuarantined<'a>>,
     foreign: &'a [String],
     conflicts: u64,
     age_seconds: Option<u64>,
-    commits: u64,
+    records: u64,
     checkpoint: &'a str,
     unfinished_objects: u64,
     unfinished_bytes: u64,
     warnings: &'a [String],
-}
-
-/// A writer and the last of its records.
-#[derive(Debug, Serialize)]
-pub(crate) struct JsonWriter<'a> {
-    id: &'a str,
-    own: bool,
-    state: &'a str,
-    number: u64,
-    last: JsonCommit<'a>,
-}
-
-impl<'a> JsonWriter<'a> {
-    pub(crate) fn new(writer: &'a WriterEntry, zone: &TimeZone) -> Self {
-        let WriterEntry { id, own, state, number, last } = writer;
-        Self { id, own: *own, state, number: *number, last: JsonCommit::new(last, zone) }
-    }
 }
 
 /// A commit that does not count.
@@ -288,12 +271,12 @@ impl<'a> JsonStatus<'a> {
             writer: status.writer.as_deref(),
             head: status.head.as_ref().map(|head| JsonCommit::new(head, zone)),
             heads: status.heads.iter().map(|head| JsonCommit::new(head, zone)).collect(),
-            writers: status.writers.iter().map(|writer| JsonWriter::new(writer, zone)).collect(),
+            writers: status.writers.iter().map(|writer| JsonWriterRow::new(writer, zone)).collect(),
             quarantined: status.quarantined.iter().map(|one| JsonQuarantined::new(one, zone)).collect(),
             foreign: &status.foreign,
             conflicts: status.conflicts,
             age_seconds: status.age,
-            commits: status.commits,
+            records: status.records,
             checkpoint: &status.checkpoint,
             unfinished_objects: status.unfinished.0,
             unfinished_bytes: status.unfinished.1,
@@ -308,8 +291,10 @@ pub(crate) struct JsonWriterRow<'a> {
     label: &'a str,
     member: Option<&'a str>,
     member_id: Option<&'a str>,
-    first: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first: Option<String>,
     last: String,
+    commit: &'a str,
     seq: u64,
     state: &'a str,
     own: bool,
@@ -323,8 +308,9 @@ impl<'a> JsonWriterRow<'a> {
             label: &writer.label,
             member: member.map(|(label, _)| label.as_str()),
             member_id: member.map(|(_, id)| id.as_str()),
-            first: rfc3339(writer.first, zone),
+            first: writer.first.map(|first| rfc3339(first, zone)),
             last: rfc3339(writer.last, zone),
+            commit: &writer.commit,
             seq: writer.seq,
             state: writer.state.name(),
             own: writer.own,

@@ -75,6 +75,7 @@ impl<'a> Message<'a> {
             message_type: "exit_error",
             code: Some(error.class.code()),
             class: Some(class_name(error.class)),
+            path: error.path.as_deref().map(text),
             message: Some(message),
             causes,
             hint: error.advice(),

@@ -2,6 +2,7 @@
 //! as man pages. Start reading at [`markdown`].
 
 mod options;
+mod overview;
 mod plain;
 mod verbs;
 
@@ -32,6 +33,11 @@ pub(super) fn body(topic: &Topic, command: &Command) -> String {
         None => line.to_owned(),
     };
     topic.body().lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The list of verbs and topics, as text for a terminal.
+pub(super) fn overview(command: &Command, width: usize) -> String {
+    overview::overview(command, width)
 }
 
 /// A topic as text for a terminal.

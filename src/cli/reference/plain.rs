@@ -95,7 +95,7 @@ fn table(rows: Vec<Vec<String>>, width: usize) -> Vec<String> {
 }
 
 /// Breaks text at spaces.
-fn wrap(text: &str, width: usize, first: &str, later: &str) -> Vec<String> {
+pub(super) fn wrap(text: &str, width: usize, first: &str, later: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = first.to_owned();
     let mut empty = true;

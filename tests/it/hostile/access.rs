@@ -252,7 +252,7 @@ impl Forge {
         keys.add_epoch(epoch, &self.secret);
         let mut versions = self.chain.versions;
         versions.push(SignedBody { body, signature });
-        let plain = Chain { versions, keyring: self.chain.keyring }.encode(0);
+        let plain = Chain { versions, keyring: self.chain.keyring }.encode(0).unwrap();
         let name = format!("{n:08}");
         let context = SealContext { class: Class::Access, name: name.as_bytes() };
         let writer = WriterId::new([0; 16]);

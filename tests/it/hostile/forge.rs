@@ -118,12 +118,12 @@ impl Forge {
         let plaintext = LogPlaintext::join(&bytes, &signature, &body, zeros);
         let writer = crypto::writer_id(&record.writer_sign, &record.writer_salt);
         let keys = self.vault.keys();
-        let tag = keys.writer_tag(&writer);
-        let logical = record_logical_name(record.lamport, tag, record.seq);
+        let logical = record_logical_name(record.lamport, record.seq);
         let context = SealContext { class: Class::Log, name: logical.as_bytes() };
         let entropy = &*self.vault.world.entropy;
         let sealed = crypto::seal(keys, epoch, &context, &writer, entropy, &[&plaintext]).unwrap();
-        let name = ObjectName::Record { lamport: record.lamport, tag, seq: record.seq, id: sealed.id }.to_string();
+        let (lamport, seq, id) = (record.lamport, record.seq, sealed.id);
+        let name = ObjectName::Record { lamport, tag: keys.name_tag(lamport, seq, &id), seq, id }.to_string();
         fs::write(self.machine.root.join(&name), &sealed.bytes).unwrap();
         (name, crypto::commit_id(&self.vault.id, &bytes))
     }

@@ -6,6 +6,7 @@
 mod access;
 mod forge;
 mod named;
+mod summaries;
 mod sweep;
 mod trust;
 mod writer;

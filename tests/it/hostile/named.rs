@@ -37,6 +37,14 @@ fn newest_commit(cli: &Cli) -> PathBuf {
     objects(cli, "log/c").into_iter().max().unwrap()
 }
 
+/// The newest commit that a machine has made.
+fn newest_genuine(cli: &Cli, home: &Machine) -> PathBuf {
+    let db = home.state_dir().join(&cli.vault_id).join("state.sqlite");
+    let db = rusqlite::Connection::open(db).unwrap();
+    let name: String = db.query_row("SELECT max(name) FROM records", [], |row| row.get(0)).unwrap();
+    cli.path("vault/log").join(name)
+}
+
 /// The name that fits an object's bytes.
 fn hash_name(bytes: &[u8]) -> String {
     cryptsync::crypto::object_id(&[bytes]).to_string()
@@ -168,7 +176,7 @@ fn a06_objects_of_another_vault_with_the_same_password() {
 
 #[test]
 fn a08_planted_objects_are_foreign() {
-    let (cli, home, _) = with_large(1 << 20);
+    let (cli, home, large) = with_large(1 << 20);
     let vault = cli.path("vault");
     let junk = noise(10, 5_000);
     let hash = hash_name(&junk);
@@ -197,10 +205,29 @@ fn a08_planted_objects_are_foreign() {
     // A machine that has no pin does not choose between two.
     let unpinned = cli.machine("unpinned").run(["lsf", "v:"]);
     unpinned.fails(23, &["2 vaults"]);
-    // A record that is not what its name says is no guest but damage.
-    fs::write(vault.join(&planted[4]), noise(11, 5_000)).unwrap();
-    cli.fresh("liar").run(["lsf", "v:"]).fails(20, &[&planted[4]]);
-    fs::remove_file(vault.join(&planted[4])).unwrap();
+    // What does not fit its name, or is larger than any record: nobody with the keys has named it, so that it stops nobody.
+    fs::write(vault.join(&planted[4]), noise(11, 5 << 20)).unwrap();
+    let newest = newest_genuine(&cli, &home);
+    let name = newest.file_name().unwrap().to_str().unwrap();
+    let next = name.replace("-000000000002-", "-000000000003-");
+    for other in [next, format!("c000000000009{}", &name[13..])] {
+        fs::write(vault.join("log").join(other), noise(12, 5_000)).unwrap();
+    }
+    fs::copy(&newest, vault.join("log").join(format!("c999999999998{}", &name[13..]))).unwrap();
+    for run in both(&cli, &home, "garbage", &["cat", "v:large"]) {
+        assert!(run.code == 0 && run.stdout == large, "{}", run.stderr);
+    }
+    home.ok(["copy", cli.path("src").to_str().unwrap(), "v:again"]);
+    assert_eq!(home.ok(["verify", "v:"]).text().matches("foreign object: log/").count(), 6);
+    // A record that was there and is not what its name says is no guest but damage.
+    let newest = newest_genuine(&cli, &home);
+    let good = fs::read(&newest).unwrap();
+    let name = newest.file_name().unwrap().to_str().unwrap();
+    fs::write(&newest, noise(11, good.len())).unwrap();
+    cli.fresh("liar").run(["lsf", "v:"]).fails(20, &[name]);
+    fs::write(&newest, noise(11, 5 << 20)).unwrap();
+    cli.fresh("big liar").run(["lsf", "v:"]).fails(26, &[name]);
+    fs::write(&newest, good).unwrap();
     // A link, a directory and a pipe where an object could be.
     let other = format!("c000000000001-{tag}-000000000002-{hash}");
     std::os::unix::fs::symlink("/etc/passwd", vault.join("log").join(&other)).unwrap();

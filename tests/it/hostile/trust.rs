@@ -499,7 +499,7 @@ fn status_tells_all() {
     let writers = seen["writers"].as_array().unwrap();
     assert_eq!(writers.len(), 2);
     assert_eq!((&writers[0]["own"], &writers[1]["own"]), (&false.into(), &true.into()));
-    assert_eq!((&writers[1]["number"], &writers[1]["state"]), (&3.into(), &"live".into()));
+    assert_eq!((&writers[1]["seq"], &writers[1]["state"]), (&3.into(), &"live".into()));
     assert_eq!(seen["heads"].as_array().unwrap().len(), 1);
     assert!(seen["age_seconds"].as_u64().unwrap() < 3_600);
     assert_eq!(seen["head"]["kind"], "commit");
