@@ -1,10 +1,12 @@
 //! A sealed environment for tests of the verbs: own directories, own answers.
 
 pub mod cli;
+pub mod pty;
 pub mod rclone;
 pub mod screen;
 #[path = "../../../backends/tests/services/servers.rs"]
 pub mod servers;
+pub mod snapshot;
 
 use std::io;
 use std::path::{Path, PathBuf};
