@@ -56,7 +56,11 @@ pub(super) fn ambient(sources: &Sources<'_>) -> Result<Ambient, ConfigError> {
 
 fn checked(setting: &Setting, value: &OsStr, origin: Origin) -> Result<Value, ConfigError> {
     let value = Value::text(value.as_bytes(), origin);
-    value.check(setting)?;
+    // Services may have different settings of one name; which one is meant is known when the remote is.
+    let fits = provider::settings(None).any(|other| other.name == setting.name && value.check(other).is_ok());
+    if !fits {
+        value.check(setting)?;
+    }
     match value.as_str() {
         Some(name) if setting.name == "type" && provider::provider(name).is_none() => {
             Err(unknown_type(name, &value.origin))

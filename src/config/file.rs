@@ -198,8 +198,10 @@ impl Config {
         }
         // What belongs to another service, because the type comes from the environment, is an error and not left out in silence.
         for (name, value) in &settings {
-            if of.is_some() && provider::setting(of, name).is_none() {
-                return Err(unknown(of, name, &value.origin));
+            match provider::setting(of, name) {
+                Some(setting) if of.is_some() => value.check(setting)?,
+                Some(_) => {}
+                None => return Err(unknown(of, name, &value.origin)),
             }
         }
         let resolve = |(name, value): (&'static str, Value)| {
@@ -224,7 +226,7 @@ impl RemoteText {
     /// The text as messages show it, without the colon at its end; secrets are left out.
     pub fn shown(&self) -> String {
         let setting = |typed: &TypedSetting| {
-            let secret = provider::setting(None, &typed.name).is_none_or(|setting| setting.secret);
+            let secret = provider::is_secret(&typed.name);
             let value = if secret { "***".to_owned() } else { crate::path::printable(&typed.value) };
             let plain = value.bytes().all(|b| !matches!(b, b':' | b',' | b'\'' | b'"'));
             let value = if plain { value } else { format!("'{}'", value.replace('\'', "''")) };
@@ -236,8 +238,7 @@ impl RemoteText {
 }
 
 fn hidden(key: &str, value: Value, redacted: bool) -> Given {
-    let secret = provider::setting(None, key).is_some_and(|setting| setting.secret);
-    if redacted && secret { Given::Text(REDACTED.to_vec()) } else { value.given }
+    if redacted && provider::is_secret(key) { Given::Text(REDACTED.to_vec()) } else { value.given }
 }
 
 /// What rclone writes in place of secrets.

@@ -50,3 +50,9 @@ pub(super) fn settings(of: Option<&'static Provider>) -> impl Iterator<Item = &'
 pub fn setting(of: Option<&'static Provider>, name: &str) -> Option<&'static Setting> {
     settings(of).find(|setting| setting.name.eq_ignore_ascii_case(name))
 }
+
+/// Whether a setting of this name is a secret of any service, or of none that is known.
+pub(super) fn is_secret(name: &str) -> bool {
+    let mut known = settings(None).filter(|setting| setting.name == name).peekable();
+    known.peek().is_none() || known.any(|setting| setting.secret)
+}

@@ -85,7 +85,7 @@ fn mistakes_name_the_place_and_what_was_meant() {
     }
     for (name, value, part) in [
         ("CRYPTSYNC_CONFIG_NAS_ROOTT", "/x", "did you mean `CRYPTSYNC_CONFIG_NAS_ROOT`"),
-        ("CRYPTSYNC_CONFIG_NAS_TYPE", "s3", "there is no service `s3`"),
+        ("CRYPTSYNC_CONFIG_NAS_TYPE", "zzz", "there is no service `zzz`"),
         ("CRYPTSYNC_CONFIG_NAS_PLAIN", "maybe", "write `true` or `false`"),
         ("CRYPTSYNC_FS_ROT", "/x", "did you mean `CRYPTSYNC_FS_ROOT`"),
     ] {

@@ -45,7 +45,7 @@ fn mistakes_change_nothing() {
         (&["create", "a:b", "fs", "root=/x"], &["`a:b` is not the name of a remote"]),
         (&["create", "-x", "fs"], &["-x"]),
         (&["create", "x", "fz", "root=/x"], &["no service `fz`", "did you mean `fs`?"]),
-        (&["create", "x", "s3"], &["no service `s3`"]),
+        (&["create", "x", "zzz"], &["no service `zzz`"]),
         (&["create", "x", "fs", "rot=/x"], &["unknown setting `rot`", "did you mean `root`?"]),
         (&["create", "x", "fs", "root"], &["the setting `root` has no value", "root=VALUE"]),
         (&["create", "x", "fs"], &["has no root", "add `root:`"]),
