@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 /// The result of every operation on a remote.
 pub type Result<T> = std::result::Result<T, RemoteError>;
@@ -14,13 +15,16 @@ pub struct RemoteError {
     op: Op,
     path: String,
     remote: String,
+    advice: Option<String>,
+    retry_after: Option<Duration>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl RemoteError {
     /// An error of `op` at `path`: an object's path, a listing's prefix, or nothing where the whole remote is meant.
     pub fn new(kind: ErrorKind, op: Op, path: impl Into<String>) -> Self {
-        Self { kind, op, path: path.into(), remote: String::new(), source: None }
+        let (path, remote) = (path.into(), String::new());
+        Self { kind, op, path, remote, advice: None, retry_after: None, source: None }
     }
 
     /// Names the remote, as its `describe()` does.
@@ -35,6 +39,30 @@ impl RemoteError {
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// What a person can do about it, where the service knows better than the kind.
+    #[must_use]
+    pub fn with_advice(mut self, advice: Option<String>) -> Self {
+        self.advice = advice;
+        self
+    }
+
+    /// How long the service wants to be left alone.
+    #[must_use]
+    pub fn with_retry_after(mut self, pause: Option<Duration>) -> Self {
+        self.retry_after = pause;
+        self
+    }
+
+    /// What a person can do about it, if the service knows.
+    pub fn advice(&self) -> Option<&str> {
+        self.advice.as_deref()
+    }
+
+    /// How long the service wants to be left alone, if it said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// What kind of thing went wrong.
@@ -101,6 +129,15 @@ pub enum ErrorKind {
     /// The service cannot do this: a name too long for it, an object too large, an ability it lacks.
     #[error("the storage does not support this")]
     Unsupported,
+    /// The remote is not there: no name, no way, nobody who answers, from the first request on.
+    #[error("the remote can't be reached")]
+    Unreachable,
+    /// Whoever answers can't show that it is who we want: a wrong host key, a certificate that is not valid.
+    #[error("the server is not to be trusted")]
+    Untrusted,
+    /// The settings of the remote do not fit what is there: no such bucket, another region, a wrong clock.
+    #[error("the remote is not as it is configured")]
+    Misconfigured,
     /// Too many requests at once. Transient.
     #[error("too many requests")]
     Throttled,

@@ -1,7 +1,7 @@
 //! Bytes at a path: the storage beneath cryptsync. Start reading at [`Remote`].
 //!
-//! Owns the trait, its error, the services that implement it and the layers that wrap it. Never sees a key, a chunk,
-//! a configuration file or a secret: what it stores is opaque and what it says is safe to print.
+//! Owns the trait, its error, the services that implement it, what these can be told, and the layers that wrap them. Never
+//! sees a key, a chunk or a configuration file: what it stores is opaque, and what it says is safe to print.
 
 pub mod layers;
 pub mod services;
@@ -10,9 +10,17 @@ pub mod shape;
 pub mod testing;
 
 mod error;
+mod http;
 mod path;
+mod provider;
 mod remote;
+mod settings;
+
+#[cfg(any(test, feature = "testing"))]
+pub use http::{HttpFault, HttpFaults};
 
 pub use error::{ErrorKind, Op, RemoteError, Result};
 pub use path::{BadRemotePath, RemotePath};
+pub use provider::{Kind, Provider, Setting};
 pub use remote::{Caps, Listed, Put, Remote, Stat};
+pub use settings::{BadSetting, Transport};

@@ -27,6 +27,7 @@ mod overlap;
 mod rcat;
 mod remove;
 mod rename;
+mod service;
 mod stat;
 mod statements;
 mod sync;
@@ -77,6 +78,7 @@ pub use network::{Network, Rate, Rates, RequestRate, Shaper};
 pub use rcat::rcat;
 pub use remove::{RemoveOptions, delete, purge, rm};
 pub use rename::{RenameOptions, rename};
+pub use service::{Service, ServiceSettings};
 pub use stat::{DuRow, Stat, Stored, du, stat};
 pub use statements::{AdoptReport, RetireReport, adopt, retire};
 pub use sync::sync;
@@ -153,19 +155,6 @@ pub struct RemoteProfile {
     pub builtin: bool,
     /// What the state of the vault has to be.
     pub demands: Box<Demands>,
-}
-
-/// The services there are.
-#[derive(Debug, Clone)]
-pub enum Service {
-    /// A directory of this machine.
-    Fs {
-        /// The directory that holds the vault's objects.
-        root: PathBuf,
-    },
-    /// A remote made elsewhere; tests watch and break it.
-    #[doc(hidden)]
-    Custom(std::sync::Arc<dyn cryptsync_backends::Remote>),
 }
 
 /// One side of a transfer.

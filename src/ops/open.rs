@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use cryptsync_backends::layers::Counted;
 use cryptsync_backends::services::Fs;
-use cryptsync_backends::{Op, Remote, RemotePath};
+use cryptsync_backends::{Op, RemotePath};
 
-use super::{Ctx, OpsError, Person, RemoteProfile, Service};
+use super::{Ctx, OpsError, Person, RemoteProfile};
 use crate::class::Class;
 use crate::event::Event;
 use crate::format::access::{MemberKind, Role};
@@ -74,15 +74,11 @@ pub(super) fn connect(ctx: &Ctx<'_>, profile: &RemoteProfile) -> Result<Connecti
         .enable_all()
         .build()
         .map_err(VaultError::local("cannot start the input/output threads"))?;
-    let (service, fs): (Arc<dyn Remote>, _) = match &profile.service {
-        Service::Fs { root } => {
-            let fs = Fs::open(root.clone());
-            (Arc::new(fs.clone()), Some(fs))
-        }
-        Service::Custom(remote) => (Arc::clone(remote), None),
-    };
-    let (counted, limit) = ctx.engine.network.wrap(service, (ctx.engine.transfers + ctx.engine.checkers).max(4));
+    let reached = profile.service.reach(&profile.name, &ctx.engine.network.transport())?;
+    let at_once = (ctx.engine.transfers + ctx.engine.checkers).max(4);
+    let (counted, limit) = ctx.engine.network.wrap(reached.remote, at_once, reached.limits_itself);
     let limit = limit.with_quick_get(|path: &RemotePath| path.as_str().starts_with("log/"));
+    let fs = reached.fs;
     let io = RemoteIo::new(Arc::new(limit), runtime.handle().clone(), ctx.cancel.clone());
     Ok(Connection { io, counted, fs, runtime })
 }

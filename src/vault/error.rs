@@ -139,6 +139,9 @@ impl VaultError {
                 ErrorKind::Cancelled => Class::Interrupted,
                 ErrorKind::NotFound => Class::Missing,
                 _ if error.is_transient() => Class::Temporary,
+                ErrorKind::Unreachable => Class::Temporary,
+                ErrorKind::Untrusted => Class::Untrusted,
+                ErrorKind::Misconfigured => Class::Fatal,
                 ErrorKind::NoSpace | ErrorKind::PermissionDenied | ErrorKind::ReadOnly => Class::Fatal,
                 _ => Class::Failed,
             },
@@ -213,6 +216,9 @@ fn is_full(error: &std::io::Error) -> bool {
 }
 
 fn remote_hint(error: &RemoteError) -> Option<String> {
+    if let Some(advice) = error.advice() {
+        return Some(advice.to_owned());
+    }
     Some(match error.kind() {
         ErrorKind::NoSpace => {
             "free some space at the remote and run the command again: what was sent is not sent again".into()

@@ -34,6 +34,8 @@ fn every_verb_has_a_man_page() {
     }
     page("cryptsync-key-add-person");
     assert!(!machine.home.join("out/man/cryptsync-gendocs.1").exists(), "it is for packagers");
+    let topic = fs::read_to_string(machine.home.join("out/man/cryptsync-filters.7")).unwrap();
+    assert!(topic.starts_with(".TH cryptsync-filters 7") && topic.contains("\\-\\-exclude"), "{topic}");
     assert!(walk(&machine.home.join("out/man")).len() > 40);
 }
 

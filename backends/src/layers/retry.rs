@@ -52,7 +52,10 @@ impl Retry {
         let mut attempt = 0;
         loop {
             match call().await {
-                Err(error) if self.again(&error, attempt) => tokio::time::sleep(self.policy.pause(attempt)).await,
+                Err(error) if self.again(&error, attempt) => {
+                    let asked = error.retry_after().unwrap_or_default();
+                    tokio::time::sleep(asked.max(self.policy.pause(attempt))).await;
+                }
                 done => return done,
             }
             attempt += 1;

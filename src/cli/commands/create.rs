@@ -8,7 +8,7 @@ use crate::cli::output::CliError;
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
 use crate::crypto::KdfParams;
-use crate::ops::{self, InitOptions, InitReport, Person, Place, RemoteProfile, Role, Service};
+use crate::ops::{self, InitOptions, InitReport, Person, Place, RemoteProfile, Role};
 
 /// The flags of verbs that write to a vault which may not be there yet.
 #[derive(Debug, Default, clap::Args)]
@@ -34,10 +34,7 @@ pub(crate) fn ensure_vault(shell: &Shell, dest: &Place, flags: &CreateFlags, dry
         return Err(CliError::new(Class::NoVault, what));
     }
     if !flags.create {
-        let place = match &remote.service {
-            Service::Fs { root } => root.display().to_string(),
-            Service::Custom(custom) => custom.describe(),
-        };
+        let place = remote.service.in_words();
         let question = format!("There is no vault at {name}: yet. Create one in {place}?");
         match shell.answers.confirm(&question) {
             Some(true) => {}

@@ -9,7 +9,7 @@ use crate::cli::reference;
 
 /// Write the reference and the man pages into a directory
 ///
-/// Writes DIR/cli.md and DIR/man/*.1. For packagers, and for whoever changes the command line.
+/// Writes DIR/cli.md, DIR/man/*.1 for verbs and DIR/man/*.7 for topics. For packagers, and for whoever changes the command line.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct GendocsArgs {

@@ -45,11 +45,13 @@ pub(super) fn plain(topic: &Topic, command: &Command, width: usize) -> String {
     format!("{}\n\n{}", topic.title(), plain::render(&body(topic, command), width))
 }
 
-/// A man page for the program and each verb: name of the file and content.
+/// A man page for the program, each verb and each topic: name of the file and content.
 pub(super) fn man_pages() -> io::Result<Vec<(String, Vec<u8>)>> {
     let mut pages = Vec::new();
     let command = args::command().disable_help_subcommand(true);
-    page(&built_from(command), &mut pages)?;
+    let command = built_from(command);
+    page(&command, &mut pages)?;
+    pages.extend(topics::ALL.iter().map(|topic| topic_page(topic, &command)));
     Ok(pages)
 }
 
@@ -74,6 +76,20 @@ fn page(command: &Command, pages: &mut Vec<(String, Vec<u8>)>) -> io::Result<()>
     man.render(&mut text)?;
     pages.push((man.get_filename(), text));
     command.get_subcommands().filter(|verb| !verb.is_hide_set()).try_for_each(|verb| page(verb, pages))
+}
+
+/// A topic as `help` prints it for a terminal of the usual width.
+fn topic_page(topic: &Topic, command: &Command) -> (String, Vec<u8>) {
+    let line = |line: &str| {
+        let escaped = line.replace('\\', "\\e").replace('-', "\\-");
+        let guard = if escaped.starts_with(['.', '\'']) { "\\&" } else { "" };
+        format!("{guard}{escaped}\n")
+    };
+    let text: String = plain::render(&body(topic, command), MAN_WIDTH).lines().map(line).collect();
+    let (name, title, version) = (topic.name, topic.title(), env!("CARGO_PKG_VERSION"));
+    let head = format!(".TH cryptsync-{name} 7 \"\" \"cryptsync {version}\" \"cryptsync manual\"\n");
+    let page = format!("{head}.SH NAME\ncryptsync\\-{name} \\- {title}\n.SH DESCRIPTION\n.nf\n{text}.fi\n");
+    (format!("cryptsync-{name}.7"), page.into_bytes())
 }
 
 fn table(what: &str, command: &Command) -> String {
@@ -138,6 +154,7 @@ fn prose(text: &str) -> String {
 
 const GENERATED: &str =
     "<!-- Made by `just docs` from the definitions in src/cli and the chapters in src/cli/topics: change those. -->";
+const MAN_WIDTH: usize = 72;
 const TABLE: &str = "<!-- table: ";
 
 #[cfg(test)]

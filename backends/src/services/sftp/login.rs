@@ -1,0 +1,281 @@
+//! From settings to a session: connecting, knowing the host, and being known to it.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use russh::client::{AuthResult, Config, Handle, Handler, KeyboardInteractiveAuthResponse, connect_stream};
+use russh::keys::agent::AgentIdentity;
+use russh::keys::agent::client::AgentClient;
+use russh::keys::{Algorithm, PrivateKeyWithHashAlg, PublicKeyOrCertificate, load_secret_key};
+use russh::{Preferred, SshId};
+use russh_sftp::client::RawSftpSession;
+use tokio::net::TcpStream;
+
+use super::hosts::Hosts;
+use crate::http::Failure;
+use crate::settings::Values;
+use crate::{BadSetting, ErrorKind, Transport};
+
+/// What it takes to log in. Its `Debug` shows no secret.
+pub(super) struct Login {
+    pub(super) hosts: Hosts,
+    user: String,
+    password: Option<String>,
+    key_file: Option<PathBuf>,
+    key_words: Option<String>,
+    agent_first: bool,
+    connect_timeout: Duration,
+    idle_timeout: Duration,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}@{}:{}", self.user, self.hosts.host, self.hosts.port)
+    }
+}
+
+impl Login {
+    pub(super) fn of(values: &Values<'_>, transport: &Transport) -> Result<Self, BadSetting> {
+        let host = values.text("host").unwrap_or_default();
+        if host.contains(['/', '@', ' ']) {
+            return Err(BadSetting::new("host", "is not the name or address of a machine alone"));
+        }
+        let port = values.text("port").and_then(|port| port.parse().ok()).filter(|port| *port != 0);
+        let port = port.ok_or_else(|| BadSetting::new("port", "is not a number from 1 to 65535"))?;
+        let file = values.text("known_hosts_file").map(PathBuf::from).or_else(|| Some(ssh_dir()?.join("known_hosts")));
+        let file =
+            file.ok_or_else(|| BadSetting::new("known_hosts_file", "is missing, and there is no home directory"))?;
+        let key_file = values.text("key_file").map(PathBuf::from);
+        if let Some(file) = &key_file
+            && let Err(error) = std::fs::File::open(file)
+        {
+            return Err(BadSetting::new("key_file", format!("`{}` can't be read: {error}", file.display())));
+        }
+        Ok(Self {
+            hosts: Hosts {
+                host: host.trim_matches(['[', ']']).to_owned(),
+                port,
+                file,
+                learns: values.text("host_key") == Some("accept-new"),
+            },
+            user: values.text("user").unwrap_or_default().to_owned(),
+            password: values.text("pass").map(str::to_owned),
+            key_file,
+            key_words: values.text("key_file_pass").map(str::to_owned),
+            agent_first: values.switch("key_use_agent"),
+            connect_timeout: transport.connect_timeout,
+            idle_timeout: transport.idle_timeout,
+        })
+    }
+
+    /// A session with the server's files. The handle keeps its connection.
+    pub(super) async fn open(&self, contacted: bool) -> Result<(Handle<Client>, RawSftpSession), Failure> {
+        let opened = tokio::time::timeout(self.connect_timeout, self.open_slowly(contacted)).await;
+        opened.unwrap_or_else(|_| {
+            let kind = if contacted { ErrorKind::Timeout } else { ErrorKind::Unreachable };
+            Err(Failure::new(kind, format!("{} does not answer", self.hosts.host)).advice(CHECK_HOST))
+        })
+    }
+
+    async fn open_slowly(&self, contacted: bool) -> Result<(Handle<Client>, RawSftpSession), Failure> {
+        let Hosts { host, port, .. } = &self.hosts;
+        let socket =
+            TcpStream::connect((host.as_str(), *port)).await.map_err(|error| self.no_connection(&error, contacted))?;
+        socket.set_nodelay(true).map_err(|error| self.no_connection(&error, contacted))?;
+        let verdict = Arc::new(Mutex::new(None));
+        let client = Client { hosts: self.hosts.clone(), verdict: Arc::clone(&verdict) };
+        let connected = connect_stream(Arc::new(self.config()), socket, client).await;
+        let refused = verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut handle = match (connected, refused) {
+            (_, Some(failure)) => return Err(failure),
+            (Err(error), None) => return Err(self.broken(&error)),
+            (Ok(handle), None) => handle,
+        };
+        self.prove(&mut handle).await?;
+        let channel = handle.channel_open_session().await.map_err(|error| self.broken(&error))?;
+        channel.request_subsystem(true, "sftp").await.map_err(|error| self.broken(&error))?;
+        let config = russh_sftp::client::Config {
+            request_timeout_secs: self.idle_timeout.as_secs().max(1),
+            ..russh_sftp::client::Config::default()
+        };
+        let session = RawSftpSession::new_with_config(channel.into_stream(), config);
+        session.init().await.map_err(|error| {
+            Failure::new(ErrorKind::Misconfigured, format!("{host} offers no SFTP: {error}"))
+                .advice("the server has to have the subsystem `sftp`")
+        })?;
+        Ok((handle, session))
+    }
+
+    fn config(&self) -> Config {
+        let mut preferred = Preferred::default();
+        // A server shows the kind of key it is asked for first: one that is known, if one is.
+        let known = self.hosts.known_kinds();
+        let mut kinds: Vec<_> = preferred.key.iter().cloned().collect();
+        let same = |known: &Algorithm, kind: &Algorithm| match (known, kind) {
+            (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }) => true,
+            (known, kind) => known == kind,
+        };
+        kinds.sort_by_key(|kind| !known.iter().any(|known| same(known, kind)));
+        preferred.key = Cow::Owned(kinds);
+        Config {
+            client_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-cryptsync_", env!("CARGO_PKG_VERSION")))),
+            preferred,
+            window_size: WINDOW,
+            maximum_packet_size: PACKET,
+            keepalive_interval: Some(Duration::from_secs(30).min(self.idle_timeout)),
+            nodelay: true,
+            ..Config::default()
+        }
+    }
+
+    /// Shows who we are: by the key that is named, by the password, or by what the agent and `~/.ssh` have.
+    async fn prove(&self, handle: &mut Handle<Client>) -> Result<(), Failure> {
+        if self.agent_first && self.by_agent(handle).await? {
+            return Ok(());
+        }
+        if let Some(file) = &self.key_file {
+            if self.by_key(handle, file, self.key_words.as_deref()).await? {
+                return Ok(());
+            }
+        } else if self.password.is_none() {
+            if !self.agent_first && self.by_agent(handle).await? {
+                return Ok(());
+            }
+            for name in ["id_ed25519", "id_ecdsa", "id_rsa"] {
+                let Some(file) = ssh_dir().map(|dir| dir.join(name)).filter(|file| file.is_file()) else { continue };
+                // One that is locked, or broken, is not the one that was meant.
+                if let Ok(true) = self.by_key(handle, &file, self.key_words.as_deref()).await {
+                    return Ok(());
+                }
+            }
+        }
+        if let Some(password) = &self.password
+            && self.by_password(handle, password).await?
+        {
+            return Ok(());
+        }
+        let tried = match (&self.key_file, &self.password) {
+            (Some(file), None) => format!("the key `{}`", file.display()),
+            (None, Some(_)) => "this password".to_owned(),
+            (Some(file), Some(_)) => format!("neither the key `{}` nor this password", file.display()),
+            (None, None) => "no key of the agent or of ~/.ssh".to_owned(),
+        };
+        let not = if tried.starts_with('n') { "takes" } else { "does not take" };
+        Err(Failure::new(ErrorKind::PermissionDenied, format!("{} {not} {tried} from {}", self.hosts.host, self.user))
+            .advice("check `user`, and `pass` or `key_file`"))
+    }
+
+    async fn by_key(&self, handle: &mut Handle<Client>, file: &Path, words: Option<&str>) -> Result<bool, Failure> {
+        let key = load_secret_key(file, words).map_err(|error| {
+            let (says, advice) = match error {
+                russh::keys::Error::KeyIsEncrypted => {
+                    ("is locked".to_owned(), "set `key_file_pass` to the words that unlock it")
+                }
+                _ if words.is_some() => {
+                    (format!("can't be unlocked or read: {error}"), "check `key_file` and `key_file_pass`")
+                }
+                error => (format!("can't be read: {error}"), "check `key_file`: it has to be a private key"),
+            };
+            Failure::new(ErrorKind::Misconfigured, format!("the key `{}` {says}", file.display())).advice(advice)
+        })?;
+        let hash = handle.best_supported_rsa_hash().await.map_err(|error| self.broken(&error))?.flatten();
+        let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
+        let answer = handle.authenticate_publickey(&self.user, key).await.map_err(|error| self.broken(&error))?;
+        Ok(answer.success())
+    }
+
+    /// With each key of the agent in turn. An agent that is not there has none.
+    async fn by_agent(&self, handle: &mut Handle<Client>) -> Result<bool, Failure> {
+        let Ok(mut agent) = AgentClient::connect_env().await else { return Ok(false) };
+        let Ok(identities) = agent.request_identities().await else { return Ok(false) };
+        let hash = handle.best_supported_rsa_hash().await.map_err(|error| self.broken(&error))?.flatten();
+        for identity in identities.into_iter().take(AGENT_KEYS_MAX) {
+            let AgentIdentity::PublicKey { key, .. } = identity else { continue };
+            let hash = hash.filter(|_| key.algorithm().is_rsa());
+            if let Ok(AuthResult::Success) = handle.authenticate_publickey_with(&self.user, key, hash, &mut agent).await
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn by_password(&self, handle: &mut Handle<Client>, password: &str) -> Result<bool, Failure> {
+        let broken = |error: russh::Error| self.broken(&error);
+        if handle.authenticate_password(&self.user, password).await.map_err(broken)?.success() {
+            return Ok(true);
+        }
+        // Some servers ask for the password as a question.
+        let mut answer =
+            handle.authenticate_keyboard_interactive_start(&self.user, None::<String>).await.map_err(broken)?;
+        for _ in 0..QUESTIONS_MAX {
+            let KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } = answer else { break };
+            let answers = prompts.iter().map(|_| password.to_owned()).collect();
+            answer = handle.authenticate_keyboard_interactive_respond(answers).await.map_err(broken)?;
+        }
+        Ok(matches!(answer, KeyboardInteractiveAuthResponse::Success))
+    }
+
+    fn no_connection(&self, error: &std::io::Error, contacted: bool) -> Failure {
+        let Hosts { host, port, .. } = &self.hosts;
+        let kind = if contacted { ErrorKind::Reset } else { ErrorKind::Unreachable };
+        let says = match error.kind() {
+            std::io::ErrorKind::ConnectionRefused => format!("nothing listens at {host}:{port}"),
+            _ if error.to_string().contains("lookup") => format!("the name {host} can't be resolved"),
+            _ => format!("cannot connect to {host}:{port}: {error}"),
+        };
+        Failure::new(kind, says).advice(CHECK_HOST)
+    }
+
+    fn broken(&self, error: &russh::Error) -> Failure {
+        let host = &self.hosts.host;
+        match error {
+            russh::Error::Version => {
+                Failure::new(ErrorKind::Misconfigured, format!("{host}:{} does not speak SSH", self.hosts.port))
+                    .advice(CHECK_HOST)
+            }
+            russh::Error::NoCommonAlgo { kind, .. } => {
+                Failure::new(ErrorKind::Unsupported, format!("{host} and this program share no algorithm for {kind:?}"))
+            }
+            error => Failure::new(ErrorKind::Reset, format!("the connection to {host} broke: {error}")),
+        }
+    }
+}
+
+/// Our side of a connection: it looks at the host's key.
+pub(super) struct Client {
+    hosts: Hosts,
+    verdict: Arc<Mutex<Option<Failure>>>,
+}
+
+impl Handler for Client {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
+        let checked = match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => self.hosts.check(key),
+            PublicKeyOrCertificate::Certificate(_) => Err(Failure::new(
+                ErrorKind::Unsupported,
+                "the host shows a certificate, and only plain host keys are known",
+            )),
+        };
+        let failure = checked.err();
+        let good = failure.is_none();
+        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        Ok(good)
+    }
+}
+
+fn ssh_dir() -> Option<PathBuf> {
+    Some(std::env::home_dir()?.join(".ssh"))
+}
+
+const CHECK_HOST: &str = "check the network, `host` and `port`";
+/// What may be on its way to us: more than the line holds at 100 ms and 500 Mbit/s.
+const WINDOW: u32 = 8 << 20;
+const PACKET: u32 = 65_535;
+/// A server ends the connection after a few keys that it does not know.
+const AGENT_KEYS_MAX: usize = 5;
+const QUESTIONS_MAX: u32 = 3;
