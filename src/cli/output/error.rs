@@ -41,7 +41,7 @@ impl CliError {
 
     /// The same error once more.
     pub(crate) fn again(&self) -> Self {
-        Self { class: self.class, chain: self.chain.clone(), hint: self.hint.clone() }
+        Self { class: self.class, chain: self.chain.clone(), hint: self.hint.clone(), path: self.path.clone() }
     }
 
     /// What to do next, if that is known.
