@@ -25,7 +25,7 @@ pub enum Probe {
 pub fn probe(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<Probe, OpsError> {
     let nearest = match &remote.service {
         Service::Fs { root } => Some(nearest_dir(root)?),
-        Service::Custom(_) => None,
+        Service::Remote { .. } | Service::Custom(_) => None,
     };
     if exists(&connect(ctx, remote)?.io)? {
         return Ok(Probe::Vault);
