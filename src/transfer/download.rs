@@ -419,8 +419,5 @@ impl Shared<'_> {
     }
 }
 
-    }
-}
-
 /// Chunks of large files in work at once: each needs memory of its own.
 const PIECES_AT_ONCE: usize = 4;

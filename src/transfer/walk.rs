@@ -34,10 +34,11 @@ pub struct Walk<'v> {
     spelling: Option<Spelling<'v>>,
     /// Whether what killed runs have left is removed.
     sweeps: bool,
-    links: Option<Links<'v>>,
+    links: Option<Links>,
     symlinks: Symlinks,
     /// Set if other file systems are left out: the device of this one.
     device: Option<u64>,
+    links: Option<Links<'v>>,
     /// Set if owners and extended attributes are read.
     people: Option<People>,
     pending: Option<SideError>,
