@@ -10,6 +10,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::commands;
 use super::flag_env;
+use super::log_flags::LogFlags;
 use super::network::NetworkFlags;
 use super::output::CliError;
 use super::password::PasswordFlags;
@@ -120,14 +121,14 @@ pub(super) struct GlobalFlags {
     /// Say nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(super) quiet: bool,
-    /// Show progress; on a terminal it is shown anyway
+    /// Show all figures of progress; some are shown on a terminal anyway
     #[arg(short = 'P', long, global = true)]
     pub(super) progress: bool,
-    /// How often to write a line of progress where there is no terminal; 0 shows no progress at all [default: 1m]
+    /// How often figures are told where there is no terminal; 0 shows no progress at all [default: 1m, with -P 1s]
     #[arg(long, value_name = "DURATION", global = true, value_parser = parse_duration)]
     pub(super) stats: Option<Duration>,
     /// When to colour messages
-    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
+    #[arg(long, value_name = "WHEN", global = true, default_value = "auto", ignore_case = true)]
     pub(super) color: ColorWhen,
     /// Be like rclone where cryptsync differs for safety or for sense: sizes, links, empty directories, delete brake, patterns
     #[arg(long, global = true)]
@@ -186,12 +187,14 @@ pub(super) struct GlobalFlags {
     pub(super) password: PasswordFlags,
     #[command(flatten)]
     pub(super) network: NetworkFlags,
+    #[command(flatten)]
+    pub(super) log: LogFlags,
 }
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ColorWhen {
-    /// On a terminal, unless NO_COLOR is set
+    /// On a terminal, unless NO_COLOR is set; anywhere with CLICOLOR_FORCE
     Auto,
     /// Not at all
     Never,

@@ -1,14 +1,16 @@
 //! The command line: arguments and environment in, calls of `ops`, text and an exit code out. Start reading at [`run`].
 //!
 //! Owns everything a person sees or types. The only place that prints, prompts or reads the environment, and the only
-//! home of clap and its companions, and of indicatif. Never decides what a verb does: it resolves settings, calls one op and shows the report.
+//! home of clap and its companions. Never decides what a verb does: it resolves settings, calls one op and shows the report.
 
 mod absent;
 mod args;
+mod bug;
 mod commands;
 mod completion;
 mod env;
 mod flag_env;
+mod log_flags;
 mod mistakes;
 mod network;
 mod output;

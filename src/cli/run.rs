@@ -1,10 +1,13 @@
 //! From the process to a command and back to an exit code.
 
+use std::ffi::OsStr;
 use std::io::Write;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::args::{self, Cli, NotParsed, Verb};
+use super::bug;
 use super::commands;
 use super::completion;
 use super::env::Env;
@@ -20,7 +23,11 @@ use crate::ops::{Shaper, SumKind};
 
 /// Runs the program.
 pub fn run(env: Env) -> ExitCode {
-    ExitCode::from(exit_code(env))
+    if env.owns_process {
+        bug::report_panics(env.vars.contains_key(OsStr::new("RUST_BACKTRACE")));
+    }
+    let code = std::panic::catch_unwind(AssertUnwindSafe(|| exit_code(env)));
+    ExitCode::from(code.unwrap_or(Class::Failed.code()))
 }
 
 /// The number that [`run`] ends with.
@@ -71,8 +78,14 @@ fn start(cli: Cli, env: Env) -> u8 {
         }
         _ => Ok((settings, source)),
     });
-    let printer = Printer::new(env.stdout, env.stderr, color, settings::verbosity(&cli.global));
-    let printer = Arc::new(printer.with_json(cli.global.json));
+    let (log, flags) = (cli.global.log.log(&cli.global, &env), &cli.global);
+    let printer = Printer::new(env.stdout, env.stderr, color, settings::verbosity(flags)).with_json(flags.json);
+    let printer = printer.with_stats(flags.log.form(flags.progress), flags.log.figures_level(flags));
+    let (printer, resolved) = match log {
+        Ok(log) => (printer.with_log(log), resolved),
+        Err(error) => (printer, Err(error)),
+    };
+    let (printer, must_transfer) = (Arc::new(printer), flags.log.error_on_no_transfer);
     let signals = Arc::new(Signals::default());
     let result = resolved.and_then(|(settings, source)| {
         if env.owns_process {
@@ -85,7 +98,15 @@ fn start(cli: Cli, env: Env) -> u8 {
             cli.command,
         )
     });
-    finish(&printer, result)
+    finish(&printer, result.and_then(|()| transferred(&printer, must_transfer)))
+}
+
+/// `--error-on-no-transfer`
+fn transferred(printer: &Printer, must: bool) -> Result<(), CliError> {
+    if must && printer.transferred() == 0 {
+        return Err(CliError::new(Class::NothingTransferred, "nothing was transferred"));
+    }
+    Ok(())
 }
 
 /// Verbs about the program itself: they work whatever state the configuration is in.

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::args::{ColorWhen, GlobalFlags};
 use super::env::{Env, Input};
 use super::network::Retries;
-use super::output::{CliError, ProgressMode, Verbosity};
+use super::output::{CliError, ProgressMode, Verbosity, rclone_short_size};
 use crate::age::{Age, BadAge};
 use crate::config::{Config, Sources};
 use crate::id::VaultId;
@@ -27,6 +27,8 @@ pub(super) struct Settings {
     pub(super) shaper: Option<Arc<Shaper>>,
     pub(super) retries: Retries,
     pub(super) progress: ProgressMode,
+    /// Whether listings write sizes with a unit.
+    pub(super) human_readable: bool,
     pub(super) vault_id: Option<String>,
     pub(super) ephemeral: bool,
     /// Be like rclone wherever docs/cli.md says that this flag makes a difference.
@@ -67,7 +69,8 @@ impl Settings {
                 network,
             },
             retries: flags.network.retries(),
-            progress: progress_mode(flags, env.stderr.is_terminal),
+            progress: progress_mode(flags, env),
+            human_readable: flags.log.human_readable,
             vault_id: flags.vault_id.clone(),
             ephemeral: flags.ephemeral,
             rclone_compat: flags.rclone_compat,
@@ -96,9 +99,17 @@ impl std::fmt::Debug for Stdin {
     }
 }
 
+impl Settings {
+    /// A size in a listing: bytes, unless `--human-readable`.
+    pub(super) fn listed_size(&self, bytes: u64) -> String {
+        if self.human_readable { rclone_short_size(bytes) } else { bytes.to_string() }
+    }
+}
+
 /// How much is said.
 pub(super) fn verbosity(flags: &GlobalFlags) -> Verbosity {
     match (flags.quiet, flags.verbose) {
+        _ if flags.log.level().is_some() => flags.log.level().unwrap_or(Verbosity::Normal),
         (true, _) => Verbosity::Quiet,
         (false, 0) => Verbosity::Normal,
         (false, 1) => Verbosity::Verbose,
@@ -111,21 +122,25 @@ pub(super) fn color(when: ColorWhen, env: &Env) -> bool {
     match when {
         ColorWhen::Always => true,
         ColorWhen::Never => false,
-        ColorWhen::Auto => {
-            let dumb = env.var("TERM").is_some_and(|term| term == "dumb");
-            env.stderr.is_terminal && !dumb && env.var("NO_COLOR").is_none()
-        }
+        ColorWhen::Auto if env.var("NO_COLOR").is_some() => false,
+        ColorWhen::Auto if env.var("CLICOLOR_FORCE").is_some_and(|force| force != "0") => true,
+        ColorWhen::Auto => can_draw(env) && env.var("CLICOLOR").is_none_or(|color| color != "0"),
     }
 }
 
-fn progress_mode(flags: &GlobalFlags, terminal: bool) -> ProgressMode {
+/// Whether stderr is a terminal that knows colours and can go back to what it has shown.
+fn can_draw(env: &Env) -> bool {
+    env.stderr.is_terminal && env.var("TERM").is_none_or(|term| term != "dumb")
+}
+
+fn progress_mode(flags: &GlobalFlags, env: &Env) -> ProgressMode {
+    let interval = flags.stats.unwrap_or(super::args::STATS_DEFAULT);
     match flags.stats {
-        _ if flags.quiet => ProgressMode::Off,
+        _ if verbosity(flags) < Verbosity::Normal => ProgressMode::Off,
         Some(interval) if interval.is_zero() => ProgressMode::Off,
-        _ if terminal => ProgressMode::Live,
-        Some(interval) => ProgressMode::Lines(interval),
+        _ if can_draw(env) => ProgressMode::Live(interval),
         None if flags.progress => ProgressMode::Lines(super::args::STATS_WITH_PROGRESS),
-        None => ProgressMode::Lines(super::args::STATS_DEFAULT),
+        _ => ProgressMode::Lines(interval),
     }
 }
 

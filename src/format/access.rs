@@ -137,7 +137,7 @@ impl Chain {
         let public = keys.list.len() * KEYS_LEN + bodies.len() + 2 * VARINT_MAX;
         let mut chain = Zeroizing::new(Vec::with_capacity(4 + public + self.keyring.len_max() + zeros));
         chain.put(&[0; 4]);
-        put_list(&mut chain, &keys.list, |out, keys| out.put(&**keys));
+        put_list(&mut chain, &keys.list, |out, keys| out.put(keys));
         chain.put_varint(self.versions.len() as u64);
         chain.put(&bodies);
         self.keyring.put(&mut chain, u32::MAX);
@@ -189,7 +189,7 @@ impl Chain {
 /// The public keys of all members of a chain, each once, in the order in which they come first.
 #[derive(Default)]
 struct KeyTable {
-    list: Vec<Box<[u8; KEYS_LEN]>>,
+    list: Vec<[u8; KEYS_LEN]>,
     places: HashMap<[u8; KEYS_LEN], usize>,
 }
 
@@ -201,7 +201,7 @@ impl KeyTable {
         let next = self.list.len();
         let place = *self.places.entry(keys).or_insert(next);
         if place == next {
-            self.list.push(Box::new(keys));
+            self.list.push(keys);
         }
         place
     }

@@ -7,6 +7,8 @@ use cryptsync_backends::layers::Counted;
 use cryptsync_backends::services::Fs;
 use cryptsync_backends::{Op, RemotePath};
 
+use tokio::runtime::Runtime;
+
 use super::{Ctx, OpsError, Person, RemoteProfile};
 use crate::class::Class;
 use crate::event::Event;
@@ -20,7 +22,24 @@ pub(super) struct Connection {
     counted: Arc<Counted>,
     /// The service, if it is a directory of this machine.
     fs: Option<Fs>,
-    runtime: tokio::runtime::Runtime,
+    runtime: Driver,
+}
+
+/// The runtime. A call that was given up because it hangs (a dead network file system) does not hold up the end of the run.
+struct Driver(Option<Runtime>);
+
+impl Driver {
+    fn get(&self) -> &Runtime {
+        self.0.as_ref().expect("there until it is dropped")
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_timeout(HUNG);
+        }
+    }
 }
 
 /// An open vault and its connection.
@@ -45,7 +64,7 @@ impl Opened {
             return Ok(());
         }
         // Tidying is no reason to fail; what may not be removed today is in nobody's way.
-        drop(self.connection.runtime.block_on(fs.clean_temps(DAY)));
+        drop(self.connection.runtime.get().block_on(fs.clean_temps(DAY)));
         Ok(self.vault.state.set_meta(SWEPT, &now.to_le_bytes())?)
     }
 }
@@ -80,7 +99,7 @@ pub(super) fn connect(ctx: &Ctx<'_>, profile: &RemoteProfile) -> Result<Connecti
     let limit = limit.with_quick_get(|path: &RemotePath| path.as_str().starts_with("log/"));
     let fs = reached.fs;
     let io = RemoteIo::new(Arc::new(limit), runtime.handle().clone(), ctx.cancel.clone());
-    Ok(Connection { io, counted, fs, runtime })
+    Ok(Connection { io, counted, fs, runtime: Driver(Some(runtime)) })
 }
 
 /// Opens the vault of a profile.
@@ -201,6 +220,8 @@ impl Asker for AskPerson<'_> {
     }
 }
 
+/// What is still under way after so long hangs.
+const HUNG: Duration = Duration::from_secs(10);
 const SWEPT: &str = "swept";
 /// A younger file may belong to a run at work.
 const DAY: Duration = Duration::from_secs(86_400);

@@ -34,7 +34,6 @@ pub struct Walk<'v> {
     spelling: Option<Spelling<'v>>,
     /// Whether what killed runs have left is removed.
     sweeps: bool,
-    links: Option<Links>,
     symlinks: Symlinks,
     /// Set if other file systems are left out: the device of this one.
     device: Option<u64>,

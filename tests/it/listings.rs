@@ -211,7 +211,10 @@ fn listings_are_what_rclone_prints() {
         rows.sort_by_key(|row| row["Path"].to_string());
         rows
     };
-    for args in [&["lsjson", "-R", "--files-only"][..], &["lsjson", "--files-only", "--hash-type", "md5,sha256"]] {
+    for args in [
+        &["lsjson", "-R", "--files-only"][..],
+        &["lsjson", "--files-only", "--hash", "--hash-type", "md5", "--hash-type", "sha256"],
+    ] {
         let theirs = rclone.run(args.iter().copied().chain([src.to_str().unwrap()])).text();
         assert_eq!(rows(&both(&machine, &src, &[args, &["--rclone-compat"]].concat())), rows(&theirs), "{args:?}");
     }

@@ -184,7 +184,7 @@ fn d03_a_removed_device_reads_nothing_new() {
     }
     let fooled = stolen.clone().at(&shown);
     lists(&fooled, &["first"]);
-    fooled.run(["cat", "v:second"]).fails(4, &[]);
+    fooled.run(["cat", "v:second"]).fails(3, &[]);
     let new: Vec<PathBuf> = walk(&cli.path("vault")).into_iter().filter(|path| !before.contains(path)).collect();
     let status = fooled.ok(["status", "v:"]).stderr;
     assert!(new.len() >= 3 && status.contains("are not this vault's"), "{new:?} {status}");

@@ -22,7 +22,7 @@ const LAYERS: &[&[&str]] = &[
 /// Outside crates that have a home: the only places, as prefixes of paths below `src`, that may name them.
 const HOMES: &[(&[&str], &[&str])] = &[
     (&["cryptsync_backends"], &["vault/", "ops/"]),
-    (&["clap", "clap_complete", "clap_mangen", "crossterm", "indicatif", "rpassword"], &["cli/"]),
+    (&["clap", "clap_complete", "clap_mangen", "crossterm", "rpassword"], &["cli/"]),
     (&["chacha20poly1305", "argon2", "ed25519_dalek", "x_wing", "bip39"], &["crypto/"]),
     (&["blake3"], &["crypto/", "sum.rs"]),
     (&["md5", "sha1", "sha2", "digest", "crc32fast", "twox_hash", "base64ct"], &["sum.rs"]),

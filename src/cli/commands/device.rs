@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::key::{JsonCard, JsonMember, RoleArg, tell, warn_removed};
-use crate::cli::output::{Align, CliError, local_time, rfc3339, table, write_array, write_object};
+use crate::cli::output::{Align, CliError, local_time, rfc3339, write_array, write_object};
 use crate::cli::shell::Shell;
 use crate::ops::{self, MemberInfo};
 use crate::path::printable;
@@ -150,10 +150,7 @@ fn list(shell: &Shell, args: &ListArgs) -> Result<(), CliError> {
         ]
     };
     let rows: Vec<_> = devices.map(row).collect();
-    for line in table([Align::Left; 5], &rows) {
-        shell.printer.data(line.trim_end())?;
-    }
-    Ok(())
+    Ok(shell.printer.table([Align::Left; 5], &rows)?)
 }
 
 fn remove(shell: &Shell, args: &RemoveArgs) -> Result<(), CliError> {

@@ -267,10 +267,7 @@ fn list(shell: &Shell, args: &RemoteArgs) -> Result<(), CliError> {
             if member.is_this { "(this one)" } else { "" }.to_owned(),
         ]
     };
-    for line in table([Align::Left; 7], &members.iter().map(row).collect::<Vec<_>>()) {
-        shell.printer.data(line.trim_end())?;
-    }
-    Ok(())
+    Ok(shell.printer.table([Align::Left; 7], &members.iter().map(row).collect::<Vec<_>>())?)
 }
 
 fn show(shell: &Shell, args: &NameArgs) -> Result<(), CliError> {

@@ -41,7 +41,7 @@ pub(crate) fn run(shell: &Shell, args: &LogArgs) -> Result<(), CliError> {
         });
     }
     for line in lines(&commits, zone) {
-        shell.printer.data(&line)?;
+        shell.printer.row(&line)?;
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ pub(crate) fn run(shell: &Shell, args: &LsArgs) -> Result<(), CliError> {
             }
             let path = row.path.as_bytes();
             let name = if args.null { path.into() } else { printer.name(path) };
-            printer.record(&[format!("{:>9} ", row.size).as_bytes(), &name].concat(), end)
+            printer.record(&[format!("{:>9} ", shell.settings.listed_size(row.size)).as_bytes(), &name].concat(), end)
         })
     })
 }

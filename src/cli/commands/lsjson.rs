@@ -40,8 +40,8 @@ pub(crate) struct LsjsonArgs {
     /// Add sums of the content of files, which is read for them: all kinds, or those of --hash-type
     #[arg(long)]
     hash: bool,
-    /// Add sums of this kind; may be repeated
-    #[arg(long, value_name = "HASH", value_delimiter = ',', hide_possible_values = true)]
+    /// With --hash, only sums of this kind; may be repeated
+    #[arg(long, value_name = "HASH")]
     hash_type: Vec<SumKind>,
     /// Refused: a vault has no encrypted names of entries, their names are inside its objects
     #[arg(long, hide = true)]
@@ -81,7 +81,11 @@ pub(crate) fn run(shell: &Shell, args: &LsjsonArgs) -> Result<(), CliError> {
         return Err(CliError::usage(what).hint("leave it out"));
     }
     let place = shell.settings.place(&args.path)?;
-    let sums = if args.hash && args.hash_type.is_empty() { SumKind::ALL.to_vec() } else { args.hash_type.clone() };
+    let sums = match (args.hash, args.hash_type.is_empty()) {
+        (false, _) => Vec::new(),
+        (true, true) => SumKind::ALL.to_vec(),
+        (true, false) => args.hash_type.clone(),
+    };
     let extras = Extras { sums, metadata: args.metadata };
     if args.stat {
         args.filter.filter(&shell.settings)?;

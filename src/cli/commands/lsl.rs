@@ -39,7 +39,7 @@ pub(crate) fn run(shell: &Shell, args: &LslArgs) -> Result<(), CliError> {
             if row.kind != ListedKind::File {
                 return Ok(());
             }
-            let fields = format!("{:>9} {} ", row.size, exact_time(row.mtime, zone));
+            let fields = format!("{:>9} {} ", shell.settings.listed_size(row.size), exact_time(row.mtime, zone));
             printer.record(&[fields.as_bytes(), &printer.name(row.path.as_bytes())].concat(), b"\n")
         })
     })

@@ -74,7 +74,7 @@ fn list(shell: &Shell, args: &ListArgs) -> Result<(), CliError> {
         });
     }
     for line in lines(&writers, zone) {
-        shell.printer.data(&line)?;
+        shell.printer.row(&line)?;
     }
     Ok(())
 }

@@ -1,24 +1,32 @@
-//! The two streams: data to stdout, talk to stderr. Nothing else in the program prints.
+//! The two streams: data to stdout, talk to stderr or a log. Nothing else in the program prints.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, BufWriter, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use indicatif::{MultiProgress, ProgressDrawTarget};
-
 use super::error::CliError;
+use super::log::{Log, Record};
 use super::messages::Message;
+use super::screen::Screen;
+use super::stats::StatsForm;
+use super::table::{Align, fitted};
+use super::width;
+use crate::class::Class;
 use crate::cli::env::Stream;
-use crate::path::printable;
+use crate::path::{TreePath, printable};
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verbosity {
-    /// `-q`: errors only.
+    /// `--log-level OFF`: nothing; only the exit code tells.
+    Silent,
+    /// `-q`: errors only. rclone's ERROR.
     Quiet,
+    /// rclone's NOTICE.
     Normal,
-    /// `-v`: a line for each file.
+    /// `-v`: a line for each file. rclone's INFO.
     Verbose,
     /// `-vv`
     Debug,
@@ -28,16 +36,45 @@ pub(crate) enum Verbosity {
 pub(crate) struct Printer {
     out: Mutex<Out>,
     out_is_terminal: bool,
-    err: Mutex<Box<dyn Write + Send>>,
-    bars: MultiProgress,
+    err: Mutex<Talk>,
+    err_is_terminal: bool,
     color: bool,
     verbosity: Verbosity,
     json: bool,
+    log: Option<Log>,
+    stats: StatsForm,
+    stats_level: Verbosity,
+    transferred: AtomicU64,
 }
 
 struct Out {
     stream: BufWriter<Box<dyn Write + Send>>,
     broken: bool,
+}
+
+struct Talk {
+    stream: Box<dyn Write + Send>,
+    screen: Screen,
+}
+
+impl Talk {
+    fn write(&mut self, text: &str) {
+        if !text.is_empty() {
+            drop(self.stream.write_all(text.as_bytes()).and_then(|()| self.stream.flush())); // nobody left to tell
+        }
+    }
+}
+
+/// What was done to an entry, would be done, or could not be.
+pub(crate) struct Told<'a> {
+    pub(crate) path: &'a TreePath,
+    pub(crate) size: Option<u64>,
+    /// For people.
+    pub(crate) sentence: String,
+    /// For a log, after the name.
+    pub(crate) record: String,
+    /// For programs.
+    pub(crate) message: Message<'a>,
 }
 
 impl Printer {
@@ -50,11 +87,15 @@ impl Printer {
         Self {
             out_is_terminal: out.is_terminal,
             out: Mutex::new(Out { stream: BufWriter::with_capacity(OUT_BUFFER, out.io), broken: false }),
-            err: Mutex::new(err.io),
-            bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+            err_is_terminal: err.is_terminal,
+            err: Mutex::new(Talk { stream: err.io, screen: Screen::default() }),
             color,
             verbosity,
             json: false,
+            log: None,
+            stats: StatsForm::default(),
+            stats_level: Verbosity::Normal,
+            transferred: AtomicU64::new(0),
         }
     }
 
@@ -62,6 +103,18 @@ impl Printer {
     #[must_use]
     pub(crate) fn with_json(self, json: bool) -> Self {
         Self { json, ..self }
+    }
+
+    /// The same printer, whose talk goes to a log.
+    #[must_use]
+    pub(crate) fn with_log(self, log: Log) -> Self {
+        Self { log: Some(log), ..self }
+    }
+
+    /// The same printer, showing figures in this form and from this level on.
+    #[must_use]
+    pub(crate) fn with_stats(self, stats: StatsForm, stats_level: Verbosity) -> Self {
+        Self { stats, stats_level, ..self }
     }
 
     /// Whether everything is written as JSON.
@@ -77,6 +130,17 @@ impl Printer {
     /// One line of data.
     pub(crate) fn data(&self, text: &str) -> io::Result<()> {
         self.record(text.as_bytes(), b"\n")
+    }
+
+    /// Rows of data in columns; for a person as wide as the window.
+    pub(crate) fn table<const N: usize>(&self, align: [Align; N], rows: &[[String; N]]) -> io::Result<()> {
+        let columns = self.out_is_terminal.then(width::of_stdout);
+        fitted(align, rows, columns).iter().try_for_each(|line| self.data(line))
+    }
+
+    /// One line of a table; for a person as wide as the window.
+    pub(crate) fn row(&self, text: &str) -> io::Result<()> {
+        if self.out_is_terminal { self.data(&width::cut(text, width::of_stdout())) } else { self.data(text) }
     }
 
     /// One record of data: bytes and what ends them. On a terminal it shows at once.
@@ -106,59 +170,168 @@ impl Printer {
         lock(&self.out).broken
     }
 
+    /// Whether something of this level is said at all.
+    pub(crate) fn says(&self, level: Verbosity) -> bool {
+        self.verbosity >= level
+    }
+
     /// Says something unless `-q`.
     pub(crate) fn note(&self, text: fmt::Arguments<'_>) {
-        if self.verbosity >= Verbosity::Normal {
-            self.say("note", text);
-        }
+        self.say(Verbosity::Normal, "note", text);
     }
 
     /// Says something with `-v`.
     pub(crate) fn detail(&self, text: fmt::Arguments<'_>) {
-        if self.verbosity >= Verbosity::Verbose {
-            self.say("detail", text);
-        }
+        self.say(Verbosity::Verbose, "detail", text);
     }
 
     /// Says something in any case: what `-q` leaves.
     pub(crate) fn complain(&self, text: fmt::Arguments<'_>) {
-        self.say("error", text);
+        self.say(Verbosity::Quiet, "error", text);
     }
 
     /// Says something that programs are to understand, if it is said at this level at all.
-    pub(crate) fn message(&self, least: Verbosity, message: &Message<'_>) {
-        if self.verbosity >= least {
-            self.talk(&message.render());
+    pub(crate) fn message(&self, level: Verbosity, message: &Message<'_>) {
+        if self.says(level) {
+            self.put(level, &message.render());
         }
     }
 
-    fn say(&self, kind: &str, text: fmt::Arguments<'_>) {
+    /// Says what became of an entry, in the words of whoever listens.
+    pub(crate) fn told(&self, level: Verbosity, told: &Told<'_>) {
+        if !self.says(level) {
+            return;
+        }
+        match self.records() {
+            Some(log) => {
+                let object = told.path.to_string();
+                let record = Record::new(level, &told.record);
+                self.put(level, &log.render(&Record { object: Some(&object), size: told.size, ..record }));
+            }
+            None if self.json => self.put(level, &told.message.render()),
+            None => self.put(level, &told.sentence),
+        }
+    }
+
+    /// Writes a record, where talk has that form.
+    pub(super) fn record_of(&self, record: &Record<'_>) {
+        if let Some(log) = self.records().filter(|_| self.says(record.level)) {
+            self.put(record.level, &log.render(record));
+        }
+    }
+
+    fn say(&self, level: Verbosity, kind: &str, text: fmt::Arguments<'_>) {
+        if !self.says(level) {
+            return;
+        }
         let text = text.to_string();
-        if self.json { self.talk(&Message::text(kind, &text).render()) } else { self.talk(&text) }
+        match self.records() {
+            Some(log) => self.put(level, &log.render(&Record::new(level, label_off(&text)))),
+            None if self.json => self.put(level, &Message::text(kind, &text).render()),
+            None => self.put(level, &text),
+        }
     }
 
     /// Shows the error that ends the run.
     pub(crate) fn error(&self, error: &CliError) {
         drop(self.flush()); // a failure to write data is what is being shown, or is about to be
-        self.talk(&if self.json { Message::exit(error).render() } else { error.render(self.color) });
+        if self.verbosity == Verbosity::Silent {
+            return;
+        }
+        // A run that did what it should is no error, whatever it has found.
+        let level = if error.class == Class::Conflicts { Verbosity::Normal } else { Verbosity::Quiet };
+        match self.records() {
+            Some(log) => {
+                let text = printable(error.chain.join(": ").as_bytes());
+                let record = Record::new(level, &text);
+                self.put(
+                    level,
+                    &log.render(&Record { code: Some(error.class.code()), hint: error.advice(), ..record }),
+                );
+            }
+            None if self.json => self.put(level, &Message::exit(error).render()),
+            None => self.put(level, &error.render(self.color)),
+        }
+        if self.err_is_terminal && self.logs_elsewhere() {
+            self.talk(&error.render(self.color)); // whoever sits there should not have to look for a file
+        }
     }
 
-    /// Hides the bars while `f` talks to a person.
+    /// Hides what is drawn while `f` talks to a person.
     pub(crate) fn suspend<T>(&self, f: impl FnOnce() -> T) -> T {
-        self.bars.suspend(f)
+        self.clear(true);
+        let result = f();
+        lock(&self.err).screen.release();
+        result
     }
 
-    /// Where bars are drawn.
-    pub(crate) fn bars(&self) -> &MultiProgress {
-        &self.bars
+    /// Draws lines at the bottom of the terminal, in place of those drawn before.
+    pub(super) fn draw(&self, lines: &[String], title: Option<&str>) {
+        let mut err = lock(&self.err);
+        let mut text = err.screen.draw(lines, width::of_stderr());
+        if let Some(title) = title {
+            text += &format!("\x1b]0;{title}\x07");
+        }
+        err.write(&text);
+    }
+
+    /// Takes away what is drawn; nothing is drawn until [`Printer::suspend`] ends if `hold`.
+    pub(super) fn clear(&self, hold: bool) {
+        let mut err = lock(&self.err);
+        let text = err.screen.clear(width::of_stderr().0, hold);
+        err.write(&text);
+    }
+
+    /// In which form figures are shown.
+    pub(super) fn stats(&self) -> (StatsForm, Verbosity) {
+        (self.stats, self.stats_level)
+    }
+
+    /// Whether what is logged is not seen at the terminal.
+    pub(super) fn logs_elsewhere(&self) -> bool {
+        self.log.as_ref().is_some_and(Log::is_elsewhere)
+    }
+
+    /// Whether talk has the form of records.
+    pub(super) fn has_records(&self) -> bool {
+        self.records().is_some()
+    }
+
+    /// The date and time as the one-line figures have it.
+    pub(super) fn date(&self) -> String {
+        self.log.as_ref().map(|log| log.now().strftime("%Y/%m/%d %H:%M:%S - ").to_string()).unwrap_or_default()
+    }
+
+    /// Counts a file that was transferred.
+    pub(super) fn count_transfer(&self) {
+        self.transferred.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many files were transferred.
+    pub(crate) fn transferred(&self) -> u64 {
+        self.transferred.load(Ordering::Relaxed)
+    }
+
+    fn records(&self) -> Option<&Log> {
+        self.log.as_ref().filter(|log| log.has_records())
+    }
+
+    fn put(&self, level: Verbosity, line: &str) {
+        if !self.log.as_ref().is_some_and(|log| log.write(level, line)) {
+            self.talk(line);
+        }
     }
 
     fn talk(&self, text: &str) {
-        self.bars.suspend(|| {
-            let mut err = lock(&self.err);
-            drop(writeln!(err, "{text}").and_then(|()| err.flush())); // there is nobody left to tell
-        });
+        let mut err = lock(&self.err);
+        let text = err.screen.above(text, width::of_stderr().0);
+        err.write(&text);
     }
+}
+
+/// A record has a level already.
+fn label_off(text: &str) -> &str {
+    ["error: ", "note: "].iter().find_map(|label| text.strip_prefix(label)).unwrap_or(text)
 }
 
 /// Writes data and remembers whether the reader has gone away.

@@ -1,7 +1,7 @@
 //! Listens to the engine: counts, tells, and shows progress from a thread of its own. Never touches stdout.
 //!
-//! Events only count and remember; the thread draws ten times a second on a terminal, or writes a line at each
-//! `--stats` interval elsewhere. Dropping the [`Progress`] clears what was drawn.
+//! Events only count and remember; the thread draws twice a second on a terminal, and writes figures at each `--stats`
+//! interval elsewhere. Dropping the [`Progress`] clears what was drawn.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-
+use super::log::Record;
 use super::messages::Message;
-use super::printer::{Printer, Verbosity};
+use super::printer::{Printer, Told, Verbosity};
+use super::stats;
 use super::status_line::Snapshot;
+use super::width::shortened;
 use crate::event::{Action, Event, Observer};
-use crate::path::TreePath;
+use crate::path::{TreePath, printable};
 use crate::units::ByteSize;
 
 /// How progress is shown.
@@ -23,9 +24,9 @@ use crate::units::ByteSize;
 pub(crate) enum ProgressMode {
     /// Not at all.
     Off,
-    /// A block that is redrawn on the terminal.
-    Live,
-    /// A line at each interval.
+    /// A block that is redrawn on the terminal; a log that goes elsewhere gets figures at each interval.
+    Live(Duration),
+    /// Figures at each interval.
     Lines(Duration),
 }
 
@@ -44,12 +45,14 @@ impl Progress {
             counters: Counters::default(),
             current: Mutex::new(Vec::new()),
         });
-        let ticker = match mode {
+        let display = match mode {
             ProgressMode::Off => None,
-            ProgressMode::Live => Some(Display::Live(Live::new(printer)).spawn(Arc::clone(&state), REDRAW)),
-            ProgressMode::Lines(interval) => Some(Display::Lines.spawn(Arc::clone(&state), interval)),
+            ProgressMode::Live(interval) => {
+                Some(Display { live: true, lines: printer.logs_elsewhere().then_some(interval) })
+            }
+            ProgressMode::Lines(interval) => Some(Display { live: false, lines: Some(interval) }),
         };
-        Self { state, ticker }
+        Self { ticker: display.map(|display| display.spawn(Arc::clone(&state))), state }
     }
 
     /// How long it has been.
@@ -83,35 +86,53 @@ impl Observer for Progress {
             Event::Sent(bytes) => add(&counters.sent, bytes),
             Event::Done { path, action, size } => {
                 self.state.forget(path);
-                if matches!(action, Action::Copy | Action::Replace) {
-                    add(&counters.files, 1);
-                }
-                if printer.is_json() {
-                    printer.message(Verbosity::Verbose, &Message::entry("verbose_status", path, done(action), size));
-                } else {
-                    printer.detail(format_args!("{}: {}", done(action), with_size(path, action, size)));
+                self.state.count(action);
+                if printer.says(Verbosity::Verbose) {
+                    let verb = done(action);
+                    printer.told(
+                        Verbosity::Verbose,
+                        &Told {
+                            path,
+                            size: has_size(action).then_some(size),
+                            sentence: format!("{verb}: {}", with_size(path, action, size)),
+                            record: recorded(action).to_owned(),
+                            message: Message::entry("verbose_status", path, verb, size),
+                        },
+                    );
                 }
             }
             Event::Would { path, action, size } => {
-                if printer.is_json() {
-                    printer.message(Verbosity::Normal, &Message::entry("would", path, would(action), size));
-                } else {
-                    printer.note(format_args!("would {}: {}", would(action), with_size(path, action, size)));
-                }
+                let verb = would(action);
+                let size_told = if has_size(action) { format!(" (size {size})") } else { String::new() };
+                printer.told(
+                    Verbosity::Normal,
+                    &Told {
+                        path,
+                        size: has_size(action).then_some(size),
+                        sentence: format!("would {verb}: {}", with_size(path, action, size)),
+                        record: format!("Skipped {} as --dry-run is set{size_told}", skipped(action)),
+                        message: Message::entry("would", path, verb, size),
+                    },
+                );
             }
             Event::Failed { path, reason } => {
                 self.state.forget(path);
                 add(&counters.failed, 1);
-                if printer.is_json() {
-                    printer.message(Verbosity::Quiet, &Message::failed(path, reason));
-                } else {
-                    let reason = crate::path::printable(reason.as_bytes());
-                    printer.complain(format_args!("error: {}: {reason}", shown(path)));
-                }
+                let told = printable(reason.as_bytes());
+                printer.told(
+                    Verbosity::Quiet,
+                    &Told {
+                        path,
+                        size: None,
+                        sentence: format!("error: {}: {told}", shown(path)),
+                        record: told,
+                        message: Message::failed(path, reason),
+                    },
+                );
             }
             Event::Notice(text) if printer.is_json() => printer.note(format_args!("{text}")),
-            Event::Notice(text) => printer.note(format_args!("note: {}", crate::path::printable(text.as_bytes()))),
-            Event::Info(text) => printer.detail(format_args!("{}", crate::path::printable(text.as_bytes()))),
+            Event::Notice(text) => printer.note(format_args!("note: {}", printable(text.as_bytes()))),
+            Event::Info(text) => printer.detail(format_args!("{}", printable(text.as_bytes()))),
         }
     }
 }
@@ -131,6 +152,33 @@ fn done(action: Action) -> &'static str {
     }
 }
 
+/// As rclone's log has it.
+fn recorded(action: Action) -> &'static str {
+    match action {
+        Action::Copy => "Copied (new)",
+        Action::Replace => "Copied (replaced existing)",
+        Action::UpdateMeta => "Updated modification time in destination",
+        Action::MakeDir => "Made directory",
+        Action::Delete => "Deleted",
+        Action::Move => "Moved",
+    }
+}
+
+/// What a dry run leaves out, in rclone's words.
+fn skipped(action: Action) -> &'static str {
+    match action {
+        Action::Copy | Action::Replace => "copy",
+        Action::UpdateMeta => "update modification time",
+        Action::MakeDir => "make directory",
+        Action::Delete => "delete",
+        Action::Move => "move",
+    }
+}
+
+fn has_size(action: Action) -> bool {
+    matches!(action, Action::Copy | Action::Replace)
+}
+
 fn would(action: Action) -> &'static str {
     match action {
         Action::Copy => "copy",
@@ -143,10 +191,7 @@ fn would(action: Action) -> &'static str {
 }
 
 fn with_size(path: &TreePath, action: Action, size: u64) -> String {
-    match action {
-        Action::Copy | Action::Replace => format!("{} ({})", shown(path), ByteSize(size)),
-        _ => shown(path),
-    }
+    if has_size(action) { format!("{} ({})", shown(path), ByteSize(size)) } else { shown(path) }
 }
 
 fn shown(path: &TreePath) -> String {
@@ -169,6 +214,8 @@ struct Counters {
     files: AtomicU64,
     bytes: AtomicU64,
     sent: AtomicU64,
+    deleted: AtomicU64,
+    moved: AtomicU64,
     failed: AtomicU64,
 }
 
@@ -184,6 +231,23 @@ impl State {
         }
     }
 
+    fn count(&self, action: Action) {
+        match action {
+            Action::Copy | Action::Replace => {
+                add(&self.counters.files, 1);
+                self.printer.count_transfer();
+            }
+            Action::Delete => add(&self.counters.deleted, 1),
+            Action::Move => add(&self.counters.moved, 1),
+            Action::UpdateMeta | Action::MakeDir => {}
+        }
+    }
+
+    /// The oldest of the files on their way.
+    fn files(&self) -> Vec<(String, u64)> {
+        self.current().iter().take(CURRENT_MAX).map(|(path, size)| (shown(path), *size)).collect()
+    }
+
     fn snapshot(&self, speed: f64) -> Snapshot {
         let counters = &self.counters;
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -194,76 +258,90 @@ impl State {
             files: get(&counters.files),
             bytes: get(&counters.bytes),
             sent: get(&counters.sent),
+            deleted: get(&counters.deleted),
+            moved: get(&counters.moved),
+            elapsed: self.started.elapsed(),
             failed: get(&counters.failed),
             speed,
         }
     }
 }
 
-enum Display {
-    Live(Live),
-    Lines,
+struct Display {
+    live: bool,
+    /// How often figures are written.
+    lines: Option<Duration>,
 }
 
 impl Display {
-    fn spawn(mut self, state: Arc<State>, interval: Duration) -> (Sender<()>, JoinHandle<()>) {
+    fn spawn(self, state: Arc<State>) -> (Sender<()>, JoinHandle<()>) {
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let mut meter = Meter::default();
-            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(interval) {
-                let speed = meter.sample(state.counters.bytes.load(Ordering::Relaxed), interval);
-                self.show(&state, &state.snapshot(speed));
+            let wait = if self.live { REDRAW } else { self.lines.unwrap_or(REDRAW) };
+            let mut written = Instant::now();
+            let mut speed = 0.0;
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(wait) {
+                speed = meter.sample(state.counters.bytes.load(Ordering::Relaxed), wait);
+                if self.live {
+                    draw(&state, &state.snapshot(speed));
+                }
+                if self.lines.is_some_and(|interval| !self.live || written.elapsed() >= interval) {
+                    write(&state, &state.snapshot(speed));
+                    written = Instant::now();
+                }
             }
-            self.clear(&state.printer);
+            if self.live {
+                state.printer.clear(false);
+                state.printer.draw(&[], state.printer.stats().0.title.then_some(""));
+            }
+            if self.lines.is_some() && state.printer.has_records() {
+                write(&state, &state.snapshot(speed)); // how it ended
+            }
         });
         (stop, thread)
     }
-
-    fn show(&mut self, state: &State, snapshot: &Snapshot) {
-        match self {
-            Self::Live(live) => {
-                let oldest = |(path, size): &(TreePath, u64)| format!("  {} ({})", shown(path), ByteSize(*size));
-                let current: Vec<String> = state.current().iter().take(CURRENT_MAX).map(oldest).collect();
-                live.draw(snapshot, &current);
-            }
-            Self::Lines if state.printer.is_json() => {
-                state.printer.message(Verbosity::Normal, &Message::status(snapshot, state.started.elapsed()));
-            }
-            Self::Lines => state.printer.note(format_args!("{}", snapshot.line())),
-        }
-    }
-
-    fn clear(&self, printer: &Printer) {
-        if let Self::Live(live) = self {
-            live.lines.iter().for_each(ProgressBar::finish_and_clear);
-            drop(printer.bars().clear()); // a terminal that is gone needs no clearing
-            printer.bars().set_draw_target(ProgressDrawTarget::hidden());
-        }
-    }
 }
 
-/// The block on the terminal: how far it is, and up to four of the files on their way. It grows and does not shrink.
-struct Live {
-    bars: MultiProgress,
-    lines: Vec<ProgressBar>,
+/// The block on the terminal.
+fn draw(state: &State, snapshot: &Snapshot) {
+    let (form, _) = state.printer.stats();
+    let files = state.files();
+    let lines = match form {
+        _ if form.one_line => vec![form.line(snapshot).trim_start().to_owned()],
+        _ if form.block => form.lines(snapshot, &files),
+        _ => {
+            let file =
+                |(name, size): &(String, u64)| format!("  {} ({})", shortened(name, form.name_length), ByteSize(*size));
+            std::iter::once(snapshot.line()).chain(files.iter().map(file)).collect()
+        }
+    };
+    let title = form.title.then(|| form.line(snapshot).trim_start().to_owned());
+    state.printer.draw(&lines, title.as_deref());
 }
 
-impl Live {
-    fn new(printer: &Printer) -> Self {
-        printer.bars().set_draw_target(ProgressDrawTarget::stderr());
-        Self { bars: printer.bars().clone(), lines: Vec::new() }
-    }
-
-    fn draw(&mut self, snapshot: &Snapshot, current: &[String]) {
-        let style = ProgressStyle::with_template("{wide_msg}").expect("the template is a constant that parses");
-        while self.lines.len() <= current.len() {
-            self.lines.push(self.bars.add(ProgressBar::new_spinner().with_style(style.clone())));
-        }
-        let files = current.iter().cloned().chain(std::iter::repeat(String::new()));
-        for (line, text) in self.lines.iter().zip(std::iter::once(snapshot.line()).chain(files)) {
-            line.set_message(text);
-            line.tick();
-        }
+/// Figures for those who have no terminal to draw on.
+fn write(state: &State, snapshot: &Snapshot) {
+    let printer = &state.printer;
+    let (form, level) = printer.stats();
+    let files = state.files();
+    let date = if form.date { printer.date() } else { String::new() };
+    if printer.has_records() {
+        let text = if form.one_line || form.date {
+            format!("{date}{}", form.line(snapshot))
+        } else {
+            format!("\n{}\n", form.lines(snapshot, &files).join("\n"))
+        };
+        printer.record_of(&Record { stats: Some(stats::fields(snapshot, &files)), ..Record::new(level, &text) });
+    } else if printer.is_json() {
+        printer.message(Verbosity::Normal, &Message::status(snapshot, snapshot.elapsed));
+    } else if printer.says(level) {
+        let line = match form {
+            _ if form.one_line || form.date => format!("{date}{}", form.line(snapshot).trim_start()),
+            _ if form.block => form.lines(snapshot, &files).join("\n"),
+            _ => snapshot.line(),
+        };
+        printer.complain(format_args!("{line}")); // the level was looked at
     }
 }
 
@@ -285,5 +363,5 @@ impl Meter {
 }
 
 const CURRENT_MAX: usize = 4;
-const REDRAW: Duration = Duration::from_millis(100);
+const REDRAW: Duration = Duration::from_millis(500);
 const SMOOTHING_SECS: f64 = 5.0;

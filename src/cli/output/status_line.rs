@@ -13,6 +13,10 @@ pub(super) struct Snapshot {
     pub(super) files: u64,
     pub(super) bytes: u64,
     pub(super) sent: u64,
+    pub(super) deleted: u64,
+    pub(super) moved: u64,
+    /// Since the run began.
+    pub(super) elapsed: Duration,
     pub(super) failed: u64,
     /// Bytes per second, lately.
     pub(super) speed: f64,
@@ -60,7 +64,8 @@ impl Snapshot {
         }
     }
 
-    fn time_left(&self) -> Option<Duration> {
+    /// How long it takes at this speed.
+    pub(super) fn time_left(&self) -> Option<Duration> {
         let left = self.planned?.1.checked_sub(self.bytes).filter(|left| *left > 0)?;
         (self.speed >= 1.0).then(|| Duration::from_secs((left as f64 / self.speed).ceil() as u64))
     }

@@ -24,6 +24,11 @@ pub(crate) fn rfc3339(time: Timestamp, zone: &TimeZone) -> String {
     utc_as_z(format_or_seconds(time, zone, "%Y-%m-%dT%H:%M:%S%.f%:z"))
 }
 
+/// The same for a moment that has its zone.
+pub(super) fn rfc3339_zoned(time: &jiff::Zoned) -> String {
+    utc_as_z(time.strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string())
+}
+
 fn utc_as_z(text: String) -> String {
     text.strip_suffix("+00:00").map(|utc| format!("{utc}Z")).unwrap_or(text)
 }

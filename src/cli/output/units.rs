@@ -14,6 +14,11 @@ pub(crate) fn rclone_size(bytes: u64) -> String {
     scaled(bytes, 1024.0, &[" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"])
 }
 
+/// `3`, `1Ki`, `2.861Mi`: as rclone lists sizes with `--human-readable`.
+pub(crate) fn rclone_short_size(bytes: u64) -> String {
+    scaled(bytes, 1024.0, &["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"])
+}
+
 fn scaled(number: u64, step: f64, units: &[&str]) -> String {
     let (mut value, mut unit) = (number as f64, 0);
     while value >= step && unit + 1 < units.len() {

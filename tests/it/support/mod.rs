@@ -1,8 +1,10 @@
 //! A sealed environment for tests of the verbs: own directories, own answers.
 
 pub mod cli;
+pub mod pty;
 pub mod rclone;
 pub mod screen;
+pub mod snapshot;
 
 use std::io;
 use std::path::{Path, PathBuf};
