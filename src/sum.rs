@@ -49,7 +49,7 @@ impl SumKind {
     }
 
     /// How long a sum is, in bytes.
-    pub fn len(self) -> usize {
+    pub fn size(self) -> usize {
         match self {
             Self::Crc32 => 4,
             Self::Xxh3 => 8,
@@ -184,7 +184,7 @@ mod tests {
         ] {
             let kind: SumKind = name.parse().unwrap();
             assert_eq!(of(kind, "hi\n").hex(), hex, "{name}");
-            assert_eq!(hex.len(), 2 * kind.len());
+            assert_eq!(hex.len(), 2 * kind.size());
         }
         assert_eq!(of(SumKind::Md5, "yo\n").base64(), "9iVbsBxkj-lncU1SqJ6OnA==");
         assert!("whirlpool".parse::<SumKind>().is_err());

@@ -83,7 +83,7 @@ impl ConfigSource {
     /// Finds what is wrong with the file and the environment, as far as that can be seen without a password.
     pub(super) fn check(&self) -> Result<(), CliError> {
         match self.bytes()? {
-            Some(bytes) if is_sealed_text(&bytes) => Ok(drop(self.merged(None)?)),
+            Some(bytes) if is_sealed_text(&bytes) => self.merged(None).map(drop),
             _ => self.get().map(drop),
         }
     }

@@ -92,7 +92,7 @@ impl Settings {
     fn yields(&self, remote: &Remote, setting: &str) -> bool {
         match remote.origin(setting) {
             Some(Origin::Place(..)) => true,
-            Some(Origin::Variable(_)) => !self.typed_flags.iter().any(|flag| *flag == setting),
+            Some(Origin::Variable(_)) => !self.typed_flags.contains(&setting),
             _ => false,
         }
     }

@@ -44,13 +44,16 @@ impl Node {
     }
 }
 
+/// A mapping that is being read: where it began, its pairs, and a key that waits for its value.
+type OpenMapping = (Mark, Vec<(Node, Node)>, Option<Node>);
+
 /// The one document of a text; `None` if there is nothing in it.
 pub(super) fn parse(text: &str) -> Result<Option<Node>, BadYaml> {
     // Places are told in characters; everything here is cut by bytes.
     let bytes: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
     let byte = |mark: &Marker| bytes[mark.index().min(bytes.len() - 1)];
     let mark = |mark: &Marker| Mark { line: mark.line(), column: mark.col() + 1, at: byte(mark) };
-    let mut open: Vec<(Mark, Vec<(Node, Node)>, Option<Node>)> = Vec::new();
+    let mut open: Vec<OpenMapping> = Vec::new();
     let mut root = None;
     let mut documents = 0;
     for event in Parser::new_from_str(text) {

@@ -75,7 +75,7 @@ fn transfer<'a>(
         opened: &opened,
         dest: dest_path,
         source,
-        source_root: source_root.clone(),
+        source_root,
         source_path,
         single,
         name,

@@ -26,6 +26,9 @@ pub struct TreeRow {
     pub last: Vec<bool>,
 }
 
+/// What of a tree is shown, and in which order.
+pub(super) type Shown<'a> = (&'a dyn Fn(&Listed) -> bool, &'a dyn Fn(&Listed, &Listed) -> Ordering);
+
 /// Lists what `wanted` takes in, depth first, the entries of a directory by `order`. Holds one directory for each level.
 ///
 /// # Errors
@@ -33,7 +36,7 @@ pub struct TreeRow {
 pub fn tree(
     ctx: &Ctx<'_>,
     options: &ListOptions,
-    (wanted, order): (&dyn Fn(&Listed) -> bool, &dyn Fn(&Listed, &Listed) -> Ordering),
+    (wanted, order): Shown<'_>,
     row: &mut dyn FnMut(&TreeRow) -> io::Result<()>,
 ) -> Result<(), OpsError> {
     let filter = Arc::new(options.filter.clone());

@@ -297,14 +297,7 @@ impl Up<'_> {
                 Plan::make(until_stopped(self.vault(), walk), dest, &options)?
             }
             Some(Single { target: name, .. }) => {
-                let stat = if self.options.metadata { stat_with_metadata } else { stat_item };
-                let item = stat(&self.source.root, name.clone())?;
-                let item = item.filter(|item| item.entry.kind == EntryKind::File).ok_or_else(|| {
-                    OpsError::new(
-                        Class::Failed,
-                        format!("{} is neither a file nor a directory", self.source.root.display()),
-                    )
-                })?;
+                let item = self.single_item(name)?;
                 let full =
                     self.dest.join_path(name).map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
                 let old = lookup(self.vault(), base, &full)?.map(|old| Item { path: name.clone(), ..old });
@@ -314,6 +307,16 @@ impl Up<'_> {
         tell_totals(self.ctx, &plan);
         tell_left_out(self.ctx, &plan);
         Ok(plan)
+    }
+
+    /// The one file that is the source.
+    fn single_item(&self, name: &TreePath) -> Result<Item, OpsError> {
+        let stat = if self.options.metadata { stat_with_metadata } else { stat_item };
+        let item = stat(&self.source.root, name.clone())?.filter(|item| item.entry.kind == EntryKind::File);
+        item.ok_or_else(|| {
+            let what = format!("{} is neither a file nor a directory", self.source.root.display());
+            OpsError::new(Class::Failed, what)
+        })
     }
 
     /// What earlier runs have found out about the source, if it was a destination.

@@ -215,7 +215,11 @@ impl<'a> Maker<'a> {
                 let old = self.keep_old(old);
                 self.refer(found, old)?;
             }
-            return if self.options.leaves_older { self.leave(path) } else { Ok(self.stay(&item)) };
+            if self.options.leaves_older {
+                return self.leave(path);
+            }
+            self.stay(&item);
+            return Ok(());
         }
         if self.options.compare.immutable {
             return self.refuse_immutable(&item);

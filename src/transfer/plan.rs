@@ -228,7 +228,6 @@ impl Plan {
     }
 
     /// All that is in the spool, with its number; `None` for what is left out.
-    #[expect(clippy::type_complexity, reason = "an iterator of what may be left out or fail")]
     fn numbered(
         &mut self,
     ) -> Result<impl Iterator<Item = Result<Option<(u64, Step)>, TransferError>> + '_, TransferError> {

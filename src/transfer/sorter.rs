@@ -60,10 +60,13 @@ impl Sorted {
     }
 }
 
+/// The key and the record that come next in a run, and the run's number.
+type Head = (Vec<u8>, Vec<u8>, usize);
+
 /// Reads several runs as one.
 pub(super) struct Merge<'a> {
     runs: Vec<SpoolReader<'a>>,
-    heap: BinaryHeap<Reverse<(Vec<u8>, Vec<u8>, usize)>>,
+    heap: BinaryHeap<Reverse<Head>>,
 }
 
 impl Merge<'_> {

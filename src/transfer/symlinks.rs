@@ -54,9 +54,7 @@ pub(super) fn device(stat: &Stat) -> u64 {
 /// What tells a directory from every other.
 pub(super) fn identity(dir: impl AsFd) -> io::Result<(u64, u64)> {
     let stat = rustix::fs::fstat(dir)?;
-    #[expect(clippy::unnecessary_cast, reason = "the types differ between platforms")]
-    let number = stat.st_ino as u64;
-    Ok((device(&stat), number))
+    Ok((device(&stat), stat.st_ino))
 }
 
 /// Whether a directory is one of some others.

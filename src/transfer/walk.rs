@@ -182,54 +182,14 @@ impl<'v> Walk<'v> {
                 }
                 followed(level.dir.as_fd(), &name, &path)
             }
-            Ok(Some((item, stat)))
-                if self
-                    .device
-                    .is_some_and(|device| item.entry.kind == EntryKind::Dir && device != symlinks::device(&stat)) =>
-            {
+            Ok(Some((item, stat))) if self.is_beyond(&item, &stat) => {
                 self.keep(&path);
                 return Some(None);
             }
             found => found,
         };
         match found {
-            Ok(Some((mut item, stat))) => {
-                let is_dir = item.entry.kind == EntryKind::Dir;
-                let wanted = if is_dir {
-                    self.filter.enters(&path) && !has_marker(level.dir.as_fd(), &name, &self.filter)
-                } else {
-                    in_scope(&self.filter, level.dir.as_fd(), &name, &item, &stat)
-                };
-                if !wanted {
-                    self.keep(&path);
-                    if let (true, Some(kept)) = (is_dir, &self.kept) {
-                        kept.note_dir(&path);
-                    }
-                    return Some(None);
-                }
-                if item.entry.kind == EntryKind::File
-                    && let Some(first) = self.links.as_mut().and_then(|links| links.first(&stat, &path))
-                {
-                    let link = HardLink::between(&path, &first).map(|link| link.encode());
-                    item.entry.set_attribute(HARD_LINK, link.filter(|link| link.len() <= LINK_MAX));
-                }
-                let looked = self
-                    .people
-                    .as_ref()
-                    .map_or(Ok(()), |people| metadata::look(level.dir.as_fd(), &name, &stat, people, &mut item.entry));
-                if is_dir && self.recursive {
-                    if self.filter.descends(&path) {
-                        level.subdirs.push(name);
-                    } else if let Some(kept) = self.kept.as_ref().filter(|_| !is_empty(level.dir.as_fd(), &name)) {
-                        kept.note_in(path.clone());
-                    }
-                }
-                if let Err(reason) = looked {
-                    self.held = Some(item);
-                    return Some(Some(Err(SideError::Partly { path, reason })));
-                }
-                Some(Some(Ok(item)))
-            }
+            Ok(Some((item, stat))) => Some(self.found(name, path, item, &stat)),
             Ok(None) => {
                 self.keep(&path);
                 let in_scope = self.filter.takes_name(&path);
@@ -241,6 +201,51 @@ impl<'v> Walk<'v> {
                 Some(in_scope.then(|| Err(SideError::Skipped { path, reason: describe(errno) })))
             }
         }
+    }
+
+    /// Whether a directory is of another file system that is left out.
+    fn is_beyond(&self, item: &Item, stat: &Stat) -> bool {
+        self.device.is_some_and(|device| item.entry.kind == EntryKind::Dir && device != symlinks::device(stat))
+    }
+
+    /// What becomes of an entry of the innermost directory.
+    fn found(&mut self, name: CString, path: TreePath, mut item: Item, stat: &Stat) -> Option<Result<Item, SideError>> {
+        let level = self.stack.last_mut()?;
+        let is_dir = item.entry.kind == EntryKind::Dir;
+        let wanted = if is_dir {
+            self.filter.enters(&path) && !has_marker(level.dir.as_fd(), &name, &self.filter)
+        } else {
+            in_scope(&self.filter, level.dir.as_fd(), &name, &item, stat)
+        };
+        if !wanted {
+            self.keep(&path);
+            if let (true, Some(kept)) = (is_dir, &self.kept) {
+                kept.note_dir(&path);
+            }
+            return None;
+        }
+        if item.entry.kind == EntryKind::File
+            && let Some(first) = self.links.as_mut().and_then(|links| links.first(stat, &path))
+        {
+            let link = HardLink::between(&path, &first).map(|link| link.encode());
+            item.entry.set_attribute(HARD_LINK, link.filter(|link| link.len() <= LINK_MAX));
+        }
+        let looked = self
+            .people
+            .as_ref()
+            .map_or(Ok(()), |people| metadata::look(level.dir.as_fd(), &name, stat, people, &mut item.entry));
+        if is_dir && self.recursive {
+            if self.filter.descends(&path) {
+                level.subdirs.push(name);
+            } else if let Some(kept) = self.kept.as_ref().filter(|_| !is_empty(level.dir.as_fd(), &name)) {
+                kept.note_in(path.clone());
+            }
+        }
+        if let Err(reason) = looked {
+            self.held = Some(item);
+            return Some(Err(SideError::Partly { path, reason }));
+        }
+        Some(Ok(item))
     }
 
     fn descend(&mut self, name: &CStr) {

@@ -65,6 +65,7 @@ impl Upload {
     }
 
     /// Breaks off after `sent` bytes.
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn breaking_after(mut self, sent: u64) -> Self {
         self.breaks_at = Some(self.left.saturating_sub(sent));
         self

@@ -29,10 +29,12 @@ pub(crate) fn run(shell: &Shell, args: &ListremotesArgs) -> Result<(), CliError>
     if shell.printer.is_json() {
         return write_array(&shell.printer, |add| {
             let one = |[name, kind, description]: &[String; 3]| json!({ "name": name.trim_end_matches(':'), "type": kind, "description": description });
-            Ok(match args.long {
-                true => rows.iter().try_for_each(|row| add(&one(row)))?,
-                false => rows.iter().try_for_each(|[name, ..]| add(&json!(name)))?,
-            })
+            if args.long {
+                rows.iter().try_for_each(|row| add(&one(row)))?;
+            } else {
+                rows.iter().try_for_each(|[name, ..]| add(&json!(name)))?;
+            }
+            Ok(())
         });
     }
     if args.long {

@@ -11,6 +11,8 @@ use crate::http::Failure;
 use crate::services::names::{is_prefix, listed};
 
 type Outcome<T> = Result<T, Failure>;
+/// A directory, and what is in it.
+type Looked<'a> = BoxFuture<'a, Outcome<(String, Vec<File>)>>;
 
 /// What is still to be looked at, and what was found.
 pub(super) struct Walk<'a> {
@@ -18,7 +20,7 @@ pub(super) struct Walk<'a> {
     prefix: &'a str,
     /// Directories, each with a slash at its end unless it is the root.
     waiting: Vec<String>,
-    asked: FuturesUnordered<BoxFuture<'a, Outcome<(String, Vec<File>)>>>,
+    asked: FuturesUnordered<Looked<'a>>,
     ready: Vec<Listed>,
 }
 

@@ -137,13 +137,16 @@ fn chosen(shell: &Shell) -> Result<(String, Vec<(String, Given)>), CliError> {
     Ok((name, settings))
 }
 
+/// A setting, and what it is set to.
+type Answered = (String, Zeroizing<Vec<u8>>);
+
 /// Asks for a setting until the answer is right. `old` is what holds now, if there is such a remote already.
 fn asked(
     shell: &Shell,
     of: &'static Provider,
     setting: &'static Setting,
     old: Option<String>,
-) -> Result<Option<(String, Zeroizing<Vec<u8>>)>, CliError> {
+) -> Result<Option<Answered>, CliError> {
     show(shell, &format!("{} ({})", setting.help, providers::kind(setting)))?;
     let held = old.as_deref().filter(|old| !old.is_empty()).or(setting.default);
     let prompt = match held {
