@@ -355,7 +355,7 @@ fn copyto_and_moveto_name_the_target() {
         &["moveto", "SRC/edited", "DST/not/there"],
         &["moveto", "SRC/new", "DST/dir"],
         &["moveto", "SRC/dir", "DST/dir"],
-        &["moveto", "SRC", "DST", "--delete-empty-src-dirs"],
+        &["moveto", "SRC", "DST"],
     ] {
         bench.agrees(ALL, &relations, args);
     }

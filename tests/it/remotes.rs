@@ -66,7 +66,7 @@ fn lives_a_whole_life(settings: &Settings) {
     fs::write(src.join("deep/er/empty"), "").unwrap();
     let (src_text, other_text, out_text) = (src.to_str().unwrap(), other.to_str().unwrap(), out.to_str().unwrap());
     a.ok(["sync", src_text, "v:docs"]);
-    a.ok(["sync", src_text, "v:docs"]).says(&["nothing"]);
+    a.ok(["sync", src_text, "v:docs"]).says(&["sent 0 files"]);
     fs::write(src.join("large"), noise(2, 2 << 20)).unwrap();
     fs::remove_file(src.join("deep/7")).unwrap();
     fs::write(src.join("new"), "new").unwrap();

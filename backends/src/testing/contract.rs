@@ -108,7 +108,9 @@ async fn listings_are_complete_and_exact(remote: &dyn Remote) {
     assert_eq!(list(remote, "contract/log/a/").await, [], "an object is not a directory");
     let found: BTreeSet<_> = list(remote, "contract/many/").await.into_iter().map(|item| item.path).collect();
     assert_eq!(found, many.into_iter().collect());
-    let all = list(remote, "contract/").await;
+    let mut all = list(remote, "contract/").await;
+    // A server that overwrites may show an object twice right after a race: a listing is a hint.
+    all.dedup_by(|a, b| a.path == b.path);
     // Three sizes, first, raced, the deep ones, the five above and the many: a temporary file would be one more.
     assert_eq!(all.len(), 3 + 2 + usize::from(WRITERS) + 5 + MANY, "{all:?}");
 }

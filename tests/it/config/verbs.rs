@@ -52,7 +52,7 @@ fn mistakes_change_nothing() {
         (&["create", "x", "fs", "root=/dev/null/x"], &["is not a directory", "--no-probe"]),
         (&["create", "x", "fs", "root=/x", "plain=maybe"], &["`plain` is `maybe`", "`true` or `false`"]),
         (&["create", "x", "fs", "root=/x", "vault_id=short"], &["`vault_id`"]),
-        (&["create", "x", "fs", "root=/x", "max_staleness=soon"], &["`max_staleness`", "is not an age"]),
+        (&["create", "x", "fs", "root=/x", "max_staleness=soon"], &["`max_staleness`", "is not a duration"]),
         (&["create", "x", "fs", "root=/x", "root=/y"], &["given twice"]),
         (&["update", "nos", "root=/x"], &["no remote `nos:`", "did you mean `nas:`?"]),
         (&["update", "nas", "colour=red"], &["unknown setting `colour`"]),
