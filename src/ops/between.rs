@@ -10,8 +10,8 @@ use super::conflicts::waiting;
 use super::moving::{VaultSource, leave_vault};
 use super::open::{Opened, open};
 use super::sync::{
-    brake, dest_filter, fitting, may_delete, missing_dirs, not_there, one, open_for_writing, planned, session_options,
-    target, tell_plan, tell_totals, threads, until_stopped, would_do,
+    brake, dest_filter, fitting, may_delete, missing_dirs, not_there, one, open_for_writing, plan_options, planned,
+    session_options, target, tell_plan, tell_totals, threads, until_stopped, would_do,
 };
 use super::{Ctx, OpsError, RemoteProfile, SyncOptions, SyncReport};
 use crate::class::Class;
@@ -20,8 +20,8 @@ use crate::format::entry::{Content, EntryKind};
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
-    EditList, Found, Item, Kept, Leaves, Plan, PlanOptions, Relay, Step, Uploaded, VaultContents, VaultPlaces,
-    VaultSide, base_root, commit_edits, lookup,
+    EditList, Found, Item, Kept, Plan, PlanOptions, Relay, Step, Uploaded, VaultContents, VaultPlaces, VaultSide,
+    base_root, commit_edits, lookup,
 };
 use crate::vault::{CommitInfo, Published, Session, Vault};
 
@@ -198,24 +198,11 @@ impl Run<'_> {
         let (vault, dirs) = (self.vault().as_ref(), self.places.as_slice());
         let found = if rules.copied { Found::Copied } else { Found::Enough };
         let places = VaultPlaces { vault, root: base, dirs, contents: &contents, found };
+        let single = self.single.is_some();
         let options = PlanOptions {
-            delete: self.options.delete && self.single.is_none(),
-            replace: self.options.delete && self.single.is_none() && rules.replace,
-            compare: &rules.compare,
-            contents: &contents,
-            leaves: self.options.moving.map(|_| Leaves::Later),
-            leaves_older: rules.trusting,
-            empty_dirs: rules.empty_dirs,
             keep_old: self.backup.is_some(),
-            beside: rules.backup.as_ref().is_some_and(|backup| backup.dir.is_none()),
             elsewhere: (!self.places.is_empty()).then_some(&places),
-            rows: None,
-            scan_start: self.ctx.world.clock.now(),
-            suspects: &no_suspects,
-            prefix: self.dest,
-            kept: &kept,
-            local: None,
-            observer: self.ctx.observer,
+            ..plan_options(self.ctx, self.options, single, &contents, self.dest, &kept, &no_suspects)
         };
         if let Some(item) = &self.single {
             let own = file_name(&item.path);

@@ -12,8 +12,8 @@ use super::moving::VaultSource;
 use super::open::open;
 use super::overlap;
 use super::sync::{
-    brake, dest_filter, may_delete, not_there, one, planned, refuse_filters, tell_left_out, tell_plan, tell_totals,
-    until_stopped, would_do,
+    brake, dest_filter, may_delete, not_there, one, plan_options, planned, refuse_filters, tell_left_out, tell_plan,
+    tell_totals, until_stopped, would_do,
 };
 use super::target::{Known, Target};
 use super::{Ctx, DeleteWhen, OpsError, RemoteProfile, SyncOptions, SyncReport};
@@ -22,8 +22,8 @@ use crate::format::entry::EntryKind;
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
-    Download, Found, Item, Kept, Leaves, LinkTargets, Local, LocalContents, LocalPlaces, Plan, PlanOptions, Shadow,
-    Spelling, Symlinks, Traits, VaultSide, Walk, base_root, local_path, lookup, stat_item, stat_with_metadata,
+    Download, Found, Item, Kept, LinkTargets, Local, LocalContents, LocalPlaces, Plan, PlanOptions, Shadow, Spelling,
+    Symlinks, Traits, VaultSide, Walk, base_root, local_path, lookup, stat_item, stat_with_metadata,
 };
 use crate::vault::{Vault, VaultError};
 
@@ -116,25 +116,12 @@ impl Down<'_> {
             (dir, contents)
         });
         let places = LocalPlaces { dirs: places.collect(), found: Found::Enough };
+        let top = TreePath::root();
         let options = PlanOptions {
-            delete: self.options.delete && single.is_none(),
-            replace: self.options.delete && single.is_none() && rules.replace,
-            compare: &rules.compare,
-            contents: &contents,
-            leaves: self.options.moving.map(|_| Leaves::Later),
-            leaves_older: rules.trusting,
-            empty_dirs: rules.empty_dirs,
-            keep_old: false,
-            beside: rules.backup.as_ref().is_some_and(|backup| backup.dir.is_none()),
             // What is found elsewhere has the content of the vault: it comes from there.
             elsewhere: (!places.dirs.is_empty() && !rules.copied).then_some(&places),
-            rows: None,
-            suspects: &no_suspects,
-            scan_start: ctx.world.clock.now(),
-            prefix: &TreePath::root(),
-            kept: &kept,
             local: Some(&local),
-            observer: ctx.observer,
+            ..plan_options(ctx, self.options, single.is_some(), &contents, &top, &kept, &no_suspects)
         };
         let plan = if let Some(item) = single {
             let own = TreePath::from_bytes(item.path.name().unwrap_or_default())

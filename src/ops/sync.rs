@@ -1,5 +1,6 @@
 //! `copy`, `sync` and `move`: plan, ask where it is dangerous, carry out.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::between::between;
@@ -12,7 +13,7 @@ use crate::filter::Filter;
 use crate::format::entry::{Content, Entry, EntryKind};
 use crate::history::source::Root;
 use crate::path::TreePath;
-use crate::transfer::{Item, Plan, SideError, Step, TransferError, lookup};
+use crate::transfer::{Contents, Item, Kept, Leaves, Plan, PlanOptions, SideError, Step, TransferError, lookup};
 use crate::vault::{SessionOptions, Vault};
 
 /// Makes the destination contain (`copy`) or equal (`sync`) the source.
@@ -44,6 +45,39 @@ pub(super) fn open_for_writing(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<
         tell(ctx, &opened.vault);
     }
     Ok(opened)
+}
+
+/// How to plan, as far as that is the same in all directions. What a direction knows better it sets itself.
+pub(super) fn plan_options<'a>(
+    ctx: &'a Ctx<'_>,
+    options: &'a SyncOptions,
+    single: bool,
+    contents: &'a dyn Contents,
+    prefix: &'a TreePath,
+    kept: &'a Kept,
+    suspects: &'a HashSet<u64>,
+) -> PlanOptions<'a> {
+    let rules = &options.rules;
+    let delete = options.delete && !single;
+    PlanOptions {
+        delete,
+        replace: delete && rules.replace,
+        compare: &rules.compare,
+        contents,
+        leaves: options.moving.map(|_| Leaves::Later),
+        leaves_older: rules.trusting,
+        empty_dirs: rules.empty_dirs,
+        keep_old: false,
+        beside: rules.backup.as_ref().is_some_and(|backup| backup.dir.is_none()),
+        elsewhere: None,
+        rows: None,
+        suspects,
+        scan_start: ctx.world.clock.now(),
+        prefix,
+        kept,
+        local: None,
+        observer: ctx.observer,
+    }
 }
 
 /// What a run leaves out without having failed.

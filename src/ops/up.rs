@@ -12,8 +12,8 @@ use super::moving::leave_local;
 use super::open::{Opened, open};
 use super::overlap;
 use super::sync::{
-    brake, dest_filter, fitting, may_delete, missing_dirs, one, open_for_writing, planned, session_options, target,
-    tell_left_out, tell_plan, tell_totals, threads, until_stopped, would_do,
+    brake, dest_filter, fitting, may_delete, missing_dirs, one, open_for_writing, plan_options, planned,
+    session_options, target, tell_left_out, tell_plan, tell_totals, threads, until_stopped, would_do,
 };
 use super::target::{Known, Target};
 use super::{Ctx, OpsError, RemoteProfile, SyncOptions, SyncReport};
@@ -242,7 +242,6 @@ impl Up<'_> {
     }
 
     fn plan(&self, base: Option<&Root>, suspects: &HashSet<u64>, known: &Known) -> Result<Plan, OpsError> {
-        let scan_start = self.ctx.world.clock.now();
         let filter = Arc::new(self.options.filter.clone());
         let kept = Kept::default();
         let local = Local {
@@ -261,23 +260,12 @@ impl Up<'_> {
         let places = VaultPlaces { vault, root: base, dirs, contents: &contents, found };
         let leaves = if rules.trusting { Leaves::Compared } else { Leaves::Stored };
         let options = PlanOptions {
-            delete: self.options.delete && !single,
             replace: self.options.delete && rules.replace,
-            compare: &rules.compare,
-            contents: &contents,
             leaves: self.options.moving.map(|_| leaves),
-            leaves_older: rules.trusting,
-            empty_dirs: rules.empty_dirs,
             keep_old: self.backup.is_some(),
-            beside: rules.backup.as_ref().is_some_and(|backup| backup.dir.is_none()),
             elsewhere: (!self.places.is_empty()).then_some(&places),
-            rows: None,
-            suspects,
-            scan_start,
-            prefix: self.dest,
-            kept: &kept,
             local: Some(&local),
-            observer: self.ctx.observer,
+            ..plan_options(self.ctx, self.options, single, &contents, self.dest, &kept, suspects)
         };
         let plan = match &self.source.single {
             None => {

@@ -26,6 +26,25 @@ pub struct Case {
     pub modes: bool,
 }
 
+impl Case {
+    /// Trees, and nothing to do with them yet.
+    pub fn of(seed: u64, direction: Direction, trees: BTreeMap<Side, Tree>) -> Self {
+        Self {
+            seed,
+            direction,
+            trees,
+            files: BTreeMap::new(),
+            verb: "",
+            flags: Vec::new(),
+            operands: Vec::new(),
+            stdin: None,
+            shape: Shape::Ignored,
+            loose: false,
+            modes: false,
+        }
+    }
+}
+
 /// Which places are in a vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {

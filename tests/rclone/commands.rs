@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::case::{Case, Direction, Shape, Side, Word, flag, valued};
+use super::case::{Case, Direction, Side, Word, flag, valued};
 use super::rng::Rng;
 use super::tree::{self, Kind, Style, Tree};
 use super::{filters, reading};
@@ -14,19 +14,8 @@ pub fn generate(seed: u64, now: i64) -> Case {
     let src = tree::generate(&mut rng, style);
     let dst = tree::variation(&mut rng, &src, style);
     let cmp = tree::variation(&mut rng, &src, style);
-    let mut case = Case {
-        seed,
-        direction: rng.pick(&[Direction::Up, Direction::Up, Direction::Down, Direction::Across]),
-        trees: BTreeMap::from([(Side::Src, src), (Side::Dst, dst), (Side::Cmp, cmp)]),
-        files: BTreeMap::new(),
-        verb: "",
-        flags: Vec::new(),
-        operands: Vec::new(),
-        stdin: None,
-        shape: Shape::Ignored,
-        loose: false,
-        modes: false,
-    };
+    let direction = rng.pick(&[Direction::Up, Direction::Up, Direction::Down, Direction::Across]);
+    let mut case = Case::of(seed, direction, BTreeMap::from([(Side::Src, src), (Side::Dst, dst), (Side::Cmp, cmp)]));
     match rng.below(100) {
         0..=44 => transfer(&mut rng, &mut case),
         45..=49 => transfer_to(&mut rng, &mut case),

@@ -182,17 +182,5 @@ fn case() -> Case {
         ("d".to_owned(), Node { kind: Kind::Dir, mtime }),
         ("d/file".to_owned(), file("abc")),
     ]);
-    Case {
-        seed: 0,
-        direction: Direction::Across,
-        trees: BTreeMap::from([(Side::Src, tree.clone()), (Side::Dst, tree)]),
-        files: BTreeMap::new(),
-        verb: "",
-        flags: Vec::new(),
-        operands: Vec::new(),
-        stdin: None,
-        shape: Shape::Ignored,
-        loose: false,
-        modes: false,
-    }
+    Case::of(0, Direction::Across, BTreeMap::from([(Side::Src, tree.clone()), (Side::Dst, tree)]))
 }
