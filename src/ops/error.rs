@@ -50,7 +50,7 @@ impl From<TransferError> for OpsError {
     fn from(error: TransferError) -> Self {
         let hint = match &error {
             TransferError::Vault(vault) => vault.hint(),
-            TransferError::InTheWay { .. } => Some("move it away, or use `sync`, which replaces it".into()),
+            TransferError::InTheWay { .. } => Some("move it away; what is at the destination `sync` replaces".into()),
             TransferError::Local { .. } => None,
         };
         Self { class: error.class(), chain: chain(&error), hint, path: None }

@@ -1,7 +1,7 @@
 //! How `copy`, `sync` and `move` decide: what counts as the same, what may go, and when a run ends early.
 
 use super::Place;
-use crate::transfer::{Comparison, Naming, Symlinks};
+use crate::transfer::{Comparison, Naming, Symlinks, Totals};
 
 /// All of it. The default is what the verbs do without flags.
 #[derive(Debug, Clone)]
@@ -38,6 +38,14 @@ pub struct TransferRules {
     pub copied: bool,
     /// The destination is the name of the file itself, not of the directory that it goes into.
     pub to_name: bool,
+}
+
+impl TransferRules {
+    /// Whether a plan deletes more than it may.
+    pub(super) fn over_max_delete(&self, totals: &Totals) -> bool {
+        let over = |max: Option<u64>, amount: u64| max.is_some_and(|max| amount > max);
+        over(self.max_delete, totals.deleted_files) || over(self.max_delete_size, totals.deleted_bytes)
+    }
 }
 
 /// Where what is written over or deleted is kept.

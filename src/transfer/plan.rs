@@ -129,6 +129,8 @@ pub struct Plan {
     kept: Kept,
     /// New directories that something is written into; `None` if that does not matter.
     needed: Option<HashSet<u64>>,
+    /// Directories whose times stay, because nothing is written into them.
+    idle: HashSet<u64>,
     /// How many steps there are, without those that are left out.
     live: u64,
     /// Which steps are left out after all.
@@ -175,6 +177,7 @@ impl Plan {
             kept: options.kept.clone(),
             live: made.live,
             needed: made.needed,
+            idle: made.idle,
             left_out: None,
             totals: made.totals,
             refused: made.refused,
@@ -232,7 +235,7 @@ impl Plan {
         &mut self,
     ) -> Result<impl Iterator<Item = Result<Option<(u64, Step)>, TransferError>> + '_, TransferError> {
         let fail = || TransferError::local("cannot read the plan from its temporary file");
-        let (kept, needed, left_out) = (&self.kept, &self.needed, &self.left_out);
+        let (kept, needed, idle, left_out) = (&self.kept, &self.needed, &self.idle, &self.left_out);
         let reader = self.spool.read().map_err(fail())?;
         Ok((0u64..).zip(reader).map(move |(number, record)| {
             let record = record.map_err(fail())?;
@@ -245,7 +248,9 @@ impl Plan {
                 Some(dir) => !needed.contains(&mark(dir)),
                 None => false,
             });
-            Ok((!spared && !needless).then_some((number, step)))
+            let is_idle = !idle.is_empty()
+                && matches!(&step, Step::Meta(item) if item.entry.kind == EntryKind::Dir && idle.contains(&mark(&item.path)));
+            Ok((!spared && !needless && !is_idle).then_some((number, step)))
         }))
     }
 }
