@@ -380,6 +380,28 @@ pub const ALL: &[Kept] = &[
             case
         },
     },
+    Kept {
+        told: "`--max-delete` deletes all or nothing",
+        why: "rclone deletes until the limit is reached, in no order that could be relied on",
+        is: |case, outcome| {
+            let counted = |line: &String| line.starts_with("dst: ") && line.contains(" entries by rclone");
+            let coded =
+                outcome.cryptsync.code == 7 && outcome.differences.iter().all(|line| line.starts_with("exit code"));
+            has(case, "--max-delete") && (coded || outcome.differences.iter().all(counted))
+        },
+        example: || {
+            let mut case = Case {
+                verb: "sync",
+                direction: Direction::Between,
+                flags: vec![valued("--max-delete", "1")],
+                operands: vec![at(""), Word::Place(Side::Dst, String::new())],
+                loose: true,
+                ..case()
+            };
+            case.trees.insert(Side::Src, Tree::new());
+            case
+        },
+    },
 ];
 
 fn codes(outcome: &Outcome) -> (i32, i32) {

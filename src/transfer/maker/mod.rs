@@ -202,7 +202,7 @@ impl<'a> Maker<'a> {
                     }
                 }
             }
-            Verdict::Stale if self.options.compare.immutable => self.refuse_immutable(&item),
+            Verdict::Stale if self.options.compare.immutable => self.differs(item, old),
             Verdict::Differs => self.differs(item, old),
             Verdict::Same | Verdict::Stale => {
                 self.tell(Relation::Same, &item, true);
