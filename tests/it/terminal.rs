@@ -80,10 +80,10 @@ fn questions_stay_readable() {
     let mut terminal = Pty::start(&machine, (80, 24), ["sync", "empty", "v:", "-P", "-vv"]);
     terminal.wait_for("Go on? [y/N] ");
     std::thread::sleep(std::time::Duration::from_millis(1200)); // the block would have been drawn twice
+    assert_eq!(terminal.so_far(), "", "nothing is drawn over the question");
     terminal.send("n\n");
     let (shown, code) = terminal.finish();
-    let answer = shown.lines().next().unwrap();
-    assert!(code == 7 && answer.trim() == "n", "nothing is drawn over the question: {shown:?}");
+    assert!(code == 7 && shown.contains("nothing was done"), "{shown:?}");
     // The first contact: the question has lines of its own.
     let fresh = machine.clone().var("XDG_STATE_HOME", "/nonexistent/of/nobody");
     let mut terminal = Pty::start(&fresh, (80, 24), ["ls", "v:", "--ephemeral"]);
