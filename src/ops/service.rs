@@ -118,12 +118,12 @@ impl Service {
             }
             Self::Mirror(copies) => {
                 let (mut dirs, mut remotes) = (Vec::new(), Vec::new());
-                for (name, copy) in copies {
-                    let reached = copy.reach(name, network)?;
+                for (copy_name, copy) in copies {
+                    let reached = copy.reach(copy_name, network)?;
                     dirs.extend(reached.dirs.iter().cloned());
-                    remotes.push((name.clone(), network.patient(reached.remote, reached.limits_itself)));
+                    remotes.push((copy_name.clone(), network.patient(reached.remote, reached.limits_itself)));
                 }
-                let mirror = Arc::new(Mirror::new(remotes, is_whole));
+                let mirror = Arc::new(Mirror::new(name, remotes, is_whole));
                 Reached {
                     remote: Arc::clone(&mirror) as Arc<dyn Remote>,
                     dirs,

@@ -40,6 +40,7 @@ pub type Verifier = fn(&RemotePath, &[u8]) -> bool;
 /// does not; [`Mirror::troubles`] tells of it.
 #[derive(Debug)]
 pub struct Mirror {
+    name: String,
     copies: Vec<Copy>,
     verifier: Verifier,
     troubles: Mutex<Vec<String>>,
@@ -54,15 +55,15 @@ struct Copy {
 }
 
 impl Mirror {
-    /// These remotes, by their names. `verifier` tells whether a whole object is what it should be.
+    /// The mirror `name` of these remotes, by their names. `verifier` tells whether a whole object is what it should be.
     ///
     /// # Panics
     /// Without any.
-    pub fn new(copies: impl IntoIterator<Item = (String, Arc<dyn Remote>)>, verifier: Verifier) -> Self {
+    pub fn new(name: &str, copies: impl IntoIterator<Item = (String, Arc<dyn Remote>)>, verifier: Verifier) -> Self {
         let copies: Vec<_> =
             copies.into_iter().map(|(name, remote)| Copy { name, remote, pace: AtomicU64::new(0) }).collect();
         assert!(!copies.is_empty(), "a mirror has a copy");
-        Self { copies, verifier, troubles: Mutex::default() }
+        Self { name: name.to_owned(), copies, verifier, troubles: Mutex::default() }
     }
 
     /// Which copies could not be listed, and why, a line each.
@@ -119,8 +120,8 @@ impl Mirror {
         for (copy, done) in self.copies.iter().zip(done) {
             answers.push(done.map_err(|error| {
                 let advice = format!(
-                    "a mirror writes to all its copies; to go on without this one: `cryptsync remote remove MIRROR: {}:`",
-                    copy.name
+                    "a mirror writes to all its copies; to go on without this one: `cryptsync remote remove {}: {}:`",
+                    self.name, copy.name
                 );
                 let advice = error.advice().map_or(advice.clone(), |known| format!("{known}; {advice}"));
                 error.with_advice(Some(advice))
@@ -162,8 +163,8 @@ impl Remote for Mirror {
     }
 
     fn describe(&self) -> String {
-        let names: Vec<String> = self.copies.iter().map(|copy| copy.remote.describe()).collect();
-        format!("a mirror of {}", names.join(" and "))
+        // Copies come and go, and it stays the same.
+        format!("the mirror `{}:`", self.name)
     }
 
     async fn get(&self, path: &RemotePath) -> Result<Bytes> {
@@ -263,7 +264,7 @@ mod tests {
 
     fn mirror(copies: &[&Arc<dyn Remote>]) -> Mirror {
         let named = copies.iter().enumerate().map(|(n, copy)| (format!("c{n}"), Arc::clone(copy)));
-        Mirror::new(named, |_, body| body.starts_with(b"good"))
+        Mirror::new("m", named, |_, body| body.starts_with(b"good"))
     }
 
     fn memory() -> Arc<dyn Remote> {
@@ -292,7 +293,7 @@ mod tests {
         let full = broken(&two, Op::PutNew, ErrorKind::NoSpace);
         let error = put(&mirror(&[&one, &full]), "b", "good").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NoSpace);
-        assert!(error.advice().unwrap().contains("`cryptsync remote remove MIRROR: c1:`"), "{error:?}");
+        assert!(error.advice().unwrap().contains("`cryptsync remote remove m: c1:`"), "{error:?}");
         // The next attempt fills the gap.
         assert_eq!(put(&mirror(&[&one, &two]), "b", "good").await.unwrap(), Put::Existed);
         assert_eq!(two.get(&path("b")).await.unwrap(), "good");
