@@ -11,6 +11,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use super::commands;
 use super::flag_env;
 use super::log_flags::LogFlags;
+use super::mistakes;
 use super::network::NetworkFlags;
 use super::output::CliError;
 use super::password::PasswordFlags;
@@ -85,6 +86,8 @@ pub(super) enum Verb {
     Sha256sum(commands::hashsum::SumArgs),
     About(commands::about::AboutArgs),
     Verify(commands::verify::VerifyArgs),
+    Replicate(commands::replicate::ReplicateArgs),
+    Remote(commands::remote::RemoteArgs),
     #[command(visible_alias = "snapshots")]
     Log(commands::log::LogArgs),
     Diff(commands::diff::DiffArgs),
@@ -157,6 +160,12 @@ pub(super) struct GlobalFlags {
     /// Exit code 21 if it has not. It pins the vault too (exit code 23).
     #[arg(long, value_name = "CHECKPOINT", global = true)]
     pub(super) checkpoint: Option<Checkpoint>,
+    /// Another remote with a copy of the vault, as `name:`; fail if it has commits that the vault does not show
+    ///
+    /// The exit code is 21 then: the storage was set back, or somebody hides what is newer. `replicate` makes such copies. One that
+    /// lags behind is fine.
+    #[arg(long, value_name = "REMOTE", global = true)]
+    pub(super) witness: Option<OsString>,
     /// Fail if nothing in the vault is newer than this; 0 demands nothing
     ///
     /// The exit code is 21 if the newest commit (or change of access) is older; one that claims to be of the future does
@@ -237,8 +246,7 @@ pub(super) fn parse(args: &[OsString], vars: &BTreeMap<OsString, OsString>) -> R
     let end = args.iter().position(|arg| arg == OsStr::new("--")).unwrap_or(args.len());
     let all = args[..end].iter().cloned().chain(extra.args).chain(args[end..].iter().cloned());
     let blame = |error: clap::Error| {
-        let text = error.to_string();
-        let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let what = mistakes::headline(&error);
         NotParsed::Environment(
             CliError::usage(what).hint(format!("set by the environment: {}", extra.variables.join(", "))),
         )

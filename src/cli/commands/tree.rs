@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use super::filters::FilterFlags;
-use crate::cli::output::{CliError, Layout, write_array};
+use crate::cli::output::{CliError, Layout, tree_size, write_array};
 use crate::cli::shell::Shell;
 use crate::ops::{self, Below, ListOptions, Listed, ListedKind, TreeOptions};
 use crate::path::printable;
@@ -46,7 +46,8 @@ pub(crate) struct TreeArgs {
     /// Names in double quotes
     #[arg(short = 'Q', long)]
     quote: bool,
-    /// The size of each file in bytes, and of each directory the sum of what is shown below it
+    /// The size of each file in bytes, and of each directory the sum of what is shown below it; with --human-readable they are
+    /// shown anyway, with a unit
     #[arg(short, long)]
     size: bool,
     /// The modification time of each file
@@ -128,13 +129,16 @@ impl TreeArgs {
         if self.protections && !is_dir {
             about.extend(row.mode.map(|mode| permissions(&row.kind, mode)));
         }
-        if self.size && !is_dir {
-            about.push(format!("{:>11}", row.size));
+        match row.size {
+            _ if is_dir => {}
+            size if shell.settings.human_readable => about.push(format!("{:>4}", tree_size(size))),
+            size if self.size => about.push(format!("{size:>11}")),
+            _ => {}
         }
         if self.modtime && !is_dir {
             about.push(short_time(shell, row.mtime));
         }
-        about.extend(below.filter(|_| is_dir).map(|below| self.sum(below)));
+        about.extend(below.filter(|_| is_dir).map(|below| self.sum(shell, below)));
         let about = if about.is_empty() { String::new() } else { format!("[{}]  ", about.join(" ")) };
         let full = [b"/", row.path.as_bytes()].concat();
         let name = if self.full_path { &full } else { row.path.name().unwrap_or_default() };
@@ -147,10 +151,15 @@ impl TreeArgs {
     }
 
     /// What is below a directory. Nothing is known of what is below the last level that is shown.
-    fn sum(&self, below: Below) -> String {
+    fn sum(&self, shell: &Shell, below: Below) -> String {
         let level = self.level.filter(|level| *level != 0).map(usize::from).or(self.filter.max_depth());
         let unknown = below.bytes == 0 && level.is_some_and(|level| below.deepest >= level);
-        if unknown { "?".repeat(11) } else { format!("{:>11}", below.bytes) }
+        match (shell.settings.human_readable, unknown) {
+            (true, true) => "?".repeat(4),
+            (true, false) => format!("{:>4}", tree_size(below.bytes)),
+            (false, true) => "?".repeat(11),
+            (false, false) => format!("{:>11}", below.bytes),
+        }
     }
 
     fn draw(
@@ -162,12 +171,13 @@ impl TreeArgs {
         let (mut dirs, mut files) = (0u64, 0u64);
         let top = if self.quote { "\"/\"" } else { "/" };
         let (wanted, order) = (|row: &Listed| self.wants(row), |a: &Listed, b: &Listed| self.order(a, b));
-        let options = TreeOptions { list, wanted: &wanted, order: &order, sums: self.size };
+        let options =
+            TreeOptions { list, wanted: &wanted, order: &order, sums: self.size || shell.settings.human_readable };
         shell.call(false, |ctx| {
             ops::tree(ctx, &options, &mut |row| {
                 let last = &row.last;
                 let Some(listed) = &row.listed else {
-                    let sum = row.below.map(|below| format!("[{}]  ", self.sum(below))).unwrap_or_default();
+                    let sum = row.below.map(|below| format!("[{}]  ", self.sum(shell, below))).unwrap_or_default();
                     return line(format!("{sum}{top}").as_bytes());
                 };
                 let count = if listed.kind == ListedKind::Dir { &mut dirs } else { &mut files };
