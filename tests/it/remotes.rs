@@ -4,9 +4,7 @@ use std::fs;
 use std::thread;
 
 use crate::support::cli::{Cli, Machine, contents, noise};
-use crate::support::servers::{
-    ACCESS_KEY, AZURE_ACCOUNT, AZURE_KEY, BUCKET, PASSWORD, SECRET_KEY, Server, USER, me,
-};
+use crate::support::servers::{ACCESS_KEY, AZURE_ACCOUNT, AZURE_KEY, BUCKET, PASSWORD, SECRET_KEY, Server, USER, me};
 
 type Settings = Vec<(&'static str, String)>;
 

@@ -92,9 +92,10 @@ fn of_causes(error: &(dyn Error + 'static), host: &str, missing: ErrorKind) -> O
         let said = at.to_string();
         if said.starts_with("dns error") || said.starts_with("failed to lookup address") {
             let failure = Failure::new(missing, format!("the name {host} can't be resolved"));
-            return Some(failure.advice(
-                "check the network and the spelling of the remote's address (`endpoint`, `url` or `host`)",
-            ));
+            return Some(
+                failure
+                    .advice("check the network and the spelling of the remote's address (`endpoint`, `url` or `host`)"),
+            );
         }
         cause = below(at);
     }

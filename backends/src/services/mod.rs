@@ -3,12 +3,14 @@
 
 mod azureblob;
 mod b2;
+mod dal;
 mod fs;
 mod ftp;
 mod gcs;
 mod memory;
 mod names;
 mod objects;
+mod opendal;
 mod s3;
 mod sftp;
 mod swift;
@@ -22,7 +24,6 @@ use std::sync::Arc;
 pub use fs::Fs;
 pub use ftp::Ftp;
 pub use memory::Memory;
-pub use s3::S3;
 pub use sftp::Sftp;
 pub use webdav::WebDav;
 
@@ -35,6 +36,7 @@ pub const PROVIDERS: &[&Provider] = &[
     &fs::PROVIDER,
     &ftp::PROVIDER,
     &gcs::PROVIDER,
+    &opendal::PROVIDER,
     &s3::PROVIDER,
     &sftp::PROVIDER,
     &swift::PROVIDER,
@@ -57,7 +59,8 @@ pub fn open(
         "b2" => Ok(Arc::new(b2::open(values, transport)?)),
         "ftp" => Ok(Arc::new(Ftp::open(values, transport)?)),
         "gcs" => Ok(Arc::new(gcs::open(values, transport)?)),
-        "s3" => Ok(Arc::new(S3::open(values, transport)?)),
+        "opendal" => Ok(Arc::new(opendal::open(values, transport)?)),
+        "s3" => Ok(Arc::new(s3::open(values, transport)?)),
         "sftp" => Ok(Arc::new(Sftp::open(values, transport)?)),
         "swift" => Ok(Arc::new(swift::open(values, transport)?)),
         "webdav" => Ok(Arc::new(WebDav::open(values, transport)?)),

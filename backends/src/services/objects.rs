@@ -53,6 +53,8 @@ pub(super) struct Page {
 pub(super) enum CreatesOnce {
     /// It does.
     Yes,
+    /// It refuses a name that is taken, but of two at once both may be told that they made it.
+    Mostly,
     /// It overwrites.
     No,
     /// It is found out with the first small object, which is put twice.
@@ -109,7 +111,7 @@ impl<B: Bucket> Objects<B> {
     }
 
     async fn put(&self, key: &str, body: &[Bytes]) -> std::result::Result<Put, Failure> {
-        if self.knows(CreatesOnce::Yes) {
+        if self.knows(CreatesOnce::Yes) || self.knows(CreatesOnce::Mostly) {
             return self.bucket.put(key, body, true).await;
         }
         if self.bucket.size(key).await?.is_some() {
@@ -168,7 +170,7 @@ impl<B: Bucket> Remote for Objects<B> {
         Caps {
             max_concurrency: self.max_concurrency,
             read_range: true,
-            put_new: !self.knows(CreatesOnce::No),
+            put_new: self.knows(CreatesOnce::Yes) || self.knows(CreatesOnce::Unknown),
             max_object: BODY_MAX,
             list_delay: Duration::ZERO,
         }

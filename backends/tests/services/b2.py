@@ -21,6 +21,9 @@ class Refused(Exception):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body go out together: apart, the second waits for the first to be acknowledged.
+    wbufsize = 1 << 20
+    disable_nagle_algorithm = True
 
     def log_message(self, *args):
         pass

@@ -162,6 +162,7 @@ async fn before(port: u16, weather: Weather) -> u16 {
 }
 
 const ANYBODY: &[(&str, &str)] = &[("user", "anonymous"), ("pass", "x")];
-const EXPLICIT: &str = "ssl_enable=YES\nallow_anon_ssl=YES\nforce_anon_logins_ssl=YES\nforce_anon_data_ssl=YES\nrequire_ssl_reuse=YES\n";
+const EXPLICIT: &str =
+    "ssl_enable=YES\nallow_anon_ssl=YES\nforce_anon_logins_ssl=YES\nforce_anon_data_ssl=YES\nrequire_ssl_reuse=YES\n";
 const IMPLICIT: &str = "ssl_enable=YES\nallow_anon_ssl=YES\nforce_anon_logins_ssl=YES\nforce_anon_data_ssl=YES\nrequire_ssl_reuse=YES\nimplicit_ssl=YES\n";
 const PATIENT: Duration = Duration::from_secs(60);

@@ -180,8 +180,17 @@ impl Server {
         let library = tool("servers/bin/moto_server")?.ancestors().nth(2)?.to_owned();
         Some(Self::start(move |port, dir| {
             let mut command = Command::new("python3");
-            command.env("PYTHONPATH", library).args(["-m", "gcp_storage_emulator", "--data-dir"]).arg(dir.join("data"));
-            command.args(["start", "--host=127.0.0.1", &format!("--port={port}"), &format!("--default-bucket={BUCKET}")]);
+            // Without this each answer waits for an acknowledgement, and each change for the whole of what is known to be written.
+            let script = "from http.server import BaseHTTPRequestHandler as handler; handler.wbufsize = 1 << 20\n\
+                          from gcp_storage_emulator.storage import Storage; Storage._write_config_to_file = lambda self: None\n\
+                          from gcp_storage_emulator.__main__ import main; main()";
+            command.env("PYTHONPATH", library).args(["-c", script, "--data-dir"]).arg(dir.join("data"));
+            command.args([
+                "start",
+                "--host=127.0.0.1",
+                &format!("--port={port}"),
+                &format!("--default-bucket={BUCKET}"),
+            ]);
             command
         }))
     }
@@ -203,7 +212,9 @@ impl Server {
             let (account, container, object, cache) = (free(), free(), free(), free());
             fs::create_dir_all(dir.join("devices/d1")).unwrap();
             let at = dir.display();
-            let common = format!("mount_check = false\nbind_ip = 127.0.0.1\nworkers = 1\nuser = root\nswift_dir = {at}\nlog_address = /nonexistent\n");
+            let common = format!(
+                "mount_check = false\nbind_ip = 127.0.0.1\nworkers = 1\nuser = root\nswift_dir = {at}\nlog_address = /nonexistent\n"
+            );
             for (name, port) in [("account", account), ("container", container), ("object", object)] {
                 let text = format!(
                     "[DEFAULT]\ndevices = {at}/devices\nbind_port = {port}\n{common}[pipeline:main]\npipeline = {name}-server\n\
@@ -304,19 +315,17 @@ impl Server {
         installed("/usr/bin/openssl", "openssl")?;
         Some(Self::start(move |port, dir| {
             let at = dir.display();
-            let (served, secure) = (dir.join("served"), dir.join("secure"));
-            for directory in [&served, &secure] {
-                fs::create_dir(directory).unwrap();
-            }
-            // It leaves root behind: what is served has to be open to it.
+            fs::create_dir_all(dir.join("served/some")).unwrap();
+            fs::create_dir(dir.join("secure")).unwrap();
+            // It leaves root behind, and takes no root that it could write to.
             fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
-            fs::set_permissions(&served, fs::Permissions::from_mode(0o777)).unwrap();
+            fs::set_permissions(dir.join("served/some"), fs::Permissions::from_mode(0o777)).unwrap();
             certificates(dir);
             let text = format!(
                 "listen=YES\nlisten_address=127.0.0.1\nlisten_port={port}\nbackground=NO\nseccomp_sandbox=NO\n\
                  secure_chroot_dir={at}/secure\nanonymous_enable=YES\nno_anon_password=YES\nlocal_enable=NO\n\
                  write_enable=YES\nanon_upload_enable=YES\nanon_mkdir_write_enable=YES\nanon_other_write_enable=YES\n\
-                 anon_world_readable_only=NO\nanon_umask=022\nallow_writeable_chroot=YES\nanon_root={at}/served\n\
+                 anon_world_readable_only=NO\nanon_umask=022\nssl_ciphers=HIGH\nanon_root={at}/served\n\
                  xferlog_enable=NO\nrsa_cert_file={at}/cert.pem\nrsa_private_key_file={at}/key.pem\n{more}"
             );
             fs::write(dir.join("vsftpd.conf"), text).unwrap();
@@ -391,7 +400,7 @@ pub fn certificates(dir: &Path) {
     };
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
     openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -days 30 -subj /CN=lab-authority"));
-    openssl(&format!("req {key} -keyout key.pem -out request.pem -subj /CN=localhost"));
+    openssl(&format!("req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost"));
     fs::write(dir.join("more"), "subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
     let sign = "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -extfile more";
     openssl(&format!("{sign} -days 30 -out cert.pem"));

@@ -121,7 +121,8 @@ impl Bucket for Container {
         if reply.status.as_u16() != 200 {
             return Err(self.refused(&reply));
         }
-        page_of(&reply.body).ok_or_else(|| Failure::new(ErrorKind::Misconfigured, "the answer is no listing of Azure's"))
+        page_of(&reply.body)
+            .ok_or_else(|| Failure::new(ErrorKind::Misconfigured, "the answer is no listing of Azure's"))
     }
 
     async fn delete(&self, key: &str) -> Result<(), Failure> {
@@ -139,7 +140,9 @@ impl Bucket for Container {
         let wrong = |says: &str, advice: &str| Failure::new(ErrorKind::Misconfigured, says).advice(advice);
         let detail = reply.element("AuthenticationErrorDetail").unwrap_or_default();
         match code(reply).unwrap_or_default() {
-            "AuthenticationFailed" if detail.contains("date") || detail.contains("expiry") || detail.contains("time") => {
+            "AuthenticationFailed"
+                if detail.contains("date") || detail.contains("expiry") || detail.contains("time") =>
+            {
                 wrong(
                     "the clock of this machine is wrong, or the signature has expired",
                     "set the clock; if it is right, get a new `sas_url`",
@@ -158,7 +161,9 @@ impl Bucket for Container {
                 denied("the account allows no such thing", "it needs reading, writing, deleting and listing of blobs")
             }
             "AccountIsDisabled" => denied("the account is disabled", "see the portal of Azure"),
-            "ContainerNotFound" => wrong("there is no such container", "create it with the service, or correct `container`"),
+            "ContainerNotFound" => {
+                wrong("there is no such container", "create it with the service, or correct `container`")
+            }
             "ContainerBeingDeleted" => wrong("the container is being deleted", "create it again in a while"),
             "InvalidResourceName" => wrong("the service takes no container of this name", "correct `container`"),
             "BlobNotFound" => missing(),

@@ -25,8 +25,12 @@ pub(super) const PROVIDER: Provider = Provider {
     settings: &[
         Setting::new("account", Kind::Text, "The name of the storage account"),
         Setting::new("key", Kind::Text, "The account's key, as the portal shows it").secret(),
-        Setting::new("sas_url", Kind::Text, "A shared access signature instead of the key: the whole URL with its query")
-            .secret(),
+        Setting::new(
+            "sas_url",
+            Kind::Text,
+            "A shared access signature instead of the key: the whole URL with its query",
+        )
+        .secret(),
         Setting::new("container", Kind::Text, "The container, which must be there").required(),
         Setting::new("root", Kind::Text, "Where in the container, for example `backup/vault`"),
         Setting::new("endpoint", Kind::Text, "The address of the service, if it is not that of the account at Azure")

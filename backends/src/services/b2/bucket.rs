@@ -134,7 +134,11 @@ impl Bucket for B2 {
             if reply.status.as_u16() == 200 {
                 let stored = json_of(&reply)?;
                 let whole = stored["contentLength"].as_u64() == Some(length(body));
-                if !whole || stored["contentSha1"].as_str().is_some_and(|theirs| theirs.trim_start_matches("unverified:") != sha1) {
+                if !whole
+                    || stored["contentSha1"]
+                        .as_str()
+                        .is_some_and(|theirs| theirs.trim_start_matches("unverified:") != sha1)
+                {
                     return Err(Failure::new(ErrorKind::Reset, "what arrived is not what was sent"));
                 }
                 self.places.lock().unwrap_or_else(PoisonError::into_inner).push(place);

@@ -33,7 +33,9 @@ pub(super) const PROVIDER: Provider = Provider {
         )
         .or("true")
         .advanced(),
-        Setting::new("endpoint", Kind::Text, "The address of the API, for tests").or("https://api.backblazeb2.com").advanced(),
+        Setting::new("endpoint", Kind::Text, "The address of the API, for tests")
+            .or("https://api.backblazeb2.com")
+            .advanced(),
         Setting::new("ca_cert", Kind::Directory, "A PEM file of authorities to trust besides the system's").advanced(),
     ],
     sign_in: false,

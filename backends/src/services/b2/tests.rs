@@ -34,7 +34,9 @@ fn bad_settings_are_named_and_secrets_are_not() {
 #[test]
 fn pages_are_read_and_what_is_none_is_not() {
     let file = |name: &str, action: &str| json!({"fileName": name, "contentLength": 7, "action": action});
-    let page = page_of(&json!({"files": [file("a", "upload"), file("b", "start"), file("c/", "folder")], "nextFileName": "d"}));
+    let page = page_of(
+        &json!({"files": [file("a", "upload"), file("b", "start"), file("c/", "folder")], "nextFileName": "d"}),
+    );
     assert_eq!(page, Some(Page { found: vec![("a".to_owned(), 7)], next: Some("d".to_owned()) }));
     assert_eq!(page_of(&json!({"files": [], "nextFileName": null})), Some(Page::default()));
     for bad in [json!({}), json!([]), json!({"files": [{"action": "upload"}]})] {

@@ -1,9 +1,10 @@
 //! From settings to a session: connecting, turning to TLS, and being known.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::ClientConfig;
+use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls_platform_verifier::Verifier;
@@ -76,6 +77,10 @@ impl Login {
         let opened = tokio::time::timeout(self.connect_timeout, self.open_slowly()).await;
         let trouble = match opened {
             Ok(Ok(session)) => return Ok(session),
+            // The library keeps of an error of TLS its words alone.
+            Ok(Err(Trouble::Strange(why))) => {
+                self.tls.as_ref().and_then(|(tls, _)| tls.failed()).map_or(Trouble::Strange(why), Trouble::Broken)
+            }
             Ok(Err(trouble)) => trouble,
             Err(_) => {
                 let kind = if contacted { ErrorKind::Timeout } else { ErrorKind::Unreachable };
@@ -83,7 +88,7 @@ impl Login {
             }
         };
         let mut failure = trouble.of_login(&at, contacted);
-        if failure.kind == ErrorKind::Misconfigured && self.tls.is_some() && failure.says.contains("TLS") {
+        if failure.kind == ErrorKind::Misconfigured && self.tls.is_some() {
             failure = failure.advice(
                 "set `explicit_tls: true` for a server that begins in the open, `tls: true` for one at port 990, neither for one without TLS",
             );
@@ -96,7 +101,7 @@ impl Login {
         let mut ftp: ImplAsyncFtpStream<AsyncRustlsStream> = match &self.tls {
             None => ImplAsyncFtpStream::connect(address).await?,
             Some((tls, true)) => {
-                let ftp = ImplAsyncFtpStream::connect_secure_implicit(address, tls.clone(), &self.host);
+                let ftp = ImplAsyncFtpStream::connect_secure_implicit(address, tls.afresh(), &self.host);
                 let mut ftp = ftp.await?;
                 for command in ["PBSZ 0", "PROT P"] {
                     ftp.custom_command(command, &[Status::CommandOk]).await?;
@@ -104,7 +109,7 @@ impl Login {
                 ftp
             }
             Some((tls, false)) => {
-                ImplAsyncFtpStream::connect(address).await?.into_secure(tls.clone(), &self.host).await?
+                ImplAsyncFtpStream::connect(address).await?.into_secure(tls.afresh(), &self.host).await?
             }
         };
         ftp.login(&self.user, &self.password).await?;
@@ -125,9 +130,13 @@ impl Login {
     }
 }
 
-/// How TLS is begun. One configuration for all connections of a remote: servers want data to continue the session of its control.
+/// How TLS is begun.
 #[derive(Clone)]
-struct Tls(TlsConnector);
+struct Tls {
+    config: Arc<ClientConfig>,
+    /// The error of the last attempt.
+    error: Arc<Mutex<Option<std::io::Error>>>,
+}
 
 impl Tls {
     fn of(values: &Values<'_>) -> Result<Self, BadSetting> {
@@ -152,7 +161,18 @@ impl Tls {
         };
         let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).map_err(bad)?;
         let config = config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
-        Ok(Self(TlsConnector::from(Arc::new(config))))
+        Ok(Self { config: Arc::new(config), error: Arc::default() })
+    }
+
+    /// The same for another login. Servers want data to continue the session of its commands, and no other, so each has its own.
+    fn afresh(&self) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.resumption = Resumption::in_memory_sessions(RESUMPTIONS);
+        Self { config: Arc::new(config), error: Arc::clone(&self.error) }
+    }
+
+    fn failed(&self) -> Option<std::io::Error> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -166,14 +186,21 @@ impl std::fmt::Debug for Tls {
 impl AsyncTlsConnector for Tls {
     type Stream = AsyncRustlsStream;
 
-    /// As the library's own, but its error is kept whole: that a certificate has expired is worth telling.
+    /// As the library's own, but the error is kept: that a certificate has expired is worth telling.
     async fn connect(&self, domain: &str, stream: TcpStream) -> FtpResult<Self::Stream> {
-        let name =
-            ServerName::try_from(domain.to_owned()).map_err(|error| FtpError::SecureError(error.to_string()))?;
+        let name = ServerName::try_from(domain.to_owned()).map_err(|error| FtpError::SecureError(error.to_string()))?;
         stream.set_nodelay(true).map_err(FtpError::ConnectionError)?;
-        let connected = self.0.connect(name, stream).await.map_err(FtpError::ConnectionError)?;
-        Ok(connected.into())
+        match TlsConnector::from(Arc::clone(&self.config)).connect(name, stream).await {
+            Ok(connected) => Ok(connected.into()),
+            Err(error) => {
+                let words = error.to_string();
+                *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                Err(FtpError::SecureError(words))
+            }
+        }
     }
 }
 
 const CHECK_HOST: &str = "check the network, `host` and `port`";
+/// One server, by one name.
+const RESUMPTIONS: usize = 4;

@@ -31,7 +31,9 @@ pub(super) const PROVIDER: Provider = Provider {
         Setting::new("tls", Kind::Switch, "Speak TLS from the first byte on, which is the older way").or("false"),
         Setting::new("root", Kind::Text, "The directory, absolute or relative to where a login leads"),
         Setting::new("concurrency", Kind::Text, "How many sessions there may be at once").or("4").advanced(),
-        Setting::new("disable_mlsd", Kind::Switch, "List by LIST also where the server has MLSD").or("false").advanced(),
+        Setting::new("disable_mlsd", Kind::Switch, "List by LIST also where the server has MLSD")
+            .or("false")
+            .advanced(),
         Setting::new("disable_tls13", Kind::Switch, "Speak TLS 1.2, for servers that fail with sessions of 1.3")
             .or("false")
             .advanced(),

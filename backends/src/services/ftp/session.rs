@@ -37,12 +37,7 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    pub(super) fn new(
-        ftp: ImplAsyncFtpStream<AsyncRustlsStream>,
-        home: String,
-        mlsd: bool,
-        idle: Duration,
-    ) -> Self {
+    pub(super) fn new(ftp: ImplAsyncFtpStream<AsyncRustlsStream>, home: String, mlsd: bool, idle: Duration) -> Self {
         Self { ftp, home: home.trim_end_matches('/').to_owned(), mlsd, idle, broken: false }
     }
 

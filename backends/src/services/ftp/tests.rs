@@ -51,6 +51,7 @@ fn refusals_are_told_apart_by_their_words() {
         (530, "Please login with USER and PASS.", ErrorKind::PermissionDenied),
         (530, "Non-anonymous sessions must use encryption.", ErrorKind::Misconfigured),
         (550, "SSL/TLS required on the control channel.", ErrorKind::Misconfigured),
+        (522, "SSL connection failed: session reuse required", ErrorKind::Reset),
         (502, "MLSD not implemented", ErrorKind::Unsupported),
     ] {
         let failure = Trouble::Refused { code, words: words.to_owned() }.failure();

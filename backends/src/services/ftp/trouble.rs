@@ -30,8 +30,13 @@ impl From<FtpError> for Trouble {
         match error {
             FtpError::UnexpectedResponse(response) => {
                 let words = String::from_utf8_lossy(&response.body).into_owned();
+                // The library has names for some numbers only.
+                let number = words.get(..3).and_then(|number| number.parse().ok());
                 let words = words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS_MAX);
-                Self::Refused { code: response.status.code(), words: words.collect::<String>().trim().to_owned() }
+                Self::Refused {
+                    code: number.unwrap_or(response.status.code()),
+                    words: words.collect::<String>().trim().to_owned(),
+                }
             }
             FtpError::ConnectionError(error) => Self::Broken(error),
             other => Self::Strange(other.to_string()),
@@ -59,7 +64,7 @@ impl Trouble {
                     .advice("check `user` and `pass`")
             }
             Self::Refused { code: 500 | 502 | 503 | 504 | 534, words } => {
-                Failure::new(ErrorKind::Misconfigured, format!("{at} has no TLS for this: {words}"))
+                Failure::new(ErrorKind::Misconfigured, format!("{at} does not do what it has to: {words}"))
             }
             Self::Broken(error) => Failure::of_socket(&error, at, contacted),
             Self::Strange(why) => Failure::new(ErrorKind::Misconfigured, format!("{at} does not speak FTP: {why}"))
@@ -93,6 +98,9 @@ fn refused(code: u32, words: &str) -> Failure {
     let said = format!("the server says: {words}");
     let any = |list: &[&str]| list.iter().any(|word| lower.contains(word));
     match code {
+        // Some servers want data to continue the session of its commands; another session may have what that takes.
+        _ if lower.contains("reuse") => Failure::new(ErrorKind::Reset, said)
+            .advice("the server wants sessions of TLS to be continued: set `disable_tls13: true`"),
         _ if wants_tls(code, words) => {
             Failure::new(ErrorKind::Misconfigured, said).advice("the server wants TLS: set `explicit_tls: true`")
         }

@@ -59,11 +59,7 @@ impl Storage {
     }
 
     /// Sends a request with a token, and once more with another one if that is refused.
-    async fn send(
-        &self,
-        request: impl Fn() -> http::request::Builder,
-        body: &[Bytes],
-    ) -> Result<Reply, Failure> {
+    async fn send(&self, request: impl Fn() -> http::request::Builder, body: &[Bytes]) -> Result<Reply, Failure> {
         let mut again = true;
         loop {
             let token = self.pass.get(self.source.token(&self.http)).await?;

@@ -28,12 +28,21 @@ pub(super) const PROVIDER: Provider = Provider {
         Setting::new("service_account_credentials", Kind::Text, "The content of that file instead of its name")
             .secret()
             .advanced(),
-        Setting::new("env_auth", Kind::Switch, "Take the file from GOOGLE_APPLICATION_CREDENTIALS, or the machine's role")
-            .or("false"),
-        Setting::new("access_token", Kind::Text, "A token that was got elsewhere; it holds for an hour").secret().advanced(),
-        Setting::new("anonymous", Kind::Switch, "Show nothing: for public buckets and for tests").or("false").advanced(),
+        Setting::new(
+            "env_auth",
+            Kind::Switch,
+            "Take the file from GOOGLE_APPLICATION_CREDENTIALS, or the machine's role",
+        )
+        .or("false"),
+        Setting::new("access_token", Kind::Text, "A token that was got elsewhere; it holds for an hour")
+            .secret()
+            .advanced(),
+        Setting::new("anonymous", Kind::Switch, "Show nothing: for public buckets and for tests")
+            .or("false")
+            .advanced(),
         Setting::new("endpoint", Kind::Text, "The address, if it is not https://storage.googleapis.com").advanced(),
-        Setting::new("storage_class", Kind::Text, "The storage class of new objects, for example `NEARLINE`").advanced(),
+        Setting::new("storage_class", Kind::Text, "The storage class of new objects, for example `NEARLINE`")
+            .advanced(),
         Setting::new("ca_cert", Kind::Directory, "A PEM file of authorities to trust besides the system's").advanced(),
     ],
     sign_in: false,

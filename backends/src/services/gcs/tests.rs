@@ -42,7 +42,8 @@ fn bad_settings_are_named_and_secrets_are_not() {
 
 #[test]
 fn pages_are_read_and_what_is_none_is_not() {
-    let page = page_of(br#"{"items": [{"name": "a/b", "size": "12"}, {"name": "c", "size": 3}], "nextPageToken": "x"}"#);
+    let page =
+        page_of(br#"{"items": [{"name": "a/b", "size": "12"}, {"name": "c", "size": 3}], "nextPageToken": "x"}"#);
     let found = vec![("a/b".to_owned(), 12), ("c".to_owned(), 3)];
     assert_eq!(page, Some(Page { found, next: Some("x".to_owned()) }));
     assert_eq!(page_of(b"{}"), Some(Page::default()));

@@ -119,7 +119,8 @@ impl Source {
                 ask(http, request, &[Bytes::from(body)]).await?
             }
             Self::Machine => {
-                let address = "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/token";
+                let address =
+                    "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/token";
                 let request = Request::get(address).header("metadata-flavor", hidden("Google")?);
                 ask(http, request, &[]).await.map_err(|failure| {
                     failure.advice("this is no machine at Google: set `service_account_file` to a key file")

@@ -150,8 +150,9 @@ impl Bucket for Container {
             401 | 403 => Failure::new(ErrorKind::PermissionDenied, "the account allows this user no such thing")
                 .advice("check what `user` may do with the container"),
             404 => missing(),
-            498 | 429 => Failure::new(ErrorKind::Throttled, "the server asks for fewer requests")
-                .after(reply.retry_after()),
+            498 | 429 => {
+                Failure::new(ErrorKind::Throttled, "the server asks for fewer requests").after(reply.retry_after())
+            }
             413 => Failure::new(ErrorKind::NoSpace, "the account's quota does not allow it")
                 .advice("free some space at the service or buy more"),
             _ => verdict(reply).unwrap_or_else(|| {

@@ -1,7 +1,8 @@
 //! OpenStack Swift: OVHcloud, Infomaniak, Rackspace and any OpenStack. Start reading at [`open`].
 //!
 //! Owns the settings, logging in by Keystone or by Swift's own v1, and the requests. An object is put in one request on condition
-//! that there is none, with its MD5, which the server compares.
+//! that there is none, with its MD5, which the server compares. Each of the server's disks looks for itself, so of two writers at
+//! once both may pass.
 
 mod container;
 mod login;
@@ -35,15 +36,13 @@ pub(super) const PROVIDER: Provider = Provider {
         Setting::new("application_credential_id", Kind::Text, "An application credential instead of user and key")
             .advanced(),
         Setting::new("application_credential_secret", Kind::Text, "Its secret").secret().advanced(),
-        Setting::new("auth_token", Kind::Text, "A token that was got elsewhere, with `storage_url`").secret().advanced(),
+        Setting::new("auth_token", Kind::Text, "A token that was got elsewhere, with `storage_url`")
+            .secret()
+            .advanced(),
         Setting::new("storage_url", Kind::Text, "The address of the account, if it is not the one that a login gives")
             .advanced(),
-        Setting::new(
-            "auth_version",
-            Kind::Choice(&["1", "3"]),
-            "How one logs in, if the end of `auth` does not tell",
-        )
-        .advanced(),
+        Setting::new("auth_version", Kind::Choice(&["1", "3"]), "How one logs in, if the end of `auth` does not tell")
+            .advanced(),
         Setting::new("endpoint_type", Kind::Choice(&["public", "internal", "admin"]), "Which address of the catalogue")
             .or("public")
             .advanced(),
@@ -61,5 +60,5 @@ pub(super) fn open(values: &BTreeMap<String, String>, transport: &Transport) -> 
     let values = Values::check(&PROVIDER, values)?;
     let container = Container::of(&values, transport)?;
     let (said, root) = (container.describe(), values.text("root").unwrap_or_default());
-    Objects::new(container, root, said, 16, CreatesOnce::Yes)
+    Objects::new(container, root, said, 16, CreatesOnce::Mostly)
 }
