@@ -53,10 +53,18 @@ pub(super) fn encoded_path(text: &str) -> String {
     utf8_percent_encode(text, KEPT_IN_PATHS).to_string()
 }
 
+/// Now, in seconds since 1970.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is signed for a server holds the time of the machine, and decides nothing here"
+)]
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 /// Now as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(super) fn http_date() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    date_of(seconds)
+    date_of(now())
 }
 
 fn date_of(seconds: u64) -> String {

@@ -1,7 +1,7 @@
 //! Tokens: a service account signs that it wants one, a machine at Google asks its neighbour.
 
-use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
@@ -12,7 +12,7 @@ use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 
 use crate::http::{Failure, Http, Reply, described, verdict};
-use crate::services::web::{ask, encoded, endpoint, hidden};
+use crate::services::web::{ask, encoded, endpoint, hidden, now};
 use crate::settings::Values;
 use crate::{BadSetting, ErrorKind};
 
@@ -54,9 +54,7 @@ impl Source {
             let message = "is missing; or set `env_auth: true`, or `anonymous: true` for a public bucket";
             return Err(BadSetting::new("service_account_file", message));
         }
-        let named = std::env::var_os("GOOGLE_APPLICATION_CREDENTIALS").map(std::path::PathBuf::from);
-        let usual = || Some(std::env::home_dir()?.join(".config/gcloud/application_default_credentials.json"));
-        match named.or_else(|| usual().filter(|file| file.is_file())) {
+        match file_of_environment() {
             Some(file) => Self::read(&file, "env_auth"),
             None => Ok(Self::Machine),
         }
@@ -131,6 +129,14 @@ impl Source {
     }
 }
 
+/// Where Google's own programs look.
+#[expect(clippy::disallowed_methods, reason = "`env_auth` asks for the environment")]
+fn file_of_environment() -> Option<PathBuf> {
+    let named = std::env::var_os("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from);
+    let usual = || Some(std::env::home_dir()?.join(".config/gcloud/application_default_credentials.json"));
+    named.or_else(|| usual().filter(|file| file.is_file()))
+}
+
 fn token_of(reply: &Reply) -> Result<(String, Duration), Failure> {
     let json: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
     if let (true, Some(token)) = (reply.status.is_success(), json["access_token"].as_str()) {
@@ -151,7 +157,7 @@ fn token_of(reply: &Reply) -> Result<(String, Duration), Failure> {
 
 /// What a service account signs to get a token.
 fn assertion(email: &str, key: &RsaKeyPair, key_id: &str, audience: &str) -> Result<String, Failure> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = now();
     let head = json!({"alg": "RS256", "typ": "JWT", "kid": key_id});
     let claims = json!({"iss": email, "scope": SCOPE, "aud": audience, "iat": now, "exp": now + 3600});
     let text = [head, claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
