@@ -424,6 +424,7 @@ fn tool(path: &str) -> Option<PathBuf> {
 }
 
 /// A program that may be anywhere.
+#[expect(clippy::disallowed_methods, reason = "where programs are is told by the environment of the tests")]
 fn on_path(name: &str, package: &str) -> Option<PathBuf> {
     let places = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&places).map(|place| place.join(name)).find(|path| path.is_file());
