@@ -47,7 +47,8 @@ pub trait Remote: Send + Sync + Debug {
     /// still be there.
     async fn delete_many(&self, paths: &[RemotePath]) -> Result<()> {
         for some in paths.chunks(DELETES_AT_ONCE) {
-            future::try_join_all(some.iter().map(|path| self.delete(path))).await?;
+            let calls: Vec<_> = some.iter().map(|path| self.delete(path)).collect();
+            future::try_join_all(calls).await?;
         }
         Ok(())
     }

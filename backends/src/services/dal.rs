@@ -167,7 +167,9 @@ impl Etags {
 
 fn md5_of(body: &Buffer) -> String {
     let mut md5 = Md5::new();
-    body.clone().for_each(|piece| md5.update(&piece));
+    for piece in body.clone() {
+        md5.update(&piece);
+    }
     md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -264,11 +266,13 @@ impl Remote for Dal {
     /// A thousand at a time where the service can; one by one where it says that it can and can't.
     async fn delete_many(&self, paths: &[RemotePath]) -> Result<()> {
         let Some(first) = paths.first() else { return Ok(()) };
-        let deleted = self.operator.delete_iter(paths.iter().map(|path| path.as_str().to_owned())).await;
+        let names: Vec<String> = paths.iter().map(ToString::to_string).collect();
+        let deleted = self.operator.delete_iter(names).await;
         match deleted.map_err(self.failed(Op::Delete, first.as_str())) {
             Err(error) if !error.is_transient() => {
                 for some in paths.chunks(DELETES_AT_ONCE) {
-                    future::try_join_all(some.iter().map(|path| self.delete(path))).await?;
+                    let calls: Vec<_> = some.iter().map(|path| self.delete(path)).collect();
+                    future::try_join_all(calls).await?;
                 }
                 Ok(())
             }

@@ -400,7 +400,7 @@ pub fn certificates(dir: &Path) {
     };
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
     openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -days 30 -subj /CN=lab-authority"));
-    openssl(&format!("req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost"));
+    openssl("req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost");
     fs::write(dir.join("more"), "subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
     let sign = "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -extfile more";
     openssl(&format!("{sign} -days 30 -out cert.pem"));
