@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::future;
+use futures::future::{self, BoxFuture};
 use futures::stream::{self, BoxStream, StreamExt};
 use md5::{Digest, Md5};
-use opendal::{Buffer, Error, ErrorKind as DalKind, HttpTransporter, OperationContext, Operator, Writer};
+use opendal::{
+    Buffer, Error, ErrorKind as DalKind, Execute, Executor, HttpTransporter, OperationContext, Operator, Writer,
+};
 
 use super::names::{is_prefix, listed};
 use super::objects::CreatesOnce;
@@ -34,6 +36,7 @@ impl Dal {
     /// A remote of what `operator` reaches.
     pub(super) fn new(operator: Operator, http: Http, said: String, creates_once: CreatesOnce) -> Self {
         let context = OperationContext::new().with_http_transport(HttpTransporter::new(http));
+        let context = context.with_executor(Executor::with(Spawned));
         Self {
             operator: operator.with_context(context),
             said,
@@ -118,6 +121,15 @@ impl Dal {
             Some(from) => lister.start_after(from).await,
             None => lister.await,
         }
+    }
+}
+
+/// Parts of an object go on their own.
+struct Spawned;
+
+impl Execute for Spawned {
+    fn execute(&self, task: BoxFuture<'static, ()>) {
+        drop(tokio::spawn(task));
     }
 }
 

@@ -192,5 +192,5 @@ fn pattern(size: usize) -> Bytes {
 
 const LARGE: usize = (5 << 20) + 1;
 const WRITERS: u8 = 16;
-const CLEARINGS: u8 = 8;
+const CLEARINGS: u8 = 40;
 const MANY: usize = 300;

@@ -180,8 +180,10 @@ impl Server {
         let library = tool("servers/bin/moto_server")?.ancestors().nth(2)?.to_owned();
         Some(Self::start(move |port, dir| {
             let mut command = Command::new("python3");
-            // Without this each answer waits for an acknowledgement, and each change for the whole of what is known to be written.
-            let script = "from http.server import BaseHTTPRequestHandler as handler; handler.wbufsize = 1 << 20\n\
+            // As it is, each answer waits for an acknowledgement, each change for all that is known to be written, and the sixth caller
+            // for the system to try again.
+            let script = "from http.server import BaseHTTPRequestHandler as handler, HTTPServer as server\n\
+                          handler.wbufsize = 1 << 20; server.request_queue_size = 128\n\
                           from gcp_storage_emulator.storage import Storage; Storage._write_config_to_file = lambda self: None\n\
                           from gcp_storage_emulator.__main__ import main; main()";
             command.env("PYTHONPATH", library).args(["-c", script, "--data-dir"]).arg(dir.join("data"));
