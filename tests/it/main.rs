@@ -12,6 +12,7 @@ mod compare;
 mod completion;
 mod config;
 mod conflicts;
+mod copies;
 mod crash;
 mod diff;
 mod docs;

@@ -41,6 +41,7 @@ pub const PROVIDERS: &[&Provider] = &[
     &sftp::PROVIDER,
     &swift::PROVIDER,
     &webdav::PROVIDER,
+    &crate::layers::mirror::PROVIDER,
     #[cfg(any(test, feature = "testing"))]
     &memory::PROVIDER,
 ];
