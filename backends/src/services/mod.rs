@@ -31,9 +31,10 @@ use crate::{BadSetting, Provider, Remote, Transport};
 
 /// All services that a configuration can name.
 pub const PROVIDERS: &[&Provider] = &[
+    // What a newcomer most likely wants comes first.
+    &fs::PROVIDER,
     &azureblob::PROVIDER,
     &b2::PROVIDER,
-    &fs::PROVIDER,
     &ftp::PROVIDER,
     &gcs::PROVIDER,
     &opendal::PROVIDER,
