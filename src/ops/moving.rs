@@ -1,15 +1,17 @@
 //! What makes a `move` of a copy: the source is removed, once the copy is durable and only as it was copied.
 
+use std::collections::HashSet;
 use std::path::Path;
 
+use super::consent::Consent;
 use super::edit_tree::Change;
 use super::remove::joined;
-use super::{Ctx, OpsError, RemoteProfile, SyncOptions, SyncReport};
+use super::{Ctx, OpsError, RemoteProfile, Stopped, SyncOptions, SyncReport};
 use crate::event::{Action, Event};
 use crate::format::entry::EntryKind;
 use crate::history::source::Root;
 use crate::path::TreePath;
-use crate::transfer::{Kept, Plan, Uploaded, lookup, remove_departed};
+use crate::transfer::{Item, Kept, Plan, Uploaded, lookup, remove_departed};
 
 /// How a source is removed after it was copied.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,7 +59,13 @@ pub(super) fn leave_vault(
         ctx.observer.event(Event::Notice(what));
         return Ok(());
     }
-    let change = Change { ctx, remote, dry_run: false, operation: &options.operation };
+    if report.stopped == Some(Stopped::MaxDuration) {
+        let what = "nothing is removed from the source yet, because the run took as long as it may; the next one goes on";
+        ctx.observer.event(Event::Notice(what));
+        return Ok(());
+    }
+    let consent = Consent::new(ctx, options.rules.interactive);
+    let change = Change { ctx, remote, dry_run: false, consent, operation: &options.operation };
     let (mut moved, mut stayed) = (0, 0);
     change.make(&mut |tree, edits, _| {
         (moved, stayed) = (0, 0);
@@ -66,6 +74,9 @@ pub(super) fn leave_vault(
         {
             // The plan is about this one entry, by whatever name.
             if !plan.stays.is_empty() || plan.totals.skipped > 0 {
+                return Ok(());
+            }
+            if !change.consent.allows("delete", &tree.shown(path))? {
                 return Ok(());
             }
             if lookup(tree.vault, root.as_ref(), path)?.is_some_and(|old| old.entry == item.entry) {
@@ -78,13 +89,20 @@ pub(super) fn leave_vault(
             return Ok(());
         }
         // What stays keeps the directories it is in.
-        let kept = Kept::default();
+        let (kept, mut refused) = (Kept::default(), HashSet::new());
         let changed = tree.changed_since(root.as_ref(), path)?;
         for item in tree.below(path, &options.filter, &kept)? {
             let item = item?;
             let skipped = item.entry.kind == EntryKind::Symlink && options.rules.links.skips();
+            let asked = |item: &Item| match item.entry.kind {
+                EntryKind::Dir => Ok(true),
+                _ => Ok::<_, OpsError>(change.consent.allows("delete", &tree.shown(&joined(path, &item.path)?))?),
+            };
             if skipped || plan.leaves_in_source(&item.path) {
                 kept.note(&item.path);
+            } else if !asked(&item)? {
+                kept.note(&item.path);
+                refused.insert(item.path);
             } else if item.entry.kind != EntryKind::Dir && changed.contains(&joined(path, &item.path)?) {
                 kept.note(&item.path);
                 stayed += 1;
@@ -97,7 +115,7 @@ pub(super) fn leave_vault(
             let goes = match item.entry.kind {
                 EntryKind::Dir => moving.delete_empty_src_dirs && !kept.holds(&item.path),
                 EntryKind::Symlink if options.rules.links.skips() => false,
-                _ => !changed.contains(&full) && !plan.leaves_in_source(&item.path),
+                _ => !changed.contains(&full) && !plan.leaves_in_source(&item.path) && !refused.contains(&item.path),
             };
             if goes {
                 ctx.observer.event(Event::Done { path: &item.path, action: Action::Delete, size: 0 });

@@ -6,6 +6,7 @@
     reason = "tests: a failed unwrap is a failed test, helpers are shared by `pub`"
 )]
 
+mod asking;
 mod bad_input;
 mod checkpoints;
 mod compare;
@@ -15,6 +16,7 @@ mod conflicts;
 mod crash;
 mod diff;
 mod docs;
+mod ending;
 mod faults;
 mod filters;
 mod filters_rclone;

@@ -32,6 +32,11 @@ impl Pty {
         self.0.exp_string(text).unwrap();
     }
 
+    /// Types a line.
+    pub fn answer(&mut self, line: &str) {
+        self.0.send_line(line).unwrap();
+    }
+
     /// Gives the window another size.
     pub fn resize(&self, (columns, rows): (u16, u16)) {
         let terminal = self.0.process().get_file_handle().unwrap();
