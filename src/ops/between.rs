@@ -12,8 +12,8 @@ use super::moving::{VaultSource, leave_vault};
 use super::narrow::narrow;
 use super::open::{Opened, open};
 use super::sync::{
-    brake, deadline, dest_filter, fitting, may_delete, missing_dirs, not_there, one, open_for_writing, plan_options, planned,
-    session_options, target, tell_plan, threads, until_stopped, would_do,
+    brake, deadline, dest_filter, fitting, may_delete, missing_dirs, not_there, one, open_for_writing, plan_options,
+    planned, session_options, target, tell_plan, threads, until_stopped, would_do,
 };
 use super::{Ctx, OpsError, RemoteProfile, Stopped, SyncOptions, SyncReport};
 use crate::class::Class;
@@ -22,8 +22,8 @@ use crate::format::entry::{Content, EntryKind};
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
-    Deadline, EditList, Found, Item, Kept, Plan, PlanOptions, Relay, SourceTree, Step, Uploaded, VaultContents, VaultPlaces, VaultSide,
-    base_root, commit_edits, lookup,
+    Deadline, EditList, Found, Item, Kept, Plan, PlanOptions, Relay, SourceTree, Step, Uploaded, VaultContents,
+    VaultPlaces, VaultSide, base_root, commit_edits, lookup,
 };
 use crate::vault::{CommitInfo, Published, Session, Vault};
 

@@ -14,18 +14,18 @@ use super::narrow::narrow;
 use super::open::open;
 use super::overlap;
 use super::sync::{
-    brake, deadline, dest_filter, may_delete, not_there, one, plan_options, planned, refuse_filters, tell_left_out, tell_plan,
-    until_stopped, would_do,
+    brake, deadline, dest_filter, may_delete, not_there, one, plan_options, planned, refuse_filters, tell_left_out,
+    tell_plan, until_stopped, would_do,
 };
 use super::target::{Known, Target};
-use super::{Ctx, DeleteWhen, Stopped, OpsError, RemoteProfile, SyncOptions, SyncReport};
+use super::{Ctx, DeleteWhen, OpsError, RemoteProfile, Stopped, SyncOptions, SyncReport};
 use crate::class::Class;
 use crate::format::entry::EntryKind;
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
-    Deadline, Download, Found, Item, Kept, LinkTargets, Local, LocalContents, LocalPlaces, Plan, PlanOptions, Shadow, Spelling,
-    Symlinks, Traits, VaultSide, Walk, base_root, local_path, lookup, stat_item, stat_with_metadata,
+    Deadline, Download, Found, Item, Kept, LinkTargets, Local, LocalContents, LocalPlaces, Plan, PlanOptions, Shadow,
+    Spelling, Symlinks, Traits, VaultSide, Walk, base_root, local_path, lookup, stat_item, stat_with_metadata,
 };
 use crate::vault::{Vault, VaultError};
 
@@ -56,8 +56,17 @@ pub(super) fn downward<'a>(
     let is_single = single.is_some();
     let deadline = deadline(ctx, options);
     let base_root = base.as_ref();
-    let down =
-        Down { ctx, options, vault, base: base_root, prefix: &prefix, dest, place: &place, single: is_single, deadline };
+    let down = Down {
+        ctx,
+        options,
+        vault,
+        base: base_root,
+        prefix: &prefix,
+        dest,
+        place: &place,
+        single: is_single,
+        deadline,
+    };
     let mut plan = down.plan(single, name)?;
     let mut report = planned(&plan);
     let consent = Consent::new(ctx, options.rules.interactive && !options.dry_run);

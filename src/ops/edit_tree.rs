@@ -168,7 +168,7 @@ impl Tree<'_> {
 
     /// Whether `action` may be done to a path; `more` says what that comes to.
     pub(super) fn allows(&self, action: &'static str, path: &TreePath, more: &str) -> Result<bool, OpsError> {
-        self.change.consent.allows(action, &format!("{}{more}", self.shown(path)))
+        self.change.consent.allows(action, &format!("{}:{path}{more}", self.change.remote.name))
     }
 
     /// Tells of a change that is being made, or would be.

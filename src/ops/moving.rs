@@ -60,7 +60,8 @@ pub(super) fn leave_vault(
         return Ok(());
     }
     if report.stopped == Some(Stopped::MaxDuration) {
-        let what = "nothing is removed from the source yet, because the run took as long as it may; the next one goes on";
+        let what =
+            "nothing is removed from the source yet, because the run took as long as it may; the next one goes on";
         ctx.observer.event(Event::Notice(what));
         return Ok(());
     }
@@ -76,7 +77,7 @@ pub(super) fn leave_vault(
             if !plan.stays.is_empty() || plan.totals.skipped > 0 {
                 return Ok(());
             }
-            if !change.consent.allows("delete", &tree.shown(path))? {
+            if !tree.allows("delete", path, "")? {
                 return Ok(());
             }
             if lookup(tree.vault, root.as_ref(), path)?.is_some_and(|old| old.entry == item.entry) {
@@ -96,7 +97,7 @@ pub(super) fn leave_vault(
             let skipped = item.entry.kind == EntryKind::Symlink && options.rules.links.skips();
             let asked = |item: &Item| match item.entry.kind {
                 EntryKind::Dir => Ok(true),
-                _ => Ok::<_, OpsError>(change.consent.allows("delete", &tree.shown(&joined(path, &item.path)?))?),
+                _ => tree.allows("delete", &joined(path, &item.path)?, ""),
             };
             if skipped || plan.leaves_in_source(&item.path) {
                 kept.note(&item.path);

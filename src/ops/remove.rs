@@ -71,7 +71,7 @@ pub fn rm(ctx: &Ctx<'_>, places: &[Place], recursive: bool, options: &RemoveOpti
         let mut chosen = Vec::new();
         for (path, kind) in wanted {
             let below = if *kind == EntryKind::Dir { tree.totals_below(path)?.entries } else { 0 };
-            let more = if below == 0 { String::new() } else { format!(" with {below} entries below it") };
+            let more = if below == 0 { String::new() } else { format!(", with {below} entries below it") };
             let action = if *kind == EntryKind::Dir { "purge" } else { "delete" };
             if tree.allows(action, path, &more)? {
                 chosen.push((*path, *kind));
@@ -182,7 +182,7 @@ pub fn purge(ctx: &Ctx<'_>, place: &Place, options: &RemoveOptions) -> Result<Sy
     change.make(&mut |tree, edits, report| {
         tree.need_dir(path)?;
         let all = tree.totals_below(path)?.entries + u64::from(!path.is_root());
-        if all == 0 || !tree.allows("purge", path, &format!(" with all {all} entries"))? {
+        if all == 0 || !tree.allows("purge", path, &format!(", with all {all} entries"))? {
             return Ok(());
         }
         tree.brake(all, options.force)?;

@@ -44,7 +44,13 @@ pub fn rename(ctx: &Ctx<'_>, options: &RenameOptions) -> Result<SyncReport, OpsE
     if source.is_root() {
         return Err(not_the_root(verb, remote));
     }
-    let change = Change { ctx, remote, dry_run: options.dry_run, consent: Consent::new(ctx, false), operation: &options.operation };
+    let change = Change {
+        ctx,
+        remote,
+        dry_run: options.dry_run,
+        consent: Consent::new(ctx, false),
+        operation: &options.operation,
+    };
     change.make(&mut |tree, edits, report| {
         let item = tree.find(source)?.ok_or_else(|| no_file(remote, source))?;
         let target = target(tree, remote, &item, dest)?;

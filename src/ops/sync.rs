@@ -13,7 +13,9 @@ use crate::filter::Filter;
 use crate::format::entry::{Content, Entry, EntryKind};
 use crate::history::source::Root;
 use crate::path::TreePath;
-use crate::transfer::{Contents, Deadline, Item, Kept, Leaves, Plan, PlanOptions, Rows, SideError, Step, TransferError, lookup};
+use crate::transfer::{
+    Contents, Deadline, Item, Kept, Leaves, Plan, PlanOptions, Rows, SideError, Step, TransferError, lookup,
+};
 use crate::vault::{SessionOptions, Vault};
 
 /// Makes the destination contain (`copy`) or equal (`sync`) the source.

@@ -25,8 +25,8 @@ use crate::format::entry::{Entry, EntryKind};
 use crate::history::source::{Root, same_tree};
 use crate::path::TreePath;
 use crate::transfer::{
-    Deadline, Found, Item, Kept, Leaves, Local, LocalContents, Plan, PlanOptions, Shadow, Spelling, Symlinks, Traits, Upload,
-    Uploaded, VaultPlaces, VaultSide, Walk, base_root, commit_edits, lookup, stat_item, stat_with_metadata,
+    Deadline, Found, Item, Kept, Leaves, Local, LocalContents, Plan, PlanOptions, Shadow, Spelling, Symlinks, Traits,
+    Upload, Uploaded, VaultPlaces, VaultSide, Walk, base_root, commit_edits, lookup, stat_item, stat_with_metadata,
 };
 use crate::vault::{CommitInfo, Published, Session, Vault, VaultError};
 use crate::world::Timestamp;

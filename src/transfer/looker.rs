@@ -36,11 +36,7 @@ pub(super) struct Asked {
 }
 
 impl<'scope, 'env> Looker<'scope, 'env> {
-    pub(super) fn new(
-        scope: &'scope Scope<'scope, 'env>,
-        contents: &'env dyn Contents,
-        threads: usize,
-    ) -> Self {
+    pub(super) fn new(scope: &'scope Scope<'scope, 'env>, contents: &'env dyn Contents, threads: usize) -> Self {
         let (jobs, queue) = unbounded();
         Self { scope, contents, most: threads.max(1), started: 0, jobs, queue, stopped: Arc::default() }
     }

@@ -177,8 +177,9 @@ fn a_run_ends_in_the_middle_when_its_time_is_up() {
     let (local, vault, down) = (Place::Local(src.clone()), env.place("a"), Place::Local(dst.clone()));
     for (from, to) in [(&local, &vault), (&vault, &down)] {
         let mut stopped = BTreeSet::new();
-        for (round, cutoff) in [Cutoff::Hard, Cutoff::Soft, Cutoff::Cautious].into_iter().cycle().take(400).enumerate() {
-            let end = run_for(&env, from, to, 60 + round as u64, cutoff);
+        for (round, cutoff) in [Cutoff::Hard, Cutoff::Soft, Cutoff::Cautious].into_iter().cycle().take(400).enumerate()
+        {
+            let end = run_for(&env, from, to, 60 + 15 * round as u64, cutoff);
             if end.is_none() {
                 break;
             }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use cryptsync::ops;
 use cryptsync::path::TreePath;
 use cryptsync::transfer::{
-    Deadline, Comparison, Kept, LocalContents, Plan, PlanOptions, Upload, VaultSide, Walk, base_root, commit_edits,
+    Comparison, Deadline, Kept, LocalContents, Plan, PlanOptions, Upload, VaultSide, Walk, base_root, commit_edits,
 };
 use cryptsync::vault::{CommitInfo, Published, Session, SessionOptions};
 use cryptsync::world::Timestamp;
