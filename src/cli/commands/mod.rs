@@ -44,6 +44,8 @@ pub(super) mod ncdu;
 pub(super) mod purge;
 pub(super) mod rcat;
 mod relations;
+pub(super) mod remote;
+pub(super) mod replicate;
 mod reports;
 pub(super) mod rm;
 pub(super) mod rmdir;
