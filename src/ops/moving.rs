@@ -54,15 +54,8 @@ pub(super) fn leave_vault(
     report: &mut SyncReport,
 ) -> Result<(), OpsError> {
     let VaultSource { remote, path, root, plan } = source;
-    if report.failed > plan.totals.skipped {
-        let what = "nothing is removed from the source, because some entries could not be handled";
-        ctx.observer.event(Event::Notice(what));
-        return Ok(());
-    }
-    if report.stopped == Some(Stopped::MaxDuration) {
-        let what =
-            "nothing is removed from the source yet, because the run took as long as it may; the next one goes on";
-        ctx.observer.event(Event::Notice(what));
+    if let Some(why) = stays_for_now(plan, report) {
+        ctx.observer.event(Event::Notice(why));
         return Ok(());
     }
     let consent = Consent::new(ctx, options.rules.interactive);
@@ -74,10 +67,7 @@ pub(super) fn leave_vault(
             && item.entry.kind != EntryKind::Dir
         {
             // The plan is about this one entry, by whatever name.
-            if !plan.stays.is_empty() || plan.totals.skipped > 0 {
-                return Ok(());
-            }
-            if !tree.allows("delete", path, "")? {
+            if !plan.stays.is_empty() || plan.totals.skipped > 0 || !tree.allows("delete", path, "")? {
                 return Ok(());
             }
             if lookup(tree.vault, root.as_ref(), path)?.is_some_and(|old| old.entry == item.entry) {
@@ -129,6 +119,17 @@ pub(super) fn leave_vault(
     report.moved = moved;
     report.failed += stayed;
     Ok(())
+}
+
+/// Why nothing at all is removed yet.
+fn stays_for_now(plan: &Plan, report: &SyncReport) -> Option<&'static str> {
+    if report.failed > plan.totals.skipped {
+        return Some("nothing is removed from the source, because some entries could not be handled");
+    }
+    let late = report.stopped == Some(Stopped::MaxDuration);
+    late.then_some(
+        "nothing is removed from the source yet, because the run took as long as it may; the next one goes on",
+    )
 }
 
 fn tell_stays(ctx: &Ctx<'_>, path: &TreePath) {

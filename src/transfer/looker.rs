@@ -56,7 +56,9 @@ impl<'scope, 'env> Looker<'scope, 'env> {
                     }
                     let same = contents.same(&pair.0, &pair.1);
                     drop(pair);
-                    let _ = answer.send(same); // nobody waits if the run has failed
+                    if answer.send(same).is_err() {
+                        return; // nobody waits any more
+                    }
                 }
             });
         }

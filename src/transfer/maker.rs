@@ -102,11 +102,11 @@ impl<'a> Maker<'a> {
         if !self.blocked.is_empty() {
             self.block(&mut source, &mut dest);
         }
-        if let Some(local) = self.options.local {
-            if self.refuses(local, source.as_ref(), dest.as_ref()) || self.spares(local, source.as_ref(), dest.as_ref())
-            {
-                return Ok(());
-            }
+        let (s, d) = (source.as_ref(), dest.as_ref());
+        if let Some(local) = self.options.local
+            && (self.refuses(local, s, d) || self.spares(local, s, d))
+        {
+            return Ok(());
         }
         match (source, dest) {
             (Some(item), None) if self.in_the_way(&item) => Ok(()),

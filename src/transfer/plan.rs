@@ -328,7 +328,7 @@ fn merge(
     maker: &mut Maker<'_>,
     mut looker: Looker<'_, '_>,
 ) -> Result<(), TransferError> {
-    let mut ahead = VecDeque::new();
+    let mut ahead: VecDeque<Ahead> = VecDeque::new();
     loop {
         let (s, d) = (source.peek(maker)?, dest.peek(maker)?);
         let order = match (s, d) {
@@ -341,8 +341,12 @@ fn merge(
         let mut d = if order.is_ge() { dest.take() } else { None };
         maker.settle(&mut s, &mut d);
         ahead.push_back(match (s, d) {
-            (Some(s), Some(d)) if maker.asks(&s, &d) => Ahead::Asked(looker.ask(s, d)),
-            (s, d) => Ahead::Known(s, d),
+            (Some(s), Some(d)) if maker.asks(&s, &d) => Ahead { asked: Some(looker.ask(s, d)), known: (None, None) },
+            known if ahead.is_empty() => {
+                maker.join(known.0, known.1, None)?;
+                continue;
+            }
+            known => Ahead { asked: None, known },
         });
         while ahead.len() > AHEAD_MAX || ahead.front().is_some_and(Ahead::is_ready) {
             ahead.pop_front().map_or(Ok(()), |pair| pair.join(maker))?;
@@ -351,28 +355,21 @@ fn merge(
     ahead.into_iter().try_for_each(|pair| pair.join(maker))
 }
 
-/// What is to be joined when what comes before it is.
-enum Ahead {
-    Known(Option<Item>, Option<Item>),
-    Asked(Asked),
+/// What is to be joined when what comes before it is: a pair that is being compared, or else entries of one path.
+struct Ahead {
+    asked: Option<Asked>,
+    known: (Option<Item>, Option<Item>),
 }
 
 impl Ahead {
     fn is_ready(&self) -> bool {
-        match self {
-            Self::Known(..) => true,
-            Self::Asked(asked) => asked.is_ready(),
-        }
+        self.asked.as_ref().is_none_or(Asked::is_ready)
     }
 
     fn join(self, maker: &mut Maker<'_>) -> Result<(), TransferError> {
-        match self {
-            Self::Known(source, dest) => maker.join(source, dest, None),
-            Self::Asked(asked) => {
-                let (source, dest, same) = asked.wait();
-                maker.join(Some(source), Some(dest), Some(same?))
-            }
-        }
+        let Some(asked) = self.asked else { return maker.join(self.known.0, self.known.1, None) };
+        let (source, dest, same) = asked.wait();
+        maker.join(Some(source), Some(dest), Some(same?))
     }
 }
 
