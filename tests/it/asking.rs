@@ -22,7 +22,7 @@ fn asked(machine: &Machine, args: &[&str], dialogue: &[(&str, &str)]) -> (String
     for (question, answer) in dialogue {
         terminal.wait_for(question);
         terminal.wait_for("y/n/s/!/q> ");
-        terminal.answer(answer);
+        terminal.send(&format!("{answer}\n"));
     }
     terminal.finish()
 }

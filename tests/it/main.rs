@@ -31,6 +31,7 @@ mod links;
 mod listings;
 mod locks;
 mod long_log;
+mod malformed;
 mod manners;
 mod many;
 mod members;

@@ -32,9 +32,15 @@ impl Pty {
         self.0.exp_string(text).unwrap();
     }
 
-    /// Types a line.
-    pub fn answer(&mut self, line: &str) {
-        self.0.send_line(line).unwrap();
+    /// Types.
+    pub fn send(&mut self, text: &str) {
+        self.0.send(text).unwrap();
+        self.0.flush().unwrap();
+    }
+
+    /// What is shown already.
+    pub fn so_far(&mut self) -> String {
+        std::iter::from_fn(|| self.0.try_read()).collect()
     }
 
     /// Gives the window another size.
