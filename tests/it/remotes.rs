@@ -198,6 +198,7 @@ fn swift_by_itself() {
 #[test]
 fn b2_as_strict_as_itself() {
     let Some(server) = Server::b2() else { return };
+    server.plan("busy=2");
     let (account, key) = (ACCESS_KEY.to_owned(), SECRET_KEY.to_owned());
     let more = [("ACCOUNT", account), ("KEY", key), ("BUCKET", BUCKET.to_owned()), ("ENDPOINT", server.url())];
     lives_a_whole_life(&objects("b2", &more));
