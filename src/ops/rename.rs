@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use super::consent::Consent;
 use super::edit_tree::{Change, Tree, in_vault, no_file, not_the_root};
 use super::remove::joined;
 use super::sync::not_there;
@@ -45,7 +46,13 @@ pub fn rename(ctx: &Ctx<'_>, options: &RenameOptions) -> Result<SyncReport, OpsE
     if source.is_root() {
         return Err(not_the_root(verb, remote));
     }
-    let change = Change { ctx, remote, dry_run: options.dry_run, operation: &options.operation };
+    let change = Change {
+        ctx,
+        remote,
+        dry_run: options.dry_run,
+        consent: Consent::new(ctx, false),
+        operation: &options.operation,
+    };
     change.make(&mut |tree, edits, report| {
         let item = tree.find(source)?.ok_or_else(|| no_file(remote, source))?;
         let target = target(tree, remote, &item, dest)?;
@@ -74,7 +81,8 @@ pub(super) fn move_whole(
         return Ok(None);
     }
     let is_whole = Cell::new(false);
-    let change = Change { ctx, remote, dry_run: options.dry_run, operation: &options.operation };
+    let consent = Consent::new(ctx, options.rules.interactive && !options.dry_run);
+    let change = Change { ctx, remote, dry_run: options.dry_run, consent, operation: &options.operation };
     let report = change.make(&mut |tree, edits, report| {
         let item = tree.find(source)?.filter(|item| item.entry.kind == EntryKind::Dir);
         let (Some(item), None) = (item, tree.kind(dest)?) else { return Ok(()) };
