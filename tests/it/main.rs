@@ -6,6 +6,7 @@
     reason = "tests: a failed unwrap is a failed test, helpers are shared by `pub`"
 )]
 
+mod asking;
 mod bad_input;
 mod checkpoints;
 mod compare;
@@ -16,6 +17,7 @@ mod copies;
 mod crash;
 mod diff;
 mod docs;
+mod ending;
 mod faults;
 mod filters;
 mod filters_rclone;
@@ -29,6 +31,7 @@ mod links;
 mod listings;
 mod locks;
 mod long_log;
+mod malformed;
 mod manners;
 mod many;
 mod members;

@@ -1,19 +1,29 @@
 //! The services: one module each, with a table of its settings, and nothing shared between them but the trait. [`open`] makes one
 //! from settings.
 
+mod azureblob;
+mod b2;
+mod dal;
 mod fs;
+mod ftp;
+mod gcs;
 mod memory;
 mod names;
+mod objects;
+mod opendal;
 mod s3;
 mod sftp;
+mod swift;
+mod walk;
+mod web;
 mod webdav;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use fs::Fs;
+pub use ftp::Ftp;
 pub use memory::Memory;
-pub use s3::S3;
 pub use sftp::Sftp;
 pub use webdav::WebDav;
 
@@ -21,9 +31,16 @@ use crate::{BadSetting, Provider, Remote, Transport};
 
 /// All services that a configuration can name.
 pub const PROVIDERS: &[&Provider] = &[
+    // What a newcomer most likely wants comes first.
     &fs::PROVIDER,
+    &azureblob::PROVIDER,
+    &b2::PROVIDER,
+    &ftp::PROVIDER,
+    &gcs::PROVIDER,
+    &opendal::PROVIDER,
     &s3::PROVIDER,
     &sftp::PROVIDER,
+    &swift::PROVIDER,
     &webdav::PROVIDER,
     &crate::layers::mirror::PROVIDER,
     #[cfg(any(test, feature = "testing"))]
@@ -40,8 +57,14 @@ pub fn open(
     transport: &Transport,
 ) -> Result<Arc<dyn Remote>, BadSetting> {
     match kind {
-        "s3" => Ok(Arc::new(S3::open(values, transport)?)),
+        "azureblob" => Ok(Arc::new(azureblob::open(values, transport)?)),
+        "b2" => Ok(Arc::new(b2::open(values, transport)?)),
+        "ftp" => Ok(Arc::new(Ftp::open(values, transport)?)),
+        "gcs" => Ok(Arc::new(gcs::open(values, transport)?)),
+        "opendal" => Ok(Arc::new(opendal::open(values, transport)?)),
+        "s3" => Ok(Arc::new(s3::open(values, transport)?)),
         "sftp" => Ok(Arc::new(Sftp::open(values, transport)?)),
+        "swift" => Ok(Arc::new(swift::open(values, transport)?)),
         "webdav" => Ok(Arc::new(WebDav::open(values, transport)?)),
         "memory" => Ok(Arc::new(Memory::new())),
         _ => Err(BadSetting::new("type", format!("is `{kind}`, which this version does not know"))),

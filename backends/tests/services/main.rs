@@ -3,6 +3,8 @@
 
 mod servers;
 
+mod ftp;
+mod objects;
 mod s3;
 mod sftp;
 mod weather;
