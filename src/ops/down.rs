@@ -24,8 +24,9 @@ use crate::format::entry::EntryKind;
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
-    Deadline, Download, Found, Item, Kept, LinkTargets, Local, LocalContents, LocalPlaces, MARKS_MAX, Plan, PlanOptions, Shadow,
-    Spelling, Symlinks, Traits, VaultSide, Walk, base_root, local_path, lookup, stat_item, stat_with_metadata,
+    Deadline, Download, Found, Item, Kept, LinkTargets, Local, LocalContents, LocalPlaces, MARKS_MAX, Plan,
+    PlanOptions, Shadow, Spelling, Symlinks, Traits, VaultSide, Walk, base_root, local_path, lookup, stat_item,
+    stat_with_metadata,
 };
 use crate::vault::{Vault, VaultError};
 
