@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cryptsync_backends::services::{self, Fs};
+pub use cryptsync_backends::{HeldToken, SignedIn, TokenStore};
 use cryptsync_backends::{Remote, Transport};
 
 use super::OpsError;
@@ -33,18 +34,27 @@ pub enum Service {
 
 /// The settings of a service by name. Values may be secrets: `Debug` shows names only.
 #[derive(Clone, Default)]
-pub struct ServiceSettings(BTreeMap<String, String>);
+pub struct ServiceSettings {
+    values: BTreeMap<String, String>,
+    tokens: Option<Arc<dyn TokenStore>>,
+}
 
 impl ServiceSettings {
     /// These settings.
     pub fn new(values: BTreeMap<String, String>) -> Self {
-        Self(values)
+        Self { values, tokens: None }
+    }
+
+    /// The same, with a place for the token of somebody who has signed in.
+    #[must_use]
+    pub fn keeping(self, tokens: Arc<dyn TokenStore>) -> Self {
+        Self { tokens: Some(tokens), ..self }
     }
 }
 
 impl fmt::Debug for ServiceSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.values.keys()).finish()
     }
 }
 
@@ -84,7 +94,8 @@ impl Service {
             }
             Self::Custom(remote) => Reached { remote: Arc::clone(remote), fs: None, limits_itself: false },
             Self::Remote { provider, settings } => {
-                let remote = services::open(provider, &settings.0, transport).map_err(|bad| {
+                let transport = Transport { tokens: settings.tokens.clone(), ..transport.clone() };
+                let remote = services::open(provider, &settings.values, &transport).map_err(|bad| {
                     OpsError::new(Class::Usage, format!("the remote `{name}:` can't be used: {bad}"))
                         .hint(format!("`cryptsync config providers {provider}` explains the settings"))
                 })?;

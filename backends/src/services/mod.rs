@@ -1,27 +1,45 @@
 //! The services: one module each, with a table of its settings, and nothing shared between them but the trait. [`open`] makes one
 //! from settings.
 
+mod api;
+mod drive;
+mod dropbox;
 mod fs;
+mod koofr;
 mod memory;
 mod names;
+mod onedrive;
+mod pcloud;
 mod s3;
 mod sftp;
+mod walk;
 mod webdav;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use drive::Drive;
+pub use dropbox::Dropbox;
 pub use fs::Fs;
+pub use koofr::Koofr;
 pub use memory::Memory;
+pub use onedrive::OneDrive;
+pub use pcloud::PCloud;
 pub use s3::S3;
 pub use sftp::Sftp;
 pub use webdav::WebDav;
 
+use crate::oauth::Grants;
 use crate::{BadSetting, Provider, Remote, Transport};
 
 /// All services that a configuration can name.
 pub const PROVIDERS: &[&Provider] = &[
     &fs::PROVIDER,
+    &drive::PROVIDER,
+    &dropbox::PROVIDER,
+    &koofr::PROVIDER,
+    &onedrive::PROVIDER,
+    &pcloud::PROVIDER,
     &s3::PROVIDER,
     &sftp::PROVIDER,
     &webdav::PROVIDER,
@@ -39,12 +57,28 @@ pub fn open(
     transport: &Transport,
 ) -> Result<Arc<dyn Remote>, BadSetting> {
     match kind {
+        "drive" => Ok(Arc::new(Drive::open(values, transport)?)),
+        "dropbox" => Ok(Arc::new(Dropbox::open(values, transport)?)),
+        "koofr" => Ok(Arc::new(Koofr::open(values, transport)?)),
+        "onedrive" => Ok(Arc::new(OneDrive::open(values, transport)?)),
+        "pcloud" => Ok(Arc::new(PCloud::open(values, transport)?)),
         "s3" => Ok(Arc::new(S3::open(values, transport)?)),
         "sftp" => Ok(Arc::new(Sftp::open(values, transport)?)),
         "webdav" => Ok(Arc::new(WebDav::open(values, transport)?)),
         "memory" => Ok(Arc::new(Memory::new())),
         _ => Err(BadSetting::new("type", format!("is `{kind}`, which this version does not know"))),
     }
+}
+
+/// How a person signs in to a service of this kind, if one does.
+pub(crate) fn signed(kind: &str) -> Option<(&'static Provider, &'static Grants)> {
+    Some(match kind {
+        "drive" => (&drive::PROVIDER, &drive::GRANTS),
+        "dropbox" => (&dropbox::PROVIDER, &dropbox::GRANTS),
+        "onedrive" => (&onedrive::PROVIDER, &onedrive::GRANTS),
+        "pcloud" => (&pcloud::PROVIDER, &pcloud::GRANTS),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,16 @@
+//! Services that nobody can run on a machine of their own, as far as their published interfaces describe them: strict, small, and
+//! in this process. What the real one refuses is refused, with its words; what can go wrong on the way goes wrong when a
+//! test says so. They prove what we send against the documents, and nothing about the services themselves.
+
+mod accounts;
+mod drive;
+mod dropbox;
+mod onedrive;
+mod server;
+mod tree;
+
+pub use accounts::{Accounts, CLIENT_ID, CLIENT_SECRET, Rules};
+pub use drive::FakeDrive;
+pub use dropbox::FakeDropbox;
+pub use onedrive::FakeOneDrive;
+pub use server::{Answer, Asked, Fake, Fault, Service};
