@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod checkpoints;
+mod clouds;
 mod compare;
 mod completion;
 mod config;
@@ -41,6 +42,7 @@ mod races;
 mod remotes;
 mod requests;
 mod round_trip;
+mod sign_in;
 mod sums;
 mod support;
 mod targets;

@@ -11,7 +11,10 @@ use cryptsync_backends::testing::contract;
 use cryptsync_backends::{ErrorKind, HeldToken, Put, Remote, RemotePath, TokenStore, Transport, services};
 use futures::TryStreamExt;
 
-use crate::fakes::{Accounts, CLIENT_ID, Fake, FakeDrive, FakeDropbox, FakeOneDrive, Fault, Rules, Service};
+use crate::fakes::{
+    Accounts, CLIENT_ID, CLIENT_SECRET, Fake, FakeDrive, FakeDropbox, FakeKoofr, FakeOneDrive, FakePCloud, Fault,
+    KOOFR_PASSWORD, KOOFR_USER, Rules, Service,
+};
 
 /// A place for a token that several remotes share, as processes do.
 #[derive(Debug)]
@@ -401,4 +404,91 @@ async fn a_full_drive_is_told_as_such() {
         let error = cloud.open().put_new(&path("data/x"), vec![noise(length)]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NoSpace, "{error:?}");
     }
+}
+
+fn pcloud(fake: &Fake<FakePCloud>) -> Cloud {
+    let mut cloud = Cloud::new("pcloud", &fake.url(), &fake.service.accounts);
+    cloud.values.push(("client_secret", CLIENT_SECRET.to_owned()));
+    cloud
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pcloud_keeps_the_contract() {
+    let fake = FakePCloud::start();
+    contract(pcloud(&fake).open()).await;
+    assert_eq!(fake.service.files(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pcloud_survives_passing_faults() {
+    let fake = FakePCloud::start();
+    survives(
+        &fake,
+        &pcloud(&fake),
+        6_000_000,
+        &[
+            ("/uploadfile", 1, Fault::CutUpload(50_000)),
+            ("/uploadfile", 2, Fault::LoseReply),
+            ("/uploadfile", 1, Fault::Status(503, Some(1))),
+            ("/uploadfile", 1, Fault::Hang),
+            ("/getfilelink", 1, Fault::Status(500, None)),
+            ("/content-of", 1, Fault::CutDownload(50_000)),
+            ("/content-of", 1, Fault::Status(410, None)),
+            ("/listfolder", 1, Fault::CutDownload(10)),
+            ("/stat", 1, Fault::LoseReply),
+        ],
+    )
+    .await;
+    fake.service.fill(1000);
+    let error = pcloud(&fake).open().put_new(&path("data/x"), vec![noise(2000)]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSpace, "{error:?}");
+    fake.service.accounts.revoke();
+    let cloud = pcloud(&fake);
+    fake.service.accounts.revoke();
+    let (kind, text) = said(&cloud).await;
+    assert_eq!(kind, ErrorKind::PermissionDenied, "{text}");
+    assert!(text.contains("config reconnect cloud"), "{text}");
+}
+
+fn koofr(fake: &Fake<FakeKoofr>) -> Cloud {
+    let values = vec![
+        ("endpoint", fake.url()),
+        ("user", KOOFR_USER.to_owned()),
+        ("password", KOOFR_PASSWORD.to_owned()),
+        ("root", "some/where".to_owned()),
+    ];
+    Cloud { kind: "koofr", values, shelf: None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn koofr_keeps_the_contract() {
+    let fake = FakeKoofr::start();
+    contract(koofr(&fake).open()).await;
+    assert_eq!(fake.service.files(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn koofr_survives_passing_faults() {
+    let fake = FakeKoofr::start();
+    let mut cloud = koofr(&fake);
+    survives(
+        &fake,
+        &cloud,
+        6_000_000,
+        &[
+            ("/content", 1, Fault::CutUpload(50_000)),
+            ("/files/put", 2, Fault::LoseReply),
+            ("/files/put", 1, Fault::Status(503, Some(1))),
+            ("/files/put", 1, Fault::Status(429, Some(1))),
+            ("/files/put", 1, Fault::Hang),
+            ("/files/get", 1, Fault::CutDownload(50_000)),
+            ("/files/list", 1, Fault::Status(500, None)),
+            ("/api/v2/mounts", 1, Fault::Status(502, None)),
+        ],
+    )
+    .await;
+    cloud.values.iter_mut().filter(|(name, _)| *name == "password").for_each(|(_, value)| *value = "hush".to_owned());
+    let (kind, text) = said(&cloud).await;
+    assert_eq!(kind, ErrorKind::PermissionDenied, "{text}");
+    assert!(text.contains("`password`"), "{text}");
 }

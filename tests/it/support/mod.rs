@@ -1,6 +1,8 @@
 //! A sealed environment for tests of the verbs: own directories, own answers.
 
 pub mod cli;
+#[path = "../../../backends/tests/services/fakes/mod.rs"]
+pub mod fakes;
 pub mod pty;
 pub mod rclone;
 pub mod screen;

@@ -108,7 +108,9 @@ impl Accounts {
         state.made += 1;
         let code = format!("code-{}", state.made);
         state.codes.insert(code.clone(), (challenge.to_owned(), redirect.to_owned()));
-        Answer::new(302).header("location", format!("{redirect}?code={code}&state={}", asked.query("state")))
+        // A service without PKCE is pCloud, which says where the account is.
+        let more = if self.rules.pkce { "" } else { "&locationid=2&hostname=eapi.pcloud.com" };
+        Answer::new(302).header("location", format!("{redirect}?code={code}&state={}{more}", asked.query("state")))
     }
 
     fn give(&self, asked: &Asked) -> Answer {

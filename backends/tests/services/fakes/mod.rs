@@ -5,12 +5,16 @@
 mod accounts;
 mod drive;
 mod dropbox;
+mod koofr;
 mod onedrive;
+mod pcloud;
 mod server;
 mod tree;
 
 pub use accounts::{Accounts, CLIENT_ID, CLIENT_SECRET, Rules};
 pub use drive::FakeDrive;
 pub use dropbox::FakeDropbox;
+pub use koofr::{FakeKoofr, KOOFR_PASSWORD, KOOFR_USER};
 pub use onedrive::FakeOneDrive;
+pub use pcloud::FakePCloud;
 pub use server::{Answer, Asked, Fake, Fault, Service};

@@ -25,7 +25,7 @@ struct State {
 
 impl FakeOneDrive {
     pub fn start() -> Fake<Self> {
-        let rules = Rules { pkce: true, rotates: true, lasts: 3600, uses: 200 };
+        let rules = Rules { pkce: true, rotates: false, lasts: 3600, uses: 200 };
         let state = State { tree: Tree::new(true), sessions: BTreeMap::new(), made: 0, room: usize::MAX };
         Fake::start(|url| Self { accounts: Accounts::new(rules), url, state: Mutex::new(state) })
     }
