@@ -6,6 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::output::CliError;
 use super::{absent, args};
+use crate::config::shown_place;
 
 /// The error as the program's own.
 pub(super) fn explain(error: &clap::Error) -> CliError {
@@ -31,6 +32,12 @@ fn headline(error: &clap::Error) -> String {
     let text = text.split("\n\nUsage:").next().unwrap_or_default();
     let text = text.split("\n\n  tip:").next().unwrap_or_default();
     let text = text.split("\n\nFor more information").next().unwrap_or_default();
+    // What was typed may be a place with secrets in it.
+    let typed = [ContextKind::InvalidArg, ContextKind::InvalidValue].into_iter().filter_map(|kind| error.get(kind));
+    let text = typed
+        .flat_map(texts)
+        .filter(|word| word.contains(','))
+        .fold(text.to_owned(), |text, word| text.replace(&word, &shown_place(word.as_bytes())));
     text.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -12,7 +12,7 @@ use super::output::CliError;
 use super::words;
 
 /// A source of a password that needs no person.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(super) enum PasswordSource {
     /// `--password-fd`
     Fd(u32),
@@ -22,6 +22,18 @@ pub(super) enum PasswordSource {
     Command(Vec<String>),
     /// `CRYPTSYNC_PASSWORD`
     Value(Zeroizing<String>),
+}
+
+/// Never the password itself.
+impl std::fmt::Debug for PasswordSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Fd(_) => "Fd",
+            Self::File(_) => "File",
+            Self::Command(_) => "Command",
+            Self::Value(_) => "Value",
+        })
+    }
 }
 
 /// The flags that name a source.

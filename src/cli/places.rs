@@ -31,9 +31,10 @@ impl Settings {
         let shown = printable(text.as_bytes());
         match parse_place(text.as_bytes())? {
             Typed::Remote { remote, path: b"" | b"/" } => self.profile(&remote),
-            Typed::Remote { remote, .. } => {
-                Err(CliError::usage(format!("`{shown}` is a path; this command takes a whole remote"))
-                    .hint(format!("write `{}:`", remote.shown())))
+            Typed::Remote { remote, path } => {
+                let (remote, path) = (remote.shown(), printable(path));
+                Err(CliError::usage(format!("`{remote}:{path}` is a path; this command takes a whole remote"))
+                    .hint(format!("write `{remote}:`")))
             }
             Typed::Local if shown == BUILTIN || self.config.get()?.has(&shown) => {
                 Err(CliError::usage(format!("`{shown}` is a local path")).hint(format!("did you mean `{shown}:`?")))

@@ -55,7 +55,7 @@ pub(super) fn watch(signals: Arc<Signals>, printer: Arc<Printer>, limit: Option<
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
                     _ = toggle.recv() => {
-                        toggled(limit.as_deref(), &printer);
+                        toggled(limit.as_deref(), &printer, signals.prompting.load(Ordering::SeqCst));
                         continue;
                     }
                 }
@@ -67,10 +67,13 @@ pub(super) fn watch(signals: Arc<Signals>, printer: Arc<Printer>, limit: Option<
 }
 
 /// Without a limit there is nothing to lift, and no reason to end either.
-fn toggled(limit: Option<&Shaper>, printer: &Printer) {
+/// Who is being asked something is not told, because that would wait, and the next signal with it.
+fn toggled(limit: Option<&Shaper>, printer: &Printer, prompting: bool) {
     let Some(limit) = limit else { return };
     let now = if limit.toggle() { "holds again" } else { "is lifted" };
-    printer.note(format_args!("the limit of --bwlimit {now}"));
+    if !prompting {
+        printer.note(format_args!("the limit of --bwlimit {now}"));
+    }
 }
 
 /// No core dumps: they would hold keys.

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use super::error::ConfigError;
 use super::name::{check_remote_name, nearest};
 use super::provider::{self, Provider, Setting};
+use super::typed::{self, KEYRING, Set};
 use super::value::{Given, Origin, Value};
-use super::yaml::{self, Mark, Node, What, scalar};
+use super::yaml::{self, Node, What, scalar};
+use crate::path::printable;
 
 /// A configuration file that says nothing wrong.
 #[derive(Debug)]
@@ -17,13 +19,21 @@ pub struct Document {
     remotes: Vec<Section>,
 }
 
-/// One remote in it.
+/// One remote in it, and where it stands.
 #[derive(Debug)]
 struct Section {
     key: Node,
     name: String,
-    start: Mark,
-    options: Vec<(Node, Node, Value)>,
+    options: Vec<Entry>,
+}
+
+/// One setting of it.
+#[derive(Debug)]
+struct Entry {
+    key: Node,
+    name: String,
+    node: Node,
+    value: Value,
 }
 
 /// What can be done to a file.
@@ -62,30 +72,36 @@ impl Document {
         let mut document = Self { path: path.to_owned(), text: text.to_owned(), remotes: Vec::new() };
         let Some(root) = root else { return Ok(document) };
         let top = document.map(&root, "`remotes:` is expected here")?;
-        for (at, (key, value)) in top.iter().enumerate() {
-            let name = key.scalar().unwrap_or_default();
+        let file = typed::read(text, &root).map_err(|place| ConfigError::Syntax {
+            path: path.to_owned(),
+            line: place.map(|(line, _)| line),
+            column: place.map(|(_, column)| column),
+            message: "this is not the YAML of a configuration".into(),
+            hint: Some("quote values that hold anything but letters, digits and `._/+@~-`".into()),
+        })?;
+        for (at, ((key, value), (name, remotes))) in top.iter().zip(file).enumerate() {
             if name != REMOTES {
-                let message = format!("unknown key `{name}`; a configuration holds `remotes:`");
-                return Err(document.wrong(key, message, nearest(name, [REMOTES])));
+                let message = format!("unknown key `{}`; a configuration holds `remotes:`", shown_name(&name));
+                return Err(document.wrong(key, message, nearest(&name, [REMOTES])));
             }
             if at > 0 {
                 return Err(document.wrong(key, "`remotes:` is there twice".into(), None));
             }
-            if !matches!(value.what, What::Null) {
-                let remotes = document.map(value, "remotes by name are expected here")?;
-                document.remotes =
-                    remotes.iter().map(|(key, value)| document.section(key, value)).collect::<Result<_, _>>()?;
-                document.check_unique()?;
-            }
+            let places = document.map_or_nothing(value, "remotes by name are expected here")?;
+            let sections = places.iter().zip(remotes);
+            document.remotes = sections
+                .map(|((key, value), (name, remote))| document.section(key, value, name, remote))
+                .collect::<Result<_, _>>()?;
+            document.check_unique()?;
         }
         Ok(document)
     }
 
     /// The remotes with their settings, in the order of the file.
     pub fn remotes(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = (&str, &Value)>)> {
-        self.remotes.iter().map(|section| {
-            (&*section.name, section.options.iter().map(|(key, _, value)| (key.scalar().unwrap_or_default(), value)))
-        })
+        self.remotes
+            .iter()
+            .map(|section| (&*section.name, section.options.iter().map(|option| (&*option.name, &option.value))))
     }
 
     /// The text.
@@ -110,13 +126,8 @@ impl Document {
     }
 
     fn model(&self) -> Model {
-        let options = |section: &Section| {
-            let pair = |(key, _, value): &(Node, Node, Value)| {
-                (key.scalar().unwrap_or_default().to_owned(), value.given.clone())
-            };
-            section.options.iter().map(pair).collect()
-        };
-        self.remotes.iter().map(|section| (section.name.clone(), options(section))).collect()
+        let pair = |(name, value): (&str, &Value)| (name.to_owned(), value.given.clone());
+        self.remotes().map(|(name, options)| (name.to_owned(), options.map(pair).collect())).collect()
     }
 
     fn edited(&self, change: &Change) -> Option<String> {
@@ -124,30 +135,26 @@ impl Document {
             Change::Add(name, settings) => self.with_remote(name, settings),
             Change::Set(name, key, given) => {
                 let section = self.section_of(name)?;
-                match section.options.iter().find(|(known, ..)| known.scalar() == Some(key)) {
-                    Some((_, old, _)) if !matches!(old.what, What::Null) => {
-                        Some(self.replaced(old.start.at..old.end, &written(given)))
-                    }
-                    Some(_) => None,
+                match section.option(key) {
+                    Some(old) => Some(self.replaced(old.node.start.at..old.node.end, &written(given))),
                     None => {
-                        let (first, ..) = section.options.first()?;
-                        let line = format!("{}{key}: {}\n", " ".repeat(first.start.column - 1), written(given));
+                        let first = section.options.first()?;
+                        let line = format!("{}{key}: {}\n", " ".repeat(first.key.start.column - 1), written(given));
                         Some(self.inserted_after(self.last_line(section), &line))
                     }
                 }
             }
             Change::Unset(name, key) => {
-                let section = self.section_of(name)?;
-                let (key, value, _) = section.options.iter().find(|(known, ..)| known.scalar() == Some(key))?;
-                Some(self.without_lines(key.start.line, self.line_at(value.end)))
+                let option = self.section_of(name)?.option(key)?;
+                Some(self.without_lines(option.key.start.line, self.line_at(option.node.end)))
             }
             Change::Delete(name) => {
                 let section = self.section_of(name)?;
-                Some(self.without_lines(section.start.line, self.last_line(section)))
+                Some(self.without_lines(section.key.start.line, self.last_line(section)))
             }
             Change::Rename(from, to) => {
                 let section = self.section_of(from)?;
-                Some(self.replaced(section.start.at..section.key.end, &scalar(to)))
+                Some(self.replaced(section.key.start.at..section.key.end, &scalar(to)))
             }
         }
     }
@@ -162,7 +169,7 @@ impl Document {
             return Some(text + head + &section_text(name, settings, 2));
         };
         let first = self.remotes.first()?;
-        let text = section_text(name, settings, first.start.column - 1);
+        let text = section_text(name, settings, first.key.start.column - 1);
         Some(self.inserted_after(self.last_line(last), &text))
     }
 
@@ -176,7 +183,7 @@ impl Document {
 
     /// The last line, counted from 1, on which a remote says anything.
     fn last_line(&self, section: &Section) -> usize {
-        section.options.iter().map(|(_, value, _)| self.line_at(value.end)).max().unwrap_or(section.start.line)
+        section.options.iter().map(|option| self.line_at(option.node.end)).max().unwrap_or(section.key.start.line)
     }
 
     fn line_at(&self, at: usize) -> usize {
@@ -211,6 +218,10 @@ impl Document {
         }
     }
 
+    fn map_or_nothing<'n>(&self, node: &'n Node, expected: &str) -> Result<&'n [(Node, Node)], ConfigError> {
+        if let What::Null = node.what { Ok(&[]) } else { self.map(node, expected) }
+    }
+
     fn check_unique(&self) -> Result<(), ConfigError> {
         for (at, section) in self.remotes.iter().enumerate() {
             if self.remotes[..at].iter().any(|other| other.name == section.name) {
@@ -220,57 +231,50 @@ impl Document {
         Ok(())
     }
 
-    fn section(&self, key: &Node, value: &Node) -> Result<Section, ConfigError> {
-        let name = key.scalar().unwrap_or_default().to_owned();
-        check_remote_name(&name)
-            .map_err(|why| self.wrong(key, format!("`{name}` is not the name of a remote: {why}"), None))?;
-        let pairs = match value.what {
-            What::Null => &[],
-            _ => self.map(value, "the settings of the remote are expected here, `type:` first")?,
-        };
-        let kind = pairs.iter().find(|(key, _)| key.scalar() == Some("type"));
-        let of = kind.map(|(_, value)| self.provider(value)).transpose()?;
-        let mut options: Vec<(Node, Node, Value)> = Vec::new();
-        for (key, value) in pairs {
-            let name = key.scalar().unwrap_or_default();
+    fn section(&self, key: &Node, value: &Node, name: String, remote: typed::Remote) -> Result<Section, ConfigError> {
+        check_remote_name(&name).map_err(|why| {
+            self.wrong(key, format!("`{}` is not the name of a remote: {why}", printable(name.as_bytes())), None)
+        })?;
+        let places = self.map_or_nothing(value, "the settings of the remote are expected here, `type:` first")?;
+        let kind = places.iter().zip(&remote).find(|(_, (name, _))| name == "type");
+        let of = kind.map(|((_, node), (_, set))| self.provider(node, set)).transpose()?;
+        let mut section = Section { key: key.clone(), name, options: Vec::new() };
+        let mut seen: Vec<&'static str> = Vec::new();
+        for ((key, node), (name, set)) in places.iter().zip(remote) {
             let Some(setting) = provider::settings(of).find(|setting| setting.name == name) else {
-                return Err(unknown(of, name, &self.origin(key)));
+                return Err(unknown(of, &name, &self.origin(key)));
             };
-            if options.iter().any(|(other, ..)| other.scalar() == Some(name)) {
+            if seen.contains(&setting.name) {
                 return Err(self.wrong(key, format!("`{name}` is there twice"), None));
             }
-            if let Some(value) = self.value(setting, value)? {
-                options.push((key.clone(), value.1, value.0));
-            }
+            seen.push(setting.name);
+            let given = match set {
+                Set::Nothing => continue,
+                Set::To(given) => given,
+                Set::Odd => {
+                    let what = format!("`{name}` is one value, or `{{{KEYRING}: NAME}}`");
+                    return Err(self.wrong(node, what, None));
+                }
+            };
+            let value = Value { given, origin: self.origin(node) };
+            value.check(setting)?;
+            section.options.push(Entry { key: key.clone(), name, node: node.clone(), value });
         }
-        Ok(Section { start: key.start, key: key.clone(), name, options })
+        Ok(section)
     }
 
-    fn provider(&self, value: &Node) -> Result<&'static Provider, ConfigError> {
-        let name = value.scalar().unwrap_or_default();
-        provider::provider(name).ok_or_else(|| unknown_type(name, &self.origin(value)))
-    }
-
-    fn value(&self, setting: &Setting, node: &Node) -> Result<Option<(Value, Node)>, ConfigError> {
-        let given = match &node.what {
-            What::Null => return Ok(None),
-            What::Scalar(text) => Given::Text(text.clone().into_bytes()),
-            What::Map(pairs) => match &pairs[..] {
-                [(key, id)] if key.scalar() == Some(KEYRING) && id.scalar().is_some() => {
-                    Given::Keyring(id.scalar().unwrap_or_default().to_owned())
-                }
-                _ => {
-                    return Err(self.wrong(
-                        node,
-                        format!("`{}` is one value, or `{{keyring: NAME}}`", setting.name),
-                        None,
-                    ));
-                }
-            },
+    fn provider(&self, node: &Node, set: &Set) -> Result<&'static Provider, ConfigError> {
+        let name = match set {
+            Set::To(Given::Text(text)) => String::from_utf8_lossy(text),
+            _ => "".into(),
         };
-        let value = Value { given, origin: self.origin(node) };
-        value.check(setting)?;
-        Ok(Some((value, node.clone())))
+        provider::provider(&name).ok_or_else(|| unknown_type(&name, &self.origin(node)))
+    }
+}
+
+impl Section {
+    fn option(&self, name: &str) -> Option<&Entry> {
+        self.options.iter().find(|option| option.name == name)
     }
 }
 
@@ -295,16 +299,23 @@ pub fn checked_setting(
 pub(super) fn unknown(of: Option<&'static Provider>, name: &str, origin: &Origin) -> ConfigError {
     let names: Vec<&str> = provider::settings(of).map(|setting| setting.name).collect();
     let who = of.map_or("a remote".to_owned(), |of| format!("a remote of type `{}`", of.name));
-    let shown = crate::path::printable(name.as_bytes());
+    let shown = shown_name(name);
     let meant = nearest(name, names.iter().copied()).map(str::to_owned);
     let list: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     origin.wrong(format!("unknown setting `{shown}`; {who} has {}", list.join(", ")), meant)
 }
 
+/// A name as messages may show it: up to where it can't be one any more, for a value may stand there.
+fn shown_name(name: &str) -> String {
+    let end = name.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))).unwrap_or(name.len());
+    let rest = if end < name.len() { "…" } else { "" };
+    format!("{}{rest}", &name[..end])
+}
+
 /// A service that there is not.
 pub(super) fn unknown_type(name: &str, origin: &Origin) -> ConfigError {
     let meant = provider::nearest_provider(name).map(str::to_owned);
-    let shown = crate::path::printable(name.as_bytes());
+    let shown = printable(name.as_bytes());
     origin.wrong(format!("there is no service `{shown}`; write one of {}", provider::provider_list()), meant)
 }
 
@@ -350,4 +361,3 @@ pub(super) fn written(given: &Given) -> String {
 }
 
 const REMOTES: &str = "remotes";
-pub(super) const KEYRING: &str = "keyring";

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::place::shown_place;
 use crate::class::Class;
 
 /// A configuration that can't be used. The text names the place; [`ConfigError::hint`] what to write instead.
@@ -72,7 +73,7 @@ pub enum ConfigError {
         hint: Option<String>,
     },
     /// A remote is not configured.
-    #[error("there is no remote `{name}:`")]
+    #[error("there is no remote `{}:`", shown_place(name.as_bytes()))]
     NoRemote {
         /// The name asked for.
         name: String,
@@ -113,8 +114,9 @@ impl ConfigError {
             | Self::Value { hint, .. } => hint.clone(),
             Self::NoRemote { suggestion: Some(name), .. } => Some(format!("did you mean `{name}:`?")),
             Self::NoRemote { name, known, .. } => Some(format!(
-                "known remotes: {}; write `./{name}:…` for a local file of that name",
-                known.iter().map(|name| format!("`{name}:`")).collect::<Vec<_>>().join(", ")
+                "known remotes: {}; write `./{}:…` for a local file of that name",
+                known.iter().map(|name| format!("`{name}:`")).collect::<Vec<_>>().join(", "),
+                shown_place(name.as_bytes()),
             )),
             Self::Remote { hint, .. } => Some(hint.clone()),
         }

@@ -9,7 +9,7 @@ use super::document::{Document, unknown, unknown_type, written};
 use super::environment::{Ambient, Settings, Sources, ambient};
 use super::error::ConfigError;
 use super::name::{nearest, variable_form};
-use super::place::{RemoteText, TypedSetting};
+use super::place::{RemoteText, TypedSetting, shown_value, without_login};
 use super::provider::{self, Kind, Provider};
 use super::remote::Remote;
 use super::value::{Given, Origin, Value};
@@ -226,8 +226,7 @@ impl RemoteText {
     /// The text as messages show it, without the colon at its end; secrets are left out.
     pub fn shown(&self) -> String {
         let setting = |typed: &TypedSetting| {
-            let secret = provider::is_secret(&typed.name);
-            let value = if secret { "***".to_owned() } else { crate::path::printable(&typed.value) };
+            let value = shown_value(&typed.name, &typed.value);
             let plain = value.bytes().all(|b| !matches!(b, b':' | b',' | b'\'' | b'"'));
             let value = if plain { value } else { format!("'{}'", value.replace('\'', "''")) };
             format!(",{}={value}", typed.name)
@@ -238,7 +237,14 @@ impl RemoteText {
 }
 
 fn hidden(key: &str, value: Value, redacted: bool) -> Given {
-    if redacted && provider::is_secret(key) { Given::Text(REDACTED.to_vec()) } else { value.given }
+    match value.given {
+        Given::Text(text) if redacted => match std::str::from_utf8(&text) {
+            _ if provider::is_secret(key) => Given::Text(REDACTED.to_vec()),
+            Ok(plain) => Given::Text(without_login(plain).into_bytes()),
+            Err(_) => Given::Text(text),
+        },
+        given => given,
+    }
 }
 
 /// What rclone writes in place of secrets.

@@ -13,6 +13,7 @@ mod place;
 mod provider;
 mod remote;
 mod store;
+mod typed;
 mod value;
 mod yaml;
 
@@ -21,7 +22,7 @@ pub use environment::Sources;
 pub use error::ConfigError;
 pub use file::Config;
 pub use name::{check_remote_name, nearest};
-pub use place::{RemoteText, Typed, TypedSetting, parse_place};
+pub use place::{RemoteText, Typed, TypedSetting, parse_place, shown_place};
 pub use provider::{COMMON, Kind, PROVIDERS, Provider, Setting, nearest_provider, provider, setting, shown_providers};
 pub use remote::Remote;
 pub use store::{ConfigLock, read_config};

@@ -1,5 +1,6 @@
-//! YAML as far as a configuration needs it: maps and scalars, with the place of each. Anchors, tags, sequences and several documents
-//! are refused, so that a file says the same to every reader.
+//! Where things stand in a YAML text: maps and scalars with the place of each, for messages and for edits that leave the rest of
+//! a file alone. What they say is for serde to read (`typed`). Anchors, tags, sequences and several documents are refused, so
+//! that a file says the same to every reader.
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
@@ -23,7 +24,7 @@ pub(super) struct Node {
 pub(super) enum What {
     /// Nothing, `~` or `null`.
     Null,
-    Scalar(String),
+    Scalar,
     Map(Vec<(Node, Node)>),
 }
 
@@ -33,15 +34,6 @@ pub(super) struct BadYaml {
     pub(super) line: usize,
     pub(super) column: usize,
     pub(super) message: String,
-}
-
-impl Node {
-    pub(super) fn scalar(&self) -> Option<&str> {
-        match &self.what {
-            What::Scalar(text) => Some(text),
-            _ => None,
-        }
-    }
 }
 
 /// A mapping that is being read: where it began, its pairs, and a key that waits for its value.
@@ -97,7 +89,7 @@ pub(super) fn parse(text: &str) -> Result<Option<Node>, BadYaml> {
                     _ => byte(&span.end),
                 };
                 let null = plain && matches!(&*value, "" | "~" | "null" | "Null" | "NULL");
-                let what = if null { What::Null } else { What::Scalar(value.into_owned()) };
+                let what = if null { What::Null } else { What::Scalar };
                 Node { start, end, what }
             }
             _ => continue,
@@ -105,7 +97,7 @@ pub(super) fn parse(text: &str) -> Result<Option<Node>, BadYaml> {
         match open.last_mut() {
             None => root = Some(node),
             Some((_, pairs, key)) => match key.take() {
-                None if node.scalar().is_none() => return Err(bad("a name is expected here")),
+                None if !matches!(node.what, What::Scalar) => return Err(bad("a name is expected here")),
                 None => *key = Some(node),
                 Some(name) => pairs.push((name, node)),
             },
@@ -135,14 +127,28 @@ pub(super) fn scalar(text: &str) -> String {
     let safe = text.chars().all(plain)
         && !matches!(text, "" | "~" | "null" | "Null" | "NULL")
         && !text.starts_with(['-', '@']);
-    // A text in JSON is one in YAML too.
-    if safe { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+    if safe {
+        return text.to_owned();
+    }
+    // A text in JSON is one in YAML too, but for some characters that YAML wants escaped.
+    let escaped =
+        |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    let mut out = String::new();
+    for c in serde_json::Value::from(text).to_string().chars() {
+        match escaped(c) {
+            true => out += &format!("\\u{:04x}", u32::from(c)),
+            false => out.push(c),
+        }
+    }
+    out
 }
 
 const DEPTH_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -169,11 +175,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn scalars_read_as_what_they_are(text in "\\PC{0,20}|[ -~]{0,12}|[\\x00-\\x1f\"'\\\\:#]{0,6}") {
+        fn scalars_read_as_what_they_are(text in "\\PC{0,20}|[ -~]{0,12}|[\u{7e}-\u{a1}\u{2027}-\u{202a}\u{feff}]{0,4}|[\\x00-\\x1f\"'\\\\:#]{0,6}") {
             for yaml in [format!("k: {}\n", scalar(&text)), format!("{{k: {}, l: x}}", scalar(&text))] {
                 let node = parse(&yaml).map_err(|bad| TestCaseError::fail(format!("{yaml}: {bad:?}")))?.unwrap();
                 let What::Map(pairs) = node.what else { panic!() };
-                prop_assert_eq!(pairs[0].1.scalar(), Some(&*text), "{}", yaml);
+                prop_assert!(matches!(pairs[0].1.what, What::Scalar), "{}", yaml);
+                let read: BTreeMap<String, String> = serde_yaml::from_str(&yaml).unwrap();
+                prop_assert_eq!(&*read["k"], &*text, "{}", yaml);
             }
         }
 

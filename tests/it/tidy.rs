@@ -22,7 +22,8 @@ const LAYERS: &[&[&str]] = &[
 /// Outside crates that have a home: the only places, as prefixes of paths below `src`, that may name them.
 const HOMES: &[(&[&str], &[&str])] = &[
     (&["cryptsync_backends"], &["vault/", "ops/", "config/provider.rs"]),
-    (&["clap", "clap_complete", "clap_mangen", "crossterm", "indicatif", "rpassword"], &["cli/"]),
+    (&["clap", "clap_complete", "clap_mangen", "crossterm", "rpassword"], &["cli/"]),
+    (&["indicatif"], &["cli/output/screen.rs"]),
     (&["chacha20poly1305", "argon2", "ed25519_dalek", "x_wing", "bip39", "aes", "salsa20", "poly1305"], &["crypto/"]),
     (&["blake3"], &["crypto/", "sum.rs"]),
     (&["sha2", "base64ct"], &["crypto/", "sum.rs"]),
@@ -30,6 +31,7 @@ const HOMES: &[(&[&str], &[&str])] = &[
     (&["rusqlite"], &["vault/"]),
     (&["keyring"], &["system_keyring.rs"]),
     (&["saphyr_parser"], &["config/yaml.rs"]),
+    (&["serde_yaml"], &["config/typed.rs"]),
     (&["tokio"], &["vault/io.rs", "ops/", "cli/"]),
 ];
 

@@ -46,7 +46,8 @@ pub(crate) fn run(shell: &Shell, args: &LsdArgs) -> Result<(), CliError> {
             if row.kind != ListedKind::Dir {
                 return Ok(());
             }
-            let fields = format!("{:>12} {:>13} {:>9} ", -1, local_time(row.mtime, zone), -1);
+            let width = if shell.settings.human_readable { 9 } else { 12 }; // as rclone has them
+            let fields = format!("{:>width$} {:>13} {:>9} ", -1, local_time(row.mtime, zone), -1);
             printer.record(&[fields.as_bytes(), &printer.name(row.path.as_bytes())].concat(), b"\n")
         })
     })

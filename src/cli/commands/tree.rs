@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use super::filters::FilterFlags;
-use crate::cli::output::{CliError, Layout, write_array};
+use crate::cli::output::{CliError, Layout, tree_size, write_array};
 use crate::cli::shell::Shell;
 use crate::ops::{self, ListOptions, Listed, ListedKind, TreeRow};
 use crate::path::printable;
@@ -46,7 +46,7 @@ pub(crate) struct TreeArgs {
     /// Names in double quotes
     #[arg(short = 'Q', long)]
     quote: bool,
-    /// The size of each file in bytes
+    /// The size of each file in bytes; with --human-readable they are shown anyway, with a unit
     #[arg(short, long)]
     size: bool,
     /// The modification time of each file
@@ -128,8 +128,11 @@ impl TreeArgs {
         if self.protections && !is_dir {
             about.extend(row.mode.map(|mode| permissions(&row.kind, mode)));
         }
-        if self.size && !is_dir {
-            about.push(format!("{:>11}", row.size));
+        match row.size {
+            _ if is_dir => {}
+            size if shell.settings.human_readable => about.push(format!("{:>4}", tree_size(size))),
+            size if self.size => about.push(format!("{size:>11}")),
+            _ => {}
         }
         if self.modtime && !is_dir {
             about.push(short_time(shell, row.mtime));

@@ -37,5 +37,5 @@ pub(super) use summary::{brief, summary, truncated};
 pub(super) use syslog::{Syslog, facility};
 pub(super) use table::{Align, table};
 pub(super) use times::{exact_time, local_time, rfc3339};
-pub(super) use units::{rclone_count, rclone_short_size, rclone_size};
+pub(super) use units::{rclone_count, rclone_short_size, rclone_size, tree_size};
 pub(super) use width::terminal_width;

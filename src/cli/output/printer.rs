@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, BufWriter, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::CliError;
 use super::log::{Log, Record};
 use super::messages::Message;
-use super::screen::Screen;
+use super::screen::{Block, Shared};
 use super::stats::StatsForm;
 use super::table::{Align, fitted};
 use super::width;
@@ -53,15 +53,19 @@ struct Out {
 }
 
 struct Talk {
-    stream: Box<dyn Write + Send>,
-    screen: Screen,
+    stream: Shared,
+    block: Block,
 }
 
 impl Talk {
-    fn write(&mut self, text: &str) {
-        if !text.is_empty() {
-            drop(self.stream.write_all(text.as_bytes()).and_then(|()| self.stream.flush())); // nobody left to tell
-        }
+    fn new(err: Stream<Box<dyn Write + Send>>) -> Self {
+        let stream: Shared = Arc::new(Mutex::new(err.io));
+        Self { block: Block::new(&stream, err.is_terminal, width::of_stderr), stream }
+    }
+
+    fn write(&self, text: &str) {
+        let mut stream = lock(&self.stream);
+        drop(stream.write_all(text.as_bytes()).and_then(|()| stream.flush())); // nobody left to tell
     }
 }
 
@@ -88,7 +92,7 @@ impl Printer {
             out_is_terminal: out.is_terminal,
             out: Mutex::new(Out { stream: BufWriter::with_capacity(OUT_BUFFER, out.io), broken: false }),
             err_is_terminal: err.is_terminal,
-            err: Mutex::new(Talk { stream: err.io, screen: Screen::default() }),
+            err: Mutex::new(Talk::new(err)),
             color,
             verbosity,
             json: false,
@@ -257,29 +261,24 @@ impl Printer {
         }
     }
 
-    /// Hides what is drawn while `f` talks to a person.
+    /// Hides what is drawn while `f` talks to a person. Whoever else has something to say waits.
     pub(crate) fn suspend<T>(&self, f: impl FnOnce() -> T) -> T {
-        self.clear(true);
-        let result = f();
-        lock(&self.err).screen.release();
-        result
+        lock(&self.err).block.suspend(f)
     }
 
     /// Draws lines at the bottom of the terminal, in place of those drawn before.
-    pub(super) fn draw(&self, lines: &[String], title: Option<&str>) {
-        let mut err = lock(&self.err);
-        let mut text = err.screen.draw(lines, width::of_stderr());
-        if let Some(title) = title {
-            text += &format!("\x1b]0;{title}\x07");
-        }
-        err.write(&text);
+    pub(super) fn draw(&self, lines: &[String]) {
+        lock(&self.err).block.draw(lines);
     }
 
-    /// Takes away what is drawn; nothing is drawn until [`Printer::suspend`] ends if `hold`.
-    pub(super) fn clear(&self, hold: bool) {
-        let mut err = lock(&self.err);
-        let text = err.screen.clear(width::of_stderr().0, hold);
-        err.write(&text);
+    /// Takes away what is drawn.
+    pub(super) fn clear(&self) {
+        lock(&self.err).block.clear();
+    }
+
+    /// Gives the terminal's window a title.
+    pub(super) fn title(&self, title: &str) {
+        lock(&self.err).write(&format!("\x1b]0;{title}\x07"));
     }
 
     /// In which form figures are shown.
@@ -323,9 +322,8 @@ impl Printer {
     }
 
     fn talk(&self, text: &str) {
-        let mut err = lock(&self.err);
-        let text = err.screen.above(text, width::of_stderr().0);
-        err.write(&text);
+        let err = lock(&self.err);
+        err.block.suspend(|| err.write(&format!("{text}\n")));
     }
 }
 

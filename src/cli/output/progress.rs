@@ -87,48 +87,28 @@ impl Observer for Progress {
             Event::Done { path, action, size } => {
                 self.state.forget(path);
                 self.state.count(action);
-                if printer.says(Verbosity::Verbose) {
-                    let verb = done(action);
-                    printer.told(
-                        Verbosity::Verbose,
-                        &Told {
-                            path,
-                            size: has_size(action).then_some(size),
-                            sentence: format!("{verb}: {}", with_size(path, action, size)),
-                            record: recorded(action).to_owned(),
-                            message: Message::entry("verbose_status", path, verb, size),
-                        },
-                    );
-                }
+                let Words { done, recorded, .. } = words(action);
+                self.state.tell(Verbosity::Verbose, path, size_of(action, size), || {
+                    let message = Message::entry("verbose_status", path, done, size);
+                    (format!("{done}: {}", with_size(path, action, size)), recorded.to_owned(), message)
+                });
             }
             Event::Would { path, action, size } => {
-                let verb = would(action);
-                let size_told = if has_size(action) { format!(" (size {size})") } else { String::new() };
-                printer.told(
-                    Verbosity::Normal,
-                    &Told {
-                        path,
-                        size: has_size(action).then_some(size),
-                        sentence: format!("would {verb}: {}", with_size(path, action, size)),
-                        record: format!("Skipped {} as --dry-run is set{size_told}", skipped(action)),
-                        message: Message::entry("would", path, verb, size),
-                    },
-                );
+                let Words { would, skipped, .. } = words(action);
+                self.state.tell(Verbosity::Normal, path, size_of(action, size), || {
+                    let size_told = size_of(action, size).map(|size| format!(" (size {size})")).unwrap_or_default();
+                    let record = format!("Skipped {skipped} as --dry-run is set{size_told}");
+                    let message = Message::entry("would", path, would, size);
+                    (format!("would {would}: {}", with_size(path, action, size)), record, message)
+                });
             }
             Event::Failed { path, reason } => {
                 self.state.forget(path);
                 add(&counters.failed, 1);
-                let told = printable(reason.as_bytes());
-                printer.told(
-                    Verbosity::Quiet,
-                    &Told {
-                        path,
-                        size: None,
-                        sentence: format!("error: {}: {told}", shown(path)),
-                        record: told,
-                        message: Message::failed(path, reason),
-                    },
-                );
+                self.state.tell(Verbosity::Quiet, path, None, || {
+                    let told = printable(reason.as_bytes());
+                    (format!("error: {}: {told}", shown(path)), told, Message::failed(path, reason))
+                });
             }
             Event::Notice(text) if printer.is_json() => printer.note(format_args!("{text}")),
             Event::Notice(text) => printer.note(format_args!("note: {}", printable(text.as_bytes()))),
@@ -141,57 +121,41 @@ fn add(counter: &AtomicU64, amount: u64) {
     counter.fetch_add(amount, Ordering::Relaxed);
 }
 
-fn done(action: Action) -> &'static str {
-    match action {
-        Action::Copy => "copied",
-        Action::Replace => "replaced",
-        Action::UpdateMeta => "updated",
-        Action::MakeDir => "made directory",
-        Action::Delete => "deleted",
-        Action::Move => "moved",
-    }
+/// How what is done to an entry is told.
+struct Words {
+    /// To people, when it is done.
+    done: &'static str,
+    /// To people, when it would be done.
+    would: &'static str,
+    /// In a log, when it is done; rclone's words.
+    recorded: &'static str,
+    /// In a log, when it is left out; rclone's words.
+    skipped: &'static str,
 }
 
-/// As rclone's log has it.
-fn recorded(action: Action) -> &'static str {
-    match action {
-        Action::Copy => "Copied (new)",
-        Action::Replace => "Copied (replaced existing)",
-        Action::UpdateMeta => "Updated modification time in destination",
-        Action::MakeDir => "Made directory",
-        Action::Delete => "Deleted",
-        Action::Move => "Moved",
-    }
+fn words(action: Action) -> Words {
+    let [done, would, recorded, skipped] = match action {
+        Action::Copy => ["copied", "copy", "Copied (new)", "copy"],
+        Action::Replace => ["replaced", "replace", "Copied (replaced existing)", "copy"],
+        Action::UpdateMeta => {
+            ["updated", "update", "Updated modification time in destination", "update modification time"]
+        }
+        Action::MakeDir => ["made directory", "make directory", "Made directory", "make directory"],
+        Action::Delete => ["deleted", "delete", "Deleted", "delete"],
+        Action::Move => ["moved", "move", "Moved", "move"],
+    };
+    Words { done, would, recorded, skipped }
 }
 
-/// What a dry run leaves out, in rclone's words.
-fn skipped(action: Action) -> &'static str {
-    match action {
-        Action::Copy | Action::Replace => "copy",
-        Action::UpdateMeta => "update modification time",
-        Action::MakeDir => "make directory",
-        Action::Delete => "delete",
-        Action::Move => "move",
-    }
-}
-
-fn has_size(action: Action) -> bool {
-    matches!(action, Action::Copy | Action::Replace)
-}
-
-fn would(action: Action) -> &'static str {
-    match action {
-        Action::Copy => "copy",
-        Action::Replace => "replace",
-        Action::UpdateMeta => "update",
-        Action::MakeDir => "make directory",
-        Action::Delete => "delete",
-        Action::Move => "move",
-    }
+fn size_of(action: Action, size: u64) -> Option<u64> {
+    matches!(action, Action::Copy | Action::Replace).then_some(size)
 }
 
 fn with_size(path: &TreePath, action: Action, size: u64) -> String {
-    if has_size(action) { format!("{} ({})", shown(path), ByteSize(size)) } else { shown(path) }
+    match size_of(action, size) {
+        Some(size) => format!("{} ({})", shown(path), ByteSize(size)),
+        None => shown(path),
+    }
 }
 
 fn shown(path: &TreePath) -> String {
@@ -240,6 +204,20 @@ impl State {
             Action::Delete => add(&self.counters.deleted, 1),
             Action::Move => add(&self.counters.moved, 1),
             Action::UpdateMeta | Action::MakeDir => {}
+        }
+    }
+
+    /// Says what became of an entry; the words are made only if somebody listens: a sentence, a record, a message.
+    fn tell<'a>(
+        &self,
+        level: Verbosity,
+        path: &'a TreePath,
+        size: Option<u64>,
+        words: impl FnOnce() -> (String, String, Message<'a>),
+    ) {
+        if self.printer.says(level) {
+            let (sentence, record, message) = words();
+            self.printer.told(level, &Told { path, size, sentence, record, message });
         }
     }
 
@@ -292,8 +270,10 @@ impl Display {
                 }
             }
             if self.live {
-                state.printer.clear(false);
-                state.printer.draw(&[], state.printer.stats().0.title.then_some(""));
+                state.printer.clear();
+                if state.printer.stats().0.title {
+                    state.printer.title("");
+                }
             }
             if self.lines.is_some() && state.printer.has_records() {
                 write(&state, &state.snapshot(speed)); // how it ended
@@ -316,8 +296,10 @@ fn draw(state: &State, snapshot: &Snapshot) {
             std::iter::once(snapshot.line()).chain(files.iter().map(file)).collect()
         }
     };
-    let title = form.title.then(|| form.line(snapshot).trim_start().to_owned());
-    state.printer.draw(&lines, title.as_deref());
+    state.printer.draw(&lines);
+    if form.title {
+        state.printer.title(form.line(snapshot).trim_start());
+    }
 }
 
 /// Figures for those who have no terminal to draw on.

@@ -27,7 +27,7 @@ fn sealed_changed_and_opened_again() {
     let made = home.with(&[PASS], &["config", "create", "b", "memory", "user=me", "password=hidden"]);
     assert_eq!(made.code, 0, "{}", made.stderr);
     assert!(!home.text().contains("hidden") && home.text() != text);
-    let shown = home.with(&[PASS], &["config", "show", "b"]).text();
+    let shown = home.with(&[PASS], &["config", "show", "b", "--reveal"]).text();
     assert!(shown.contains("password: hidden"), "{shown}");
     assert!(home.with(&[PASS], &["config", "redacted", "b"]).text().contains("password: XXX"));
     // The password of a command, which is told when it has to give a new one.

@@ -12,6 +12,7 @@ use crate::cli::output::{CliError, write_object};
 use crate::cli::shell::Shell;
 use crate::config::{
     Change, ConfigError, Document, Given, Kind, Provider, check_remote_name, checked_setting, nearest, provider,
+    setting, shown_place,
 };
 use crate::ops::{self, Probe};
 use crate::path::printable;
@@ -280,7 +281,7 @@ pub(super) fn settings_of(document: &Document, name: &str) -> Option<Vec<(String
 
 pub(super) fn check_name(name: &str) -> Result<(), CliError> {
     check_remote_name(name).map_err(|why| {
-        CliError::usage(format!("`{}` is not the name of a remote: {why}", printable(name.as_bytes())))
+        CliError::usage(format!("`{}` is not the name of a remote: {why}", shown_place(name.as_bytes())))
             .hint("take for example `nas` or `my-backup`")
     })
 }
@@ -315,11 +316,7 @@ fn pairs(args: &[OsString]) -> Result<Pairs, CliError> {
         let (name, value) = match bytes.iter().position(|b| *b == b'=') {
             Some(at) => (bytes[..at].to_vec(), bytes[at + 1..].to_vec()),
             None => {
-                let shown = printable(&bytes);
-                let value = args.next().ok_or_else(|| {
-                    CliError::usage(format!("the setting `{shown}` has no value"))
-                        .hint(format!("write `{shown}=VALUE`"))
-                })?;
+                let value = args.next().ok_or_else(|| valueless(&bytes))?;
                 (bytes, value.clone().into_vec())
             }
         };
@@ -328,6 +325,15 @@ fn pairs(args: &[OsString]) -> Result<Pairs, CliError> {
         pairs.push((name, Zeroizing::new(value)));
     }
     Ok(pairs)
+}
+
+/// What stands last may be a value whose name was forgotten, so only a name that is known is shown.
+fn valueless(last: &[u8]) -> CliError {
+    match std::str::from_utf8(last).ok().and_then(|name| setting(None, name)) {
+        Some(setting) => CliError::usage(format!("the setting `{}` has no value", setting.name))
+            .hint(format!("write `{}=VALUE`", setting.name)),
+        None => CliError::usage("the last setting has no value").hint("write settings as `name=VALUE`"),
+    }
 }
 
 /// One line of standard input.

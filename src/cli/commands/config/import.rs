@@ -9,7 +9,7 @@ use crate::class::Class;
 use crate::cli::output::{Align, CliError, table, write_array};
 use crate::cli::password::PasswordSource;
 use crate::cli::shell::Shell;
-use crate::config::{Provider, check_remote_name, checked_setting, provider, read_config};
+use crate::config::{Provider, check_remote_name, checked_setting, provider, read_config, shown_place};
 use crate::crypto::{is_sealed_by_rclone, open_sealed_by_rclone, reveal};
 use crate::path::printable;
 
@@ -160,7 +160,7 @@ fn instead(section: &Section, kind: &str) -> Option<String> {
             }
             to => format!(
                 "a vault has paths of its own: write `{}` with the path behind it",
-                to.unwrap_or("the other remote")
+                to.map_or("the other remote".to_owned(), |to| shown_place(to.as_bytes()))
             ),
         },
         "crypt" => {

@@ -45,11 +45,11 @@ enum What {
     /// Set a secret of a remote, typed at the terminal or read from standard input
     Password(PasswordArgs),
     /// Print remotes as they are in effect, from file and environment
-    Show(OneArgs),
-    /// The same without secrets, for showing to others
+    Show(ShowArgs),
+    /// The same, never with secrets, for showing to others
     Redacted(OneArgs),
     /// Print all remotes as they are in effect as JSON
-    Dump,
+    Dump(RevealArgs),
     /// Remove a remote; what is stored at it stays
     Delete(NameArgs),
     /// Give a remote another name
@@ -121,6 +121,21 @@ pub(super) struct PasswordArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(super) struct ShowArgs {
+    #[command(flatten)]
+    one: OneArgs,
+    #[command(flatten)]
+    reveal: RevealArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RevealArgs {
+    /// Print secrets too, which are left out otherwise
+    #[arg(long)]
+    reveal: bool,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct OneArgs {
     /// The remote [default: all]
     name: Option<String>,
@@ -166,9 +181,9 @@ pub(crate) fn run(shell: &Shell, args: &ConfigArgs) -> Result<(), CliError> {
         What::Create(args) => change::create(shell, args),
         What::Update(args) => change::update(shell, args),
         What::Password(args) => change::password(shell, args),
-        What::Show(args) => show::show(shell, args.name.as_deref(), false),
+        What::Show(args) => show::show(shell, args.one.name.as_deref(), !args.reveal.reveal),
         What::Redacted(args) => show::show(shell, args.name.as_deref(), true),
-        What::Dump => show::dump(shell),
+        What::Dump(args) => show::dump(shell, !args.reveal),
         What::Delete(args) => change::delete(shell, bare(&args.name)),
         What::Rename(args) => change::rename(shell, bare(&args.from), bare(&args.to)),
         What::Copy(args) => change::copy(shell, bare(&args.from), bare(&args.to)),

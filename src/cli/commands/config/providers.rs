@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use crate::cli::output::{CliError, write_array};
 use crate::cli::service_flags;
 use crate::cli::shell::Shell;
-use crate::config::{COMMON, Kind, Provider, Setting, nearest_provider, provider, shown_providers};
+use crate::config::{COMMON, Kind, Provider, Setting, nearest_provider, provider, shown_place, shown_providers};
 
 pub(super) fn run(shell: &Shell, name: Option<&str>) -> Result<(), CliError> {
     let chosen: Vec<&Provider> = match name {
@@ -35,7 +35,7 @@ pub(super) fn run(shell: &Shell, name: Option<&str>) -> Result<(), CliError> {
 
 pub(super) fn find(name: &str) -> Result<&'static Provider, CliError> {
     provider(name).ok_or_else(|| {
-        let error = CliError::usage(format!("there is no service `{}`", crate::path::printable(name.as_bytes())));
+        let error = CliError::usage(format!("there is no service `{}`", shown_place(name.as_bytes())));
         match nearest_provider(name) {
             Some(meant) => error.hint(format!("did you mean `{meant}`?")),
             None => error.hint("`cryptsync config providers` lists the services"),

@@ -17,8 +17,8 @@ pub(super) fn show(shell: &Shell, name: Option<&str>, redacted: bool) -> Result<
     Ok(shell.printer.data(config.to_yaml(name, redacted)?.trim_end())?)
 }
 
-pub(super) fn dump(shell: &Shell) -> Result<(), CliError> {
-    Ok(write_object(&shell.printer, &shell.settings.config.get()?.to_json(None, false)?)?)
+pub(super) fn dump(shell: &Shell, redacted: bool) -> Result<(), CliError> {
+    Ok(write_object(&shell.printer, &shell.settings.config.get()?.to_json(None, redacted)?)?)
 }
 
 pub(super) fn file(shell: &Shell) -> Result<(), CliError> {
