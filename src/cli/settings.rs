@@ -44,7 +44,7 @@ pub(super) struct Settings {
     pub(super) world: World,
     /// What is to be said before the next thing is done, and after it.
     pub(super) notes: Arc<Mutex<Vec<String>>>,
-    /// A token that was renewed before its remote was written to the file.
+    /// The token that was renewed last.
     pub(super) unsaved: Unsaved,
 }
 

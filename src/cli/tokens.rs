@@ -39,7 +39,7 @@ enum Place {
     Fixed,
 }
 
-/// A token that was renewed before its remote was written to the file.
+/// The token that was renewed last: a verb that is about to write its remote to the file writes this one.
 pub(super) type Unsaved = Arc<Mutex<Option<String>>>;
 
 impl fmt::Debug for Tokens {
@@ -83,11 +83,9 @@ impl Tokens {
             Place::Keyring { id, .. } => system_keyring::set(id, token).map_err(|error| error.to_string()),
             Place::File { config, unsaved, .. } => {
                 let change = Change::Set(self.name.clone(), TOKEN.to_owned(), Given::Text(token.as_bytes().to_vec()));
+                *unsaved.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.to_owned());
                 let changed = config.change(&mut |document| {
                     let there = document.remotes().any(|(name, _)| name == self.name);
-                    if !there {
-                        *unsaved.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.to_owned());
-                    }
                     Ok(if there { vec![change.clone()] } else { Vec::new() })
                 });
                 changed.map(drop).map_err(|error| error.chain.join(": "))

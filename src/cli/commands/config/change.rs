@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::output::{CliError, write_object};
 use crate::cli::shell::Shell;
+use crate::cli::tokens::TOKEN;
 use crate::config::{
     Change, ConfigError, Document, Given, Kind, Provider, check_remote_name, checked_setting, nearest, provider,
     setting, shown_place,
@@ -60,10 +61,8 @@ pub(super) fn add(shell: &Shell, name: &str, of: &'static Provider, pairs: Pairs
         let pairs = sign_in::joined(shell, of, pairs.clone(), how.way)?;
         let mut settings = given(shell, name, of, &pairs, how.secrets, &mut stored)?;
         verify(shell, name, &[Change::Add(name.to_owned(), settings.clone())], how.probe)?;
-        // Looking may have renewed it, and then the one that was given is worth nothing.
-        let renewed = shell.settings.unsaved.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let (Some(token), Some((_, kept))) = (renewed, settings.iter_mut().find(|(key, _)| key == "token")) {
-            *kept = Given::Text(token.into_bytes());
+        if let (Some(token), Some((_, kept))) = (renewed(shell), settings.iter_mut().find(|(key, _)| key == TOKEN)) {
+            *kept = token;
         }
         let change = Change::Add(name.to_owned(), settings);
         write(shell, &mut |document| match settings_of(document, name) {
@@ -103,6 +102,13 @@ pub(super) fn set(shell: &Shell, name: &str, pairs: Pairs, how: How) -> Result<(
             });
         }
         verify(shell, name, &changes, how.probe)?;
+        let tokens = changes.iter_mut().filter_map(|change| match change {
+            Change::Set(_, key, kept) if key == TOKEN => Some(kept),
+            _ => None,
+        });
+        if let (Some(token), Some(kept)) = (renewed(shell), tokens.last()) {
+            *kept = token;
+        }
         write(shell, &mut |document| match settings_of(document, name) {
             Some(_) => Ok(changes.clone()),
             None => Err(no_remote(document, name)),
@@ -259,6 +265,12 @@ fn verify(shell: &Shell, name: &str, changes: &[Change], probe: bool) -> Result<
         }
     }
     Ok(())
+}
+
+/// The token that looking has renewed, if it has: the one that was given is worth nothing then.
+fn renewed(shell: &Shell) -> Option<Given> {
+    let token = shell.settings.unsaved.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    Some(Given::Text(token.into_bytes()))
 }
 
 /// Changes the file, and says what became of comments.
