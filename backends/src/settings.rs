@@ -62,10 +62,14 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// A value, or the table's default; an empty one counts as not given.
+    /// A value that was given; an empty one counts as not given.
+    pub(crate) fn given(&self, name: &str) -> Option<&'a str> {
+        self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A value, or the table's default.
     pub(crate) fn text(&self, name: &str) -> Option<&'a str> {
-        let given = self.values.get(name).map(String::as_str).filter(|value| !value.is_empty());
-        given.or_else(|| self.provider.setting(name)?.default)
+        self.given(name).or_else(|| self.provider.setting(name)?.default)
     }
 
     /// Whether a switch is on.

@@ -40,6 +40,7 @@ mod output;
 mod pending;
 mod properties;
 mod races;
+mod read_only;
 mod remotes;
 mod requests;
 mod round_trip;

@@ -55,6 +55,16 @@ impl Server {
         Self::rclone(&["webdav", "--user", USER, "--pass", PASSWORD], |_| {})
     }
 
+    /// WebDAV by rclone, of what another server keeps, and to be read only.
+    pub fn rclone_webdav_of(kept: &Path) -> Option<Self> {
+        let kept = kept.to_owned();
+        Self::rclone(&["webdav", "--user", USER, "--pass", PASSWORD, "--read-only"], move |dir| {
+            let served = dir.join("served");
+            fs::remove_dir(&served).unwrap();
+            std::os::unix::fs::symlink(&kept, served).unwrap();
+        })
+    }
+
     /// SFTP by rclone, where even exclusive creation overwrites.
     pub fn rclone_sftp() -> Option<Self> {
         Self::rclone(&["sftp", "--user", USER, "--pass", PASSWORD], |_| {})
