@@ -109,12 +109,15 @@ impl Api {
             Who::Always(words) => return self.once(ask, Some(words.clone())).await,
             Who::Signed(bearer) => bearer,
         };
-        let access = bearer.access().await?;
-        let reply = self.once(ask, Some(spoken(&access)?)).await?;
-        if reply.status.as_u16() != 401 {
-            return Ok(reply);
+        let mut access = bearer.access().await?;
+        for _ in 0..RENEWALS_MAX {
+            let reply = self.once(ask, Some(spoken(&access)?)).await?;
+            if reply.status.as_u16() != 401 {
+                return Ok(reply);
+            }
+            // What another process has kept meanwhile may have ended too.
+            access = bearer.renew(&access).await?;
         }
-        let access = bearer.renew(&access).await?;
         let reply = self.once(ask, Some(spoken(&access)?)).await?;
         if reply.status.as_u16() == 401 { Err(bearer.refused()) } else { Ok(reply) }
     }
@@ -279,6 +282,8 @@ where
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// A listing of half a million objects.
 const ANSWER_MAX: u64 = 256 << 20;
+/// How often a request is sent again with another token.
+const RENEWALS_MAX: u32 = 3;
 /// How often an upload may break off at one place.
 const BREAKS_MAX: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);

@@ -17,4 +17,4 @@ pub use dropbox::FakeDropbox;
 pub use koofr::{FakeKoofr, KOOFR_PASSWORD, KOOFR_USER};
 pub use onedrive::FakeOneDrive;
 pub use pcloud::FakePCloud;
-pub use server::{Answer, Asked, Fake, Fault, Service};
+pub use server::{Fake, Fault, Service};
