@@ -85,6 +85,8 @@ pub(super) enum Verb {
     Sha256sum(commands::hashsum::SumArgs),
     About(commands::about::AboutArgs),
     Verify(commands::verify::VerifyArgs),
+    Replicate(commands::replicate::ReplicateArgs),
+    Remote(commands::remote::RemoteArgs),
     #[command(visible_alias = "snapshots")]
     Log(commands::log::LogArgs),
     Diff(commands::diff::DiffArgs),
@@ -158,6 +160,12 @@ pub(super) struct GlobalFlags {
     /// Exit code 21 if it has not. It pins the vault too (exit code 23).
     #[arg(long, value_name = "CHECKPOINT", global = true)]
     pub(super) checkpoint: Option<Checkpoint>,
+    /// Another remote with a copy of the vault, as `name:`; fail if it has commits that the vault does not show
+    ///
+    /// The exit code is 21 then: the storage was set back, or somebody hides what is newer. `replicate` makes such copies. One that
+    /// lags behind is fine.
+    #[arg(long, value_name = "REMOTE", global = true)]
+    pub(super) witness: Option<OsString>,
     /// Fail if nothing in the vault is newer than this; 0 demands nothing
     ///
     /// The exit code is 21 if the newest commit (or change of access) is older; one that claims to be of the future does

@@ -1,7 +1,7 @@
 //! Paths as people type them: `name:path` is in the vault of a remote, everything else on this machine.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -51,7 +51,15 @@ impl Settings {
             let service = Service::Fs { root: self.dirs.local_vault()? };
             let demands = Box::new(self.demands.clone());
             let (name, vault_id) = (BUILTIN.to_owned(), self.vault_id.clone());
-            return Ok(RemoteProfile { name, service, vault_id, builtin: true, demands, keyring: false });
+            return Ok(RemoteProfile {
+                name,
+                service,
+                vault_id,
+                builtin: true,
+                demands,
+                witness: self.witness_of(None)?,
+                keyring: false,
+            });
         }
         self.profile_of(config.typed(text)?)
     }
@@ -80,12 +88,79 @@ impl Settings {
             vault_id = Some(text.to_owned());
         }
         let keyring = remote.switch("keyring");
-        let mut settings = ServiceSettings::new(self.values(&remote, &[])?);
-        if remote.provider.sign_in {
-            settings = settings.keeping(Arc::new(Tokens::of(self, &remote)?));
+        let witness = self.witness_of(Some(&remote))?;
+        let service = self.service(&remote)?;
+        Ok(RemoteProfile { name, service, vault_id, builtin: false, demands, witness, keyring })
+    }
+
+    /// The witness that a remote is held against.
+    fn witness_of(&self, remote: Option<&Remote>) -> Result<Option<Box<(String, Service)>>, CliError> {
+        let own = remote.filter(|remote| self.witness.is_none() || self.yields(remote, "witness"));
+        let text = match own.and_then(|remote| remote.text("witness")) {
+            Some(text) => OsString::from(text),
+            None => match &self.witness {
+                Some(text) => text.clone(),
+                None => return Ok(None),
+            },
+        };
+        let shown = printable(text.as_bytes());
+        match parse_place(text.as_bytes())? {
+            Typed::Remote { remote: of, path: b"" } => {
+                let complete = self.config.get()?.typed(&of)?;
+                // The witness itself is not held against itself.
+                let same = remote.is_some_and(|remote| remote.name == complete.name);
+                Ok(if same { None } else { Some(Box::new((of.shown(), self.service(&complete)?))) })
+            }
+            _ => Err(CliError::usage(format!("the witness `{shown}` is not a whole remote"))
+                .hint("write its name and a colon, for example `usb:`")),
         }
-        let service = Service::new(remote.provider.name, remote.path("root"), settings);
-        Ok(RemoteProfile { name, service, vault_id, builtin: false, demands, keyring })
+    }
+
+    /// What a remote is made of.
+    fn service(&self, remote: &Remote) -> Result<Service, CliError> {
+        if remote.provider.name == MIRROR {
+            return self.mirror(remote);
+        }
+        let mut settings = ServiceSettings::new(self.values(remote, &[])?);
+        if remote.provider.sign_in {
+            settings = settings.keeping(Arc::new(Tokens::of(self, remote)?));
+        }
+        Ok(Service::new(remote.provider.name, remote.path("root"), settings))
+    }
+
+    /// The remotes that hold the copies of a mirror.
+    fn mirror(&self, remote: &Remote) -> Result<Service, CliError> {
+        let copies = remote.text("upstreams").unwrap_or_default().split_whitespace();
+        self.mirror_of(&remote.name, &copies.map(|text| text.trim_end_matches(':').to_owned()).collect::<Vec<_>>())
+    }
+
+    /// A mirror of these remotes.
+    pub(super) fn mirror_of(&self, mirror: &str, names: &[String]) -> Result<Service, CliError> {
+        let wrong = |name: &str, why: &str| {
+            CliError::usage(format!("the mirror `{mirror}:` can't be made of `{}`: {why}", printable(name.as_bytes())))
+                .hint(
+                    "`upstreams` is a list of configured remotes that are no mirrors, with spaces between: `nas: b2:`",
+                )
+        };
+        let mut copies: Vec<(String, Service)> = Vec::new();
+        for name in names {
+            let text = format!("{name}:");
+            let Typed::Remote { remote, path: b"" } = parse_place(text.as_bytes())? else {
+                return Err(wrong(name, "it is not a whole remote"));
+            };
+            if copies.iter().any(|(known, _)| known == name) {
+                return Err(wrong(name, "it is there twice"));
+            }
+            let complete = self.config.get()?.typed(&remote)?;
+            if complete.provider.name == MIRROR {
+                return Err(wrong(name, "it is a mirror itself"));
+            }
+            copies.push((name.clone(), self.service(&complete)?));
+        }
+        if copies.is_empty() {
+            return Err(wrong("", "nothing is written"));
+        }
+        Ok(Service::Mirror(copies))
     }
 
     /// Whether a flag has less to say than the remote's own setting: it stands with the remote on the command line, or in the
@@ -152,3 +227,4 @@ fn tree_path(bytes: &[u8]) -> Result<TreePath, CliError> {
 }
 
 const BUILTIN: &str = "local";
+const MIRROR: &str = "mirror";

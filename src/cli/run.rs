@@ -173,6 +173,8 @@ pub(super) fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::Sha256sum(args) => commands::hashsum::run_with(shell, SumKind::Sha256, &args),
         Verb::About(args) => commands::about::run(shell, &args),
         Verb::Verify(args) => commands::verify::run(shell, &args),
+        Verb::Replicate(args) => commands::replicate::run(shell, &args),
+        Verb::Remote(args) => commands::remote::run(shell, &args),
         Verb::Log(args) => commands::log::run(shell, &args),
         Verb::Diff(args) => commands::diff::run(shell, &args),
         Verb::Status(args) => commands::status::run(shell, &args),

@@ -1,5 +1,6 @@
 //! Settings, resolved once: flag, then environment, then configuration file, then default. Past here no clap.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -32,6 +33,7 @@ pub(super) struct Settings {
     /// Whether listings write sizes with a unit.
     pub(super) human_readable: bool,
     pub(super) vault_id: Option<String>,
+    pub(super) witness: Option<OsString>,
     pub(super) ephemeral: bool,
     /// Be like rclone wherever docs/cli.md says that this flag makes a difference.
     pub(super) rclone_compat: bool,
@@ -75,6 +77,7 @@ impl Settings {
             progress: progress_mode(flags, env),
             human_readable: flags.log.human_readable,
             vault_id: flags.vault_id.clone(),
+            witness: flags.witness.clone(),
             ephemeral: flags.ephemeral,
             rclone_compat: flags.rclone_compat,
             demands: Demands {
@@ -105,7 +108,7 @@ impl std::fmt::Debug for Stdin {
 
 /// The settings of remotes whose flags are among the arguments.
 fn typed(args: &[std::ffi::OsString]) -> Vec<&'static str> {
-    let settings = ["vault_id", "checkpoint", "max_staleness"].into_iter();
+    let settings = ["vault_id", "checkpoint", "max_staleness", "witness"].into_iter();
     let is_typed = |setting: &&str| {
         let flag = format!("--{}", setting.replace('_', "-"));
         let is_it = |arg: &str| arg.strip_prefix(&flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));

@@ -14,6 +14,12 @@ pub const COMMON: &[Setting] = &[
     Setting::new("vault_id", Kind::Text, "The vault that has to be there").advanced(),
     Setting::new("checkpoint", Kind::Text, "What its vault must have reached, as --checkpoint").advanced(),
     Setting::new("max_staleness", Kind::Age, "How old its newest commit may be, as --max-staleness").advanced(),
+    Setting::new(
+        "witness",
+        Kind::Text,
+        "Another remote with a copy of its vault that it must not be behind, as --witness",
+    )
+    .advanced(),
     Setting::new("keyring", Kind::Switch, "Whether new keys of this device are kept in the keyring of the system")
         .or("false")
         .advanced(),

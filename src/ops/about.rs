@@ -1,8 +1,8 @@
 //! `about`: how much a vault takes up, and how much room there is.
 
 use super::open::open;
-use super::verify::list_objects;
-use super::{Ctx, OpsError, RemoteProfile, Service};
+use super::{Ctx, OpsError, RemoteProfile};
+use crate::vault::Stock;
 
 /// What is known of the space of a vault, in bytes. What the remote does not tell is `None`.
 #[derive(Debug, Clone, Default)]
@@ -25,9 +25,9 @@ pub struct About {
 /// The vault can't be read.
 pub fn about(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<About, OpsError> {
     let opened = open(ctx, remote)?;
-    let (objects, _) = list_objects(&opened.vault)?;
-    let mut about = About { objects: objects.len() as u64, used: objects.values().sum(), ..About::default() };
-    if let Service::Fs { root } = &remote.service
+    let stock = Stock::take(&opened.vault.objects.io)?;
+    let mut about = About { objects: stock.objects.len() as u64, used: stock.bytes(), ..About::default() };
+    if let [root] = remote.service.dirs()[..]
         && let Ok(system) = rustix::fs::statvfs(root)
     {
         let (total, left) = (system.f_blocks * system.f_frsize, system.f_bfree * system.f_frsize);

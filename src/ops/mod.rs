@@ -21,6 +21,7 @@ mod inspect;
 mod key;
 mod list;
 mod make_dir;
+mod mirror;
 mod moving;
 mod network;
 mod open;
@@ -29,6 +30,7 @@ mod probe;
 mod rcat;
 mod remove;
 mod rename;
+mod replicate;
 mod rules;
 mod service;
 mod sign_in;
@@ -79,12 +81,14 @@ pub use key::{
 };
 pub use list::{Extras, list, list_with};
 pub use make_dir::{mkdir, rmdir, rmdirs};
+pub use mirror::{CopyReport, HealOptions, heal, only_there};
 pub use moving::Moving;
 pub use network::{Network, Rate, Rates, RequestRate, Shaper};
 pub use probe::{Probe, probe};
 pub use rcat::rcat;
 pub use remove::{RemoveOptions, delete, purge, rm};
 pub use rename::{RenameOptions, rename};
+pub use replicate::{ObjectsReport, ReplicateReport, replicate, verify_objects};
 pub use rules::{Backup, DeleteWhen, TransferRules};
 pub use service::{HeldToken, Service, ServiceSettings, SignedIn, TokenStore};
 pub use sign_in::sign_in;
@@ -166,6 +170,8 @@ pub struct RemoteProfile {
     pub builtin: bool,
     /// What the state of the vault has to be.
     pub demands: Box<Demands>,
+    /// Another remote with a copy of the vault, whose log has to be in this one: its name and what it is.
+    pub witness: Option<Box<(String, Service)>>,
     /// Whether a new key of this device is kept in the keyring of the system.
     pub keyring: bool,
 }

@@ -7,6 +7,8 @@ use cryptsync_backends::layers::{Counted, Limit, Retry, RetryPolicy, Shaped, Tim
 pub use cryptsync_backends::shape::{Rate, Rates, RequestRate, Shaper};
 use cryptsync_backends::{Remote, Transport};
 
+use super::service::Reached;
+
 /// Settings for talking to remotes; every value is final here.
 #[derive(Debug, Clone)]
 pub struct Network {
@@ -21,20 +23,35 @@ pub struct Network {
 }
 
 impl Network {
-    /// The layers around a service. One that limits itself shapes and measures time inside, and knows how many calls it serves well.
-    pub(super) fn wrap(&self, service: Arc<dyn Remote>, at_once: usize, limits_itself: bool) -> (Arc<Counted>, Limit) {
-        let (limited, at_once): (Arc<dyn Remote>, _) = match (limits_itself, self.timeout) {
-            (true, _) => (Arc::clone(&service), at_once.min(service.caps().max_concurrency)),
-            (false, Some(limit)) => (self.shaped(Arc::new(Timeout::new(service, limit))), at_once),
-            (false, None) => (self.shaped(service), at_once),
-        };
-        let counted = Arc::new(Counted::new(limited));
-        let policy = RetryPolicy { attempts: self.attempts, base: PAUSE, cap: PAUSE_MAX };
-        let retry = Retry::new(Arc::clone(&counted) as Arc<dyn Remote>, policy);
-        (counted, Limit::new(Arc::new(retry), at_once))
+    /// The layers around what was reached: how often it is asked, how many calls run at once.
+    pub(super) fn wrap(&self, reached: &Reached, at_once: usize) -> (Arc<Counted>, Limit) {
+        let at_once = if reached.limits_itself { at_once.min(reached.remote.caps().max_concurrency) } else { at_once };
+        let counted = Arc::new(Counted::new(self.limited(Arc::clone(&reached.remote), reached.limits_itself)));
+        let remote = Arc::clone(&counted) as Arc<dyn Remote>;
+        // Each copy of a mirror is tried again by itself: the others need not wait for it.
+        let remote = if reached.mirror.is_some() { remote } else { Arc::new(self.retry(remote)) };
+        (counted, Limit::new(remote, at_once))
     }
 
-    /// The same for services that limit themselves.
+    /// A service that is waited for and tried again.
+    pub(super) fn patient(&self, service: Arc<dyn Remote>, limits_itself: bool) -> Arc<dyn Remote> {
+        Arc::new(self.retry(self.limited(service, limits_itself)))
+    }
+
+    /// A service with its limits of time and speed: one that limits itself has them inside.
+    fn limited(&self, service: Arc<dyn Remote>, limits_itself: bool) -> Arc<dyn Remote> {
+        match (limits_itself, self.timeout) {
+            (true, _) => service,
+            (false, Some(limit)) => self.shaped(Arc::new(Timeout::new(service, limit))),
+            (false, None) => self.shaped(service),
+        }
+    }
+
+    fn retry(&self, remote: Arc<dyn Remote>) -> Retry {
+        Retry::new(remote, RetryPolicy { attempts: self.attempts, base: PAUSE, cap: PAUSE_MAX })
+    }
+
+    /// The same limits for services that keep them themselves.
     pub(super) fn transport(&self) -> Transport {
         let (connect, idle) = (self.connect_timeout.unwrap_or(FOR_EVER), self.timeout.unwrap_or(FOR_EVER));
         Transport::new(connect, idle, Arc::clone(&self.shaper))

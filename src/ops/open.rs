@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cryptsync_backends::layers::Counted;
+use cryptsync_backends::layers::{Counted, Mirror};
 use cryptsync_backends::services::Fs;
 use cryptsync_backends::{Op, RemotePath};
 
@@ -20,8 +20,9 @@ use crate::vault::{Asker, OpenOptions, RemoteIo, Vault, VaultError};
 pub(super) struct Connection {
     pub(super) io: RemoteIo,
     counted: Arc<Counted>,
-    /// The service, if it is a directory of this machine.
-    fs: Option<Fs>,
+    /// The directories of this machine among what it is made of.
+    dirs: Vec<Fs>,
+    mirror: Option<Arc<Mirror>>,
     runtime: Driver,
 }
 
@@ -57,14 +58,18 @@ impl Opened {
     /// Removes what killed runs have left half written at the remote; at most once a day, because it looks at everything.
     /// For runs that are about to write.
     pub(super) fn sweep(&self) -> Result<(), OpsError> {
-        let Some(fs) = &self.connection.fs else { return Ok(()) };
+        if self.connection.dirs.is_empty() {
+            return Ok(());
+        }
         let now = self.vault.world.clock.now().secs;
         let last = self.vault.state.meta(SWEPT)?.and_then(|secs| Some(i64::from_le_bytes(secs.try_into().ok()?)));
         if last.is_some_and(|last| (last..last + DAY.as_secs() as i64).contains(&now)) {
             return Ok(());
         }
         // Tidying is no reason to fail; what may not be removed today is in nobody's way.
-        drop(self.connection.runtime.get().block_on(fs.clean_temps(DAY)));
+        for dir in &self.connection.dirs {
+            drop(self.connection.runtime.get().block_on(dir.clean_temps(DAY)));
+        }
         Ok(self.vault.state.set_meta(SWEPT, &now.to_le_bytes())?)
     }
 }
@@ -83,6 +88,12 @@ impl Connection {
         // A barrier is no request: it makes a directory of this machine durable, and asks nothing of a service.
         counts.total().calls - counts.of(Op::Barrier).calls
     }
+
+    /// Says which copies of a mirror did not answer.
+    pub(super) fn tell_troubles(&self, ctx: &Ctx<'_>) {
+        let troubles = self.mirror.iter().flat_map(|mirror| mirror.troubles());
+        troubles.for_each(|trouble| ctx.observer.event(Event::Notice(&trouble)));
+    }
 }
 
 /// Connects without opening a vault.
@@ -93,13 +104,12 @@ pub(super) fn connect(ctx: &Ctx<'_>, profile: &RemoteProfile) -> Result<Connecti
         .enable_all()
         .build()
         .map_err(VaultError::local("cannot start the input/output threads"))?;
-    let reached = profile.service.reach(&profile.name, &ctx.engine.network.transport())?;
+    let reached = profile.service.reach(&profile.name, &ctx.engine.network)?;
     let at_once = (ctx.engine.transfers + ctx.engine.checkers).max(4);
-    let (counted, limit) = ctx.engine.network.wrap(reached.remote, at_once, reached.limits_itself);
+    let (counted, limit) = ctx.engine.network.wrap(&reached, at_once);
     let limit = limit.with_quick_get(|path: &RemotePath| path.as_str().starts_with("log/"));
-    let fs = reached.fs;
     let io = RemoteIo::new(Arc::new(limit), runtime.handle().clone(), ctx.cancel.clone());
-    Ok(Connection { io, counted, fs, runtime: Driver(Some(runtime)) })
+    Ok(Connection { io, counted, dirs: reached.dirs, mirror: reached.mirror, runtime: Driver(Some(runtime)) })
 }
 
 /// Opens the vault of a profile.
@@ -120,6 +130,8 @@ pub(super) fn open_as(ctx: &Ctx<'_>, profile: &RemoteProfile, anyway: bool) -> R
     let asker = AskPerson { person: ctx.person, name: &profile.name, secret: Secret::Password, anyway };
     let options = options(ctx, profile, &asker)?;
     let vault = Vault::open(connection.io.clone(), &options).map_err(|error| no_vault_hint(error, profile))?;
+    connection.tell_troubles(ctx);
+    hear_witness(ctx, profile, &vault)?;
     if !vault.state.is_persistent() && !ctx.ephemeral {
         ctx.observer.event(Event::Notice(
             "the state directory can't be written: what is seen in this run is not remembered, so a rollback of the vault will not be noticed later",
@@ -128,6 +140,23 @@ pub(super) fn open_as(ctx: &Ctx<'_>, profile: &RemoteProfile, anyway: bool) -> R
     tell(ctx, &vault);
     vault.access().warnings.iter().for_each(|warning| ctx.observer.event(Event::Notice(warning)));
     Ok(Opened { vault: Arc::new(vault), connection })
+}
+
+/// Holds the log against the one that the witness has.
+fn hear_witness(ctx: &Ctx<'_>, profile: &RemoteProfile, vault: &Vault) -> Result<(), OpsError> {
+    let Some((name, service)) = profile.witness.as_deref() else { return Ok(()) };
+    let witness = RemoteProfile { name: name.clone(), service: service.clone(), witness: None, ..profile.clone() };
+    vault.hear(connect(ctx, &witness)?.io.clone(), name).map_err(|error| match error {
+        alarm @ VaultError::Alarm { .. } => alarm.into(),
+        error => {
+            let mut error = OpsError::from(error);
+            error.chain.insert(0, format!("the witness `{name}:` can't be heard"));
+            error.hint(format!(
+                "nothing was changed; leave out `--witness`, or the setting `witness` of `{}:`, to do without it",
+                profile.name
+            ))
+        }
+    })
 }
 
 /// How the vault of a profile is opened.

@@ -2,47 +2,46 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{OpsError, RemoteProfile, Service, SyncOptions};
+use super::{OpsError, RemoteProfile, SyncOptions};
 use crate::class::Class;
 use crate::path::TreePath;
 
 /// A vault inside what is to be stored in it would grow for ever, and its own objects are nothing to store.
 pub(super) fn refuse_up(options: &SyncOptions, source: &Path, remote: &RemoteProfile) -> Result<(), OpsError> {
-    let Some(root) = vault_dir(remote) else { return Ok(()) };
-    if source.starts_with(&root) && source != root {
-        return Err(in_own_vault("the source", source, &root));
+    for root in vault_dirs(remote) {
+        if source.starts_with(&root) && source != root {
+            return Err(in_own_vault("the source", source, &root));
+        }
+        if let Some(below) = exposed(options, source, &root) {
+            let what =
+                format!("the vault itself is inside the source: {} is below {}", root.display(), source.display());
+            let hint = format!("leave it out with `--exclude '/{}/**'`, or choose another source", below.display());
+            return Err(OpsError::new(Class::Fatal, what).hint(hint));
+        }
     }
-    match exposed(options, source, &root) {
-        None => Ok(()),
-        Some(below) => Err(OpsError::new(
-            Class::Fatal,
-            format!("the vault itself is inside the source: {} is below {}", root.display(), source.display()),
-        )
-        .hint(format!("leave it out with `--exclude '/{}/**'`, or choose another source", below.display()))),
-    }
+    Ok(())
 }
 
 /// Nothing but objects belongs into a vault's directory, and a sync must not delete it.
 pub(super) fn refuse_down(options: &SyncOptions, dest: &Path, remote: &RemoteProfile) -> Result<(), OpsError> {
-    let Some(root) = vault_dir(remote) else { return Ok(()) };
     let dest = resolved(dest);
-    if dest.starts_with(&root) {
-        return Err(in_own_vault("the destination", &dest, &root));
+    for root in vault_dirs(remote) {
+        if dest.starts_with(&root) {
+            return Err(in_own_vault("the destination", &dest, &root));
+        }
+        if let Some(below) = exposed(options, &dest, &root).filter(|_| options.delete) {
+            let what = format!("this would delete the vault itself: {} is below {}", root.display(), dest.display());
+            let hint =
+                format!("leave it out with `--exclude '/{}/**'`, or choose another destination", below.display());
+            return Err(OpsError::new(Class::Fatal, what).hint(hint));
+        }
     }
-    match exposed(options, &dest, &root) {
-        Some(below) if options.delete => Err(OpsError::new(
-            Class::Fatal,
-            format!("this would delete the vault itself: {} is below {}", root.display(), dest.display()),
-        )
-        .hint(format!("leave it out with `--exclude '/{}/**'`, or choose another destination", below.display()))),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
-/// The directory of the vault, if it is on this machine and there.
-fn vault_dir(remote: &RemoteProfile) -> Option<PathBuf> {
-    let Service::Fs { root } = &remote.service else { return None };
-    std::fs::canonicalize(root).ok()
+/// The directories of the vault that are on this machine and there.
+fn vault_dirs(remote: &RemoteProfile) -> impl Iterator<Item = PathBuf> {
+    remote.service.dirs().into_iter().filter_map(|root| std::fs::canonicalize(root).ok())
 }
 
 /// Where the vault lies below `dir`, unless the filters leave it out.

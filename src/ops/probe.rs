@@ -5,7 +5,7 @@ use std::path::Path;
 use rustix::fs::{Access, access};
 
 use super::open::connect;
-use super::{Ctx, OpsError, RemoteProfile, Service};
+use super::{Ctx, OpsError, RemoteProfile};
 use crate::class::Class;
 use crate::vault::exists;
 
@@ -23,14 +23,11 @@ pub enum Probe {
 /// # Errors
 /// The remote can't be read, or there is no vault and none could be made.
 pub fn probe(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<Probe, OpsError> {
-    let nearest = match &remote.service {
-        Service::Fs { root } => Some(nearest_dir(root)?),
-        Service::Remote { .. } | Service::Custom(_) => None,
-    };
+    let nearest = remote.service.dirs().into_iter().map(nearest_dir).collect::<Result<Vec<_>, _>>()?;
     if exists(&connect(ctx, remote)?.io)? {
         return Ok(Probe::Vault);
     }
-    nearest.map_or(Ok(()), writable)?;
+    nearest.into_iter().try_for_each(writable)?;
     Ok(Probe::Free)
 }
 

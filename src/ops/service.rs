@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cryptsync_backends::layers::Mirror;
 use cryptsync_backends::services::{self, Fs};
 pub use cryptsync_backends::{HeldToken, SignedIn, TokenStore};
-use cryptsync_backends::{Remote, Transport};
+use cryptsync_backends::{Remote, RemotePath, Transport};
 
-use super::OpsError;
+use super::{Network, OpsError};
 use crate::class::Class;
+use crate::crypto;
+use crate::format::name::ObjectName;
 
 /// The services there are.
 #[derive(Debug, Clone)]
@@ -27,6 +30,8 @@ pub enum Service {
         /// What it is told.
         settings: ServiceSettings,
     },
+    /// Several remotes that each hold the whole vault, by their names.
+    Mirror(Vec<(String, Service)>),
     /// A remote made elsewhere; tests watch and break it.
     #[doc(hidden)]
     Custom(Arc<dyn Remote>),
@@ -61,10 +66,18 @@ impl fmt::Debug for ServiceSettings {
 /// A service that can be asked.
 pub(super) struct Reached {
     pub(super) remote: Arc<dyn Remote>,
-    /// The same, if it is a directory of this machine.
-    pub(super) fs: Option<Fs>,
+    /// The directories of this machine in it.
+    pub(super) dirs: Vec<Fs>,
     /// Whether limits of time and speed are kept inside.
     pub(super) limits_itself: bool,
+    /// The same, if it is a mirror: that tries again inside.
+    pub(super) mirror: Option<Arc<Mirror>>,
+}
+
+impl Reached {
+    fn new(remote: Arc<dyn Remote>, limits_itself: bool) -> Self {
+        Self { remote, dirs: Vec::new(), limits_itself, mirror: None }
+    }
 }
 
 impl Service {
@@ -81,26 +94,59 @@ impl Service {
         match self {
             Self::Fs { root } => root.display().to_string(),
             Self::Remote { provider, .. } => format!("a remote of type {provider}"),
+            Self::Mirror(copies) => {
+                let names: Vec<String> = copies.iter().map(|(name, _)| format!("{name}:")).collect();
+                format!("a mirror of {}", names.join(" and "))
+            }
             Self::Custom(remote) => remote.describe(),
         }
     }
 
+    /// The directories of this machine that hold the vault's objects.
+    pub(super) fn dirs(&self) -> Vec<&Path> {
+        match self {
+            Self::Fs { root } => vec![root],
+            Self::Mirror(copies) => copies.iter().flat_map(|(_, copy)| copy.dirs()).collect(),
+            Self::Remote { .. } | Self::Custom(_) => Vec::new(),
+        }
+    }
+
     /// Makes what the remote `name` describes. Nothing is sent yet.
-    pub(super) fn reach(&self, name: &str, transport: &Transport) -> Result<Reached, OpsError> {
+    pub(super) fn reach(&self, name: &str, network: &Network) -> Result<Reached, OpsError> {
         Ok(match self {
             Self::Fs { root } => {
                 let fs = Fs::open(root.clone());
-                Reached { remote: Arc::new(fs.clone()), fs: Some(fs), limits_itself: false }
+                Reached { dirs: vec![fs.clone()], ..Reached::new(Arc::new(fs), false) }
             }
-            Self::Custom(remote) => Reached { remote: Arc::clone(remote), fs: None, limits_itself: false },
+            Self::Custom(remote) => Reached::new(Arc::clone(remote), false),
             Self::Remote { provider, settings } => {
-                let transport = Transport { tokens: settings.tokens.clone(), ..transport.clone() };
+                let transport = Transport { tokens: settings.tokens.clone(), ..network.transport() };
                 let remote = services::open(provider, &settings.values, &transport).map_err(|bad| {
                     OpsError::new(Class::Usage, format!("the remote `{name}:` can't be used: {bad}"))
                         .hint(format!("`cryptsync config providers {provider}` explains the settings"))
                 })?;
-                Reached { remote, fs: None, limits_itself: true }
+                Reached::new(remote, true)
+            }
+            Self::Mirror(copies) => {
+                let (mut dirs, mut remotes) = (Vec::new(), Vec::new());
+                for (copy_name, copy) in copies {
+                    let reached = copy.reach(copy_name, network)?;
+                    dirs.extend(reached.dirs.iter().cloned());
+                    remotes.push((copy_name.clone(), network.patient(reached.remote, reached.limits_itself)));
+                }
+                let mirror = Arc::new(Mirror::new(name, remotes, is_whole));
+                Reached {
+                    remote: Arc::clone(&mirror) as Arc<dyn Remote>,
+                    dirs,
+                    limits_itself: true,
+                    mirror: Some(mirror),
+                }
             }
         })
     }
+}
+
+/// Whether an object is what its name says. What has no name of ours proves nothing and is left to whoever reads it.
+fn is_whole(path: &RemotePath, body: &[u8]) -> bool {
+    path.as_str().parse().is_ok_and(|name: ObjectName| crypto::object_id(&[body]) == name.id())
 }

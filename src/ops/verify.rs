@@ -1,6 +1,6 @@
 //! `verify`: everything the head refers to is there; with `read_data`, it is also what it should be.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::open::open;
 use super::{Ctx, OpsError, RemoteProfile, VerifyReport};
@@ -9,13 +9,13 @@ use crate::event::Event;
 use crate::format::entry::{Content, Entry};
 use crate::format::hints::ObjectRef;
 use crate::format::index::IndexClass;
-use crate::format::name::{DATA_PREFIX, INDEX_PREFIX, LOG_PREFIX, META_PREFIX, ObjectName, VAULT_PREFIX};
+use crate::format::name::{LOG_PREFIX, ObjectName};
 use crate::history::chunk_list::ListReader;
 use crate::history::cursor::{Cursor, Found};
 use crate::history::source::{ResolvedPlace, Root};
 use crate::id::{BlobId, ObjectId};
 use crate::transfer::base_root;
-use crate::vault::{Index, Vault, VaultError, verify_bytes, verify_pack};
+use crate::vault::{Index, Stock, Vault, VaultError, verify_bytes, verify_pack};
 
 /// Verifies that everything the head refers to is there, and with `read_data` that it is what it should be.
 ///
@@ -25,7 +25,8 @@ pub fn verify(ctx: &Ctx<'_>, remote: &RemoteProfile, read_data: bool) -> Result<
     let opened = open(ctx, remote)?;
     let vault = &opened.vault;
     let base = base_root(vault)?;
-    let (present, strange) = list_objects(vault)?;
+    let Stock { objects: present, foreign: mut strange } = Stock::take(&vault.objects.io)?;
+    strange.retain(|name| !name.starts_with(LOG_PREFIX)); // the view knows of those
     let quarantined = super::inspect::quarantined(vault);
     let mut report = VerifyReport { foreign: strange, quarantined, ..VerifyReport::default() };
     let index = match vault.index() {
@@ -55,7 +56,7 @@ struct Verifier<'a> {
     ctx: &'a Ctx<'a>,
     vault: &'a Vault,
     index: &'a Index,
-    present: HashMap<ObjectName, u64>,
+    present: BTreeMap<ObjectName, u64>,
     report: VerifyReport,
 }
 
@@ -186,7 +187,7 @@ impl Verifier<'_> {
                 ObjectName::Data(_) | ObjectName::Meta(_) => false,
             };
             if wanted {
-                let read = verify_bytes(self.vault, &name, size);
+                let read = verify_bytes(&self.vault.objects.io, &name, size);
                 self.has_read(read)?;
             }
         }
@@ -253,22 +254,6 @@ fn genesis_name(vault: &Vault) -> ObjectName {
 
 fn pack_name(class: IndexClass, id: ObjectId) -> ObjectName {
     if class == IndexClass::Data { ObjectName::Data(id) } else { ObjectName::Meta(id) }
-}
-
-/// All objects with their sizes, and what has no object's name. The log is listed last: what is in it was there before.
-pub(super) fn list_objects(vault: &Vault) -> Result<(HashMap<ObjectName, u64>, Vec<String>), VaultError> {
-    let (mut present, mut strange) = (HashMap::new(), Vec::new());
-    for prefix in [VAULT_PREFIX, DATA_PREFIX, META_PREFIX, INDEX_PREFIX, LOG_PREFIX] {
-        vault.objects.io.list(prefix, &mut |listed| {
-            match listed.path.as_str().parse::<ObjectName>() {
-                Ok(name) => drop(present.insert(name, listed.size)),
-                Err(_) if prefix == LOG_PREFIX => {} // the view knows of it
-                Err(_) => strange.push(listed.path.as_str().to_owned()),
-            }
-            Ok(())
-        })?;
-    }
-    Ok((present, strange))
 }
 
 const PROBLEMS_MAX: usize = 10_000;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::id::{ObjectId, VaultId};
 
 /// The cache of one vault.
+#[derive(Clone)]
 pub(super) struct Cache {
     dir: PathBuf,
 }

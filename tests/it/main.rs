@@ -13,6 +13,7 @@ mod compare;
 mod completion;
 mod config;
 mod conflicts;
+mod copies;
 mod crash;
 mod diff;
 mod docs;

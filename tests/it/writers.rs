@@ -211,6 +211,7 @@ pub fn profile(remote: Arc<dyn Remote>) -> RemoteProfile {
         vault_id: None,
         builtin: false,
         demands: Default::default(),
+        witness: None,
         keyring: false,
     }
 }

@@ -43,6 +43,7 @@ pub const PROVIDERS: &[&Provider] = &[
     &s3::PROVIDER,
     &sftp::PROVIDER,
     &webdav::PROVIDER,
+    &crate::layers::mirror::PROVIDER,
     #[cfg(any(test, feature = "testing"))]
     &memory::PROVIDER,
 ];

@@ -42,6 +42,8 @@ pub(super) mod mv;
 pub(super) mod ncdu;
 pub(super) mod purge;
 pub(super) mod rcat;
+pub(super) mod remote;
+pub(super) mod replicate;
 mod reports;
 pub(super) mod rm;
 pub(super) mod rmdir;

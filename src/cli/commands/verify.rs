@@ -7,7 +7,7 @@ use crate::class::Class;
 use crate::cli::output::{Align, CliError, JsonVerify, table, write_object};
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
-use crate::ops::{self, RemoteProfile, VerifyReport};
+use crate::ops::{self, ObjectsReport, RemoteProfile, VerifyReport};
 use crate::path::printable;
 use crate::units::ByteSize;
 
@@ -23,6 +23,11 @@ pub(crate) struct VerifyArgs {
     /// Read and verify all file content too
     #[arg(long)]
     read_data: bool,
+    /// Read all objects and hold them against their names, without a key or a password
+    ///
+    /// Finds every byte that has changed, on a machine that may not read the vault. What is missing can't be told without a key.
+    #[arg(long, conflicts_with = "read_data")]
+    no_key: bool,
 }
 
 impl VerifyArgs {
@@ -33,6 +38,9 @@ impl VerifyArgs {
 
 pub(crate) fn run(shell: &Shell, args: &VerifyArgs) -> Result<(), CliError> {
     let (remote, read_data) = args.options(&shell.settings)?;
+    if args.no_key {
+        return no_key(shell, &remote);
+    }
     let report = shell.call(true, |ctx| ops::verify(ctx, &remote, read_data))?;
     if shell.printer.is_json() {
         write_object(&shell.printer, &JsonVerify::new(&report))?;
@@ -42,6 +50,38 @@ pub(crate) fn run(shell: &Shell, args: &VerifyArgs) -> Result<(), CliError> {
         }
     }
     verdict(&report.problems)
+}
+
+fn no_key(shell: &Shell, remote: &RemoteProfile) -> Result<(), CliError> {
+    let ObjectsReport { objects, bytes, damaged, foreign, vaults } =
+        &shell.call(true, |ctx| ops::verify_objects(ctx, remote))?;
+    if shell.printer.is_json() {
+        let object = serde_json::json!({
+            "objects": objects, "bytes_read": bytes, "damaged": damaged, "foreign": foreign, "vaults": vaults,
+        });
+        write_object(&shell.printer, &object)?;
+    } else {
+        let rows = [
+            ["objects:".to_owned(), objects.to_string()],
+            ["data read:".to_owned(), ByteSize(*bytes).to_string()],
+            ["damaged:".to_owned(), damaged.len().to_string()],
+        ];
+        let mut lines = table([Align::Left, Align::Left], &rows);
+        lines.extend(foreign.iter().map(|name| format!("foreign object: {}", printable(name.as_bytes()))));
+        lines.extend(damaged.iter().map(|name| format!("damaged: {name}")));
+        for line in lines {
+            shell.printer.data(&line)?;
+        }
+    }
+    if vaults.len() > 1 {
+        let what = format!("there are several vaults at `{}:`: {}", remote.name, vaults.join(" and "));
+        return Err(CliError::new(Class::Untrusted, what).hint("one of them was put there by somebody else"));
+    }
+    match damaged.len() {
+        0 => Ok(()),
+        count => Err(CliError::new(Class::Integrity, format!("objects that are not what their names say: {count}"))
+            .hint("a copy of the vault may have them whole: see `replicate` and `remote heal`")),
+    }
 }
 
 fn lines(report: &VerifyReport, read_data: bool) -> Vec<String> {
@@ -74,7 +114,8 @@ fn verdict(problems: &[(Class, String)]) -> Result<(), CliError> {
 const EXAMPLES: &str = "\
 Examples:
   cryptsync verify nas:
-  cryptsync verify --read-data nas:";
+  cryptsync verify --read-data nas:
+  cryptsync verify --no-key nas:";
 
 #[cfg(test)]
 mod tests {

@@ -130,6 +130,7 @@ impl TestEnv {
             vault_id: None,
             builtin: false,
             demands: Default::default(),
+            witness: None,
             keyring: false,
         }
     }

@@ -19,6 +19,13 @@ use crate::cli::shell::Shell;
 pub(crate) use secrets::SecretsArg;
 pub(crate) use sign_in::{AuthorizeArgs, authorize};
 
+/// Writes which copies a mirror has.
+pub(super) fn set_upstreams(shell: &Shell, mirror: &str, copies: &[String]) -> Result<(), CliError> {
+    let text = copies.iter().map(|name| format!("{name}:")).collect::<Vec<_>>().join(" ");
+    let pairs = vec![("upstreams".to_owned(), zeroize::Zeroizing::new(text.into_bytes()))];
+    change::set(shell, mirror, pairs, change::How { probe: false, secrets: None })
+}
+
 /// Look at the configuration, and change it
 ///
 /// Alone, it asks at the terminal what to do. The verbs below do the same without questions.
