@@ -32,6 +32,9 @@ pub fn sign_in(
     runtime.block_on(async {
         tokio::select! {
             done = cryptsync_backends::sign_in(provider, settings, &transport, now, show) => done.map_err(failed),
+            () = tokio::time::sleep(PATIENCE) => {
+                Err(OpsError::new(Class::Failed, "nobody has signed in for 15 minutes").hint("run the command again"))
+            }
             () = stopped => Err(OpsError::new(Class::Interrupted, "stopped while waiting for the browser")),
         }
     })
@@ -54,5 +57,7 @@ fn failed(error: SignInError) -> OpsError {
     }
 }
 
+/// How long a browser is waited for.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// How long a signal waits at most.
 const NAP: Duration = Duration::from_millis(100);

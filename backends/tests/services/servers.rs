@@ -58,9 +58,8 @@ impl Server {
     /// WebDAV by rclone, of what another server keeps, and to be read only.
     pub fn rclone_webdav_of(kept: &Path) -> Option<Self> {
         let kept = kept.to_owned();
-        Self::rclone(&["webdav", "--user", USER, "--pass", PASSWORD, "--read-only"], move |dir| {
-            let served = dir.join("served");
-            fs::remove_dir(&served).unwrap();
+        Self::rclone(&["webdav", "--user", USER, "--pass", PASSWORD, "--read-only"], move |served| {
+            fs::remove_dir(served).unwrap();
             std::os::unix::fs::symlink(&kept, served).unwrap();
         })
     }

@@ -23,7 +23,7 @@ pub(crate) use sign_in::{AuthorizeArgs, authorize};
 pub(super) fn set_upstreams(shell: &Shell, mirror: &str, copies: &[String]) -> Result<(), CliError> {
     let text = copies.iter().map(|name| format!("{name}:")).collect::<Vec<_>>().join(" ");
     let pairs = vec![("upstreams".to_owned(), zeroize::Zeroizing::new(text.into_bytes()))];
-    change::set(shell, mirror, pairs, change::How { probe: false, secrets: None })
+    change::set(shell, mirror, pairs, change::How { probe: false, secrets: None, way: sign_in::Way::Not })
 }
 
 /// Look at the configuration, and change it
