@@ -11,6 +11,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use super::commands;
 use super::flag_env;
 use super::log_flags::LogFlags;
+use super::mistakes;
 use super::network::NetworkFlags;
 use super::output::CliError;
 use super::password::PasswordFlags;
@@ -246,8 +247,7 @@ pub(super) fn parse(args: &[OsString], vars: &BTreeMap<OsString, OsString>) -> R
     let end = args.iter().position(|arg| arg == OsStr::new("--")).unwrap_or(args.len());
     let all = args[..end].iter().cloned().chain(extra.args).chain(args[end..].iter().cloned());
     let blame = |error: clap::Error| {
-        let text = error.to_string();
-        let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let what = mistakes::headline(&error);
         NotParsed::Environment(
             CliError::usage(what).hint(format!("set by the environment: {}", extra.variables.join(", "))),
         )

@@ -72,7 +72,7 @@ fn arguments(arg: &Arg, variable: &str, value: &OsStr) -> Result<Vec<OsString>, 
         },
         ArgAction::Append => {
             let text = value.to_str().ok_or_else(|| wrong("it has to be UTF-8"))?;
-            let words = words::split(text, ',').map_err(|error| wrong("it is a list").caused_by(error))?;
+            let words = words::split(text, ',').map_err(|error| wrong(&format!("it is a list, and {error}")))?;
             Ok(words.iter().map(|word| with(OsStr::new(word))).collect())
         }
         _ => Ok(vec![with(value)]),

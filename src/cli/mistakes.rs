@@ -27,7 +27,7 @@ pub(super) fn explain(error: &clap::Error) -> CliError {
 }
 
 /// What clap says, without what it adds below, in one line.
-fn headline(error: &clap::Error) -> String {
+pub(super) fn headline(error: &clap::Error) -> String {
     let text = error.to_string();
     let text = text.split("\n\nUsage:").next().unwrap_or_default();
     let text = text.split("\n\n  tip:").next().unwrap_or_default();
@@ -38,6 +38,7 @@ fn headline(error: &clap::Error) -> String {
         .flat_map(texts)
         .filter(|word| word.contains(','))
         .fold(text.to_owned(), |text, word| text.replace(&word, &shown_place(word.as_bytes())));
+    let text = NUMBERS.iter().fold(text, |text, (said, better)| text.replace(said, better));
     text.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -124,6 +125,12 @@ fn texts(value: &ContextValue) -> Vec<String> {
     }
 }
 
+/// What the standard library says of numbers, and what people understand.
+const NUMBERS: [(&str, &str); 3] = [
+    ("invalid digit found in string", "it is not a whole number"),
+    ("cannot parse integer from empty string", "it is not a whole number"),
+    ("number too large to fit in target type", "the number is too large"),
+];
 const ASK: &str = "`cryptsync help` lists verbs and options";
 /// More verbs than these say nothing.
 const VERBS_MAX: usize = 6;

@@ -196,7 +196,8 @@ impl Person for Answers {
 
     fn confirm(&self, question: &str) -> Option<bool> {
         let terminal = self.terminal.as_ref()?;
-        let prompt = format!("{} [y/N] ", printable(question.as_bytes()));
+        let lines: Vec<String> = question.split('\n').map(|line| printable(line.as_bytes())).collect();
+        let prompt = format!("{} [y/N] ", lines.join("\n"));
         let line = self.signals.while_prompting(|| self.printer.suspend(|| terminal.line(&prompt)));
         Some(line.is_ok_and(|line| matches!(line.trim().to_lowercase().as_str(), "y" | "yes")))
     }

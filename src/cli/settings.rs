@@ -57,7 +57,10 @@ impl Settings {
         let command = flags.password.config_password_command.as_deref();
         let config = ConfigSource::new(&config_path, flags.config.is_some(), command, env);
         if let Some(id) = &flags.vault_id {
-            id.parse::<VaultId>().map_err(|error| CliError::usage("--vault-id is wrong").caused_by(error))?;
+            id.parse::<VaultId>().map_err(|bad| {
+                CliError::usage(format!("--vault-id: `{}` is {bad}", crate::path::printable(id.as_bytes())))
+                    .hint("`cryptsync status REMOTE:` shows the id of a vault")
+            })?;
         }
         let network = flags.network.network(&env.world, &env.time_zone);
         Ok(Self {

@@ -20,6 +20,8 @@ pub(super) struct Signals {
     pub(super) cancel: Cancel,
     /// A person is being asked: there is nothing to finish first.
     prompting: AtomicBool,
+    /// The other screen of the terminal is shown: words would only spoil it.
+    other_screen: AtomicBool,
 }
 
 impl Signals {
@@ -31,11 +33,20 @@ impl Signals {
         answer
     }
 
+    /// From now on the other screen of the terminal is shown, or it is not any more.
+    pub(super) fn shows_other_screen(&self, shown: bool) {
+        self.other_screen.store(shown, Ordering::SeqCst);
+    }
+
     fn arrived(&self, printer: &Printer, terminal: Option<&Saved>) {
+        let other_screen = self.other_screen.load(Ordering::SeqCst);
         if self.prompting.load(Ordering::SeqCst) || self.cancel.is_cancelled() {
-            quit(terminal);
+            quit(terminal, other_screen);
         }
         self.cancel.cancel();
+        if other_screen {
+            return;
+        }
         printer.complain(format_args!("stopping, press again to quit at once"));
     }
 }
@@ -92,13 +103,16 @@ impl Saved {
     }
 }
 
-fn quit(terminal: Option<&Saved>) -> ! {
+fn quit(terminal: Option<&Saved>, other_screen: bool) -> ! {
     if let Some(Saved(tty, modes)) = terminal {
         let restored = tcsetattr(tty, OptionalActions::Now, modes);
-        drop(restored.map_err(io::Error::from).and_then(|()| io::stderr().write_all(SHOW_CURSOR))); // nothing more to do
+        let leave: &[u8] = if other_screen { LEAVE_SCREEN } else { b"" };
+        let text = [leave, SHOW_CURSOR].concat();
+        drop(restored.map_err(io::Error::from).and_then(|()| io::stderr().write_all(&text))); // nothing more to do
     }
     #[expect(clippy::exit, reason = "the person has asked twice; threads may hold any lock by now")]
     std::process::exit(i32::from(Class::Interrupted.code()))
 }
 
+const LEAVE_SCREEN: &[u8] = b"\x1b[?1049l";
 const SHOW_CURSOR: &[u8] = b"\x1b[?25h\n";

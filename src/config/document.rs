@@ -298,10 +298,12 @@ pub fn checked_setting(
 /// A setting that the service does not have.
 pub(super) fn unknown(of: Option<&'static Provider>, name: &str, origin: &Origin) -> ConfigError {
     let names: Vec<&str> = provider::settings(of).map(|setting| setting.name).collect();
-    let who = of.map_or("a remote".to_owned(), |of| format!("a remote of type `{}`", of.name));
+    // Without a type nobody wants to read those of all services.
+    let listed = of.map_or(provider::COMMON.len(), |_| names.len());
+    let who = of.map_or("any remote".to_owned(), |of| format!("a remote of type `{}`", of.name));
     let shown = shown_name(name);
     let meant = nearest(name, names.iter().copied()).map(str::to_owned);
-    let list: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let list: Vec<String> = names[..listed].iter().map(|name| format!("`{name}`")).collect();
     origin.wrong(format!("unknown setting `{shown}`; {who} has {}", list.join(", ")), meant)
 }
 

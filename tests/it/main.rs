@@ -30,6 +30,7 @@ mod links;
 mod listings;
 mod locks;
 mod long_log;
+mod malformed;
 mod manners;
 mod many;
 mod members;

@@ -73,6 +73,28 @@ fn progress_follows_the_window() {
 }
 
 #[test]
+fn questions_stay_readable() {
+    let (_cli, machine) = with_work();
+    machine.ok(["copy", "src", "v:"]);
+    fs::create_dir(machine.home.join("empty")).unwrap();
+    let mut terminal = Pty::start(&machine, (80, 24), ["sync", "empty", "v:", "-P", "-vv"]);
+    terminal.wait_for("Go on? [y/N] ");
+    std::thread::sleep(std::time::Duration::from_millis(1200)); // the block would have been drawn twice
+    assert_eq!(terminal.so_far(), "", "nothing is drawn over the question");
+    terminal.send("n\n");
+    let (shown, code) = terminal.finish();
+    assert!(code == 7 && shown.contains("nothing was done"), "{shown:?}");
+    // The first contact: the question has lines of its own.
+    let fresh = machine.clone().var("XDG_STATE_HOME", "/nonexistent/of/nobody");
+    let mut terminal = Pty::start(&fresh, (80, 24), ["ls", "v:", "--ephemeral"]);
+    terminal.wait_for("fingerprint is\r\n  ");
+    terminal.wait_for("[y/N] ");
+    terminal.send("n\n");
+    let (shown, code) = terminal.finish();
+    assert!(code != 0 && shown.contains("was not confirmed"), "{shown:?}");
+}
+
+#[test]
 fn a_dumb_terminal_gets_no_escapes() {
     let (_cli, machine) = with_work();
     let machine = machine.var("TERM", "dumb");

@@ -115,6 +115,7 @@ pub(super) fn place_name(place: KeyPlace) -> &'static str {
 
 fn age(secs: u64) -> String {
     match secs {
+        1 => "1 second".to_owned(),
         0..120 => format!("{secs} seconds"),
         120..7_200 => format!("{} minutes", secs / 60),
         7_200..172_800 => format!("{} hours", secs / 3_600),

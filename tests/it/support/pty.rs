@@ -32,6 +32,17 @@ impl Pty {
         self.0.exp_string(text).unwrap();
     }
 
+    /// Types.
+    pub fn send(&mut self, text: &str) {
+        self.0.send(text).unwrap();
+        self.0.flush().unwrap();
+    }
+
+    /// What is shown already.
+    pub fn so_far(&mut self) -> String {
+        std::iter::from_fn(|| self.0.try_read()).collect()
+    }
+
     /// Gives the window another size.
     pub fn resize(&self, (columns, rows): (u16, u16)) {
         let terminal = self.0.process().get_file_handle().unwrap();

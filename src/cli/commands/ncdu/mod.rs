@@ -58,7 +58,7 @@ impl Session<'_> {
     fn run(&mut self) -> Result<bool, OpsError> {
         let mut state = State::new(self.typed, self.shell.settings.time_zone.clone());
         self.look(&mut state)?;
-        let mut screen = Screen::open().map_err(lost)?;
+        let mut screen = Screen::open(&self.shell.signals).map_err(lost)?;
         while !self.shell.signals.cancel.is_cancelled() {
             screen.draw(&state).map_err(lost)?;
             let key = match screen.wait().map_err(lost)? {
@@ -78,13 +78,13 @@ impl Session<'_> {
                 }
                 Wish::Delete(path) => {
                     let words = [OsStr::new("rm"), OsStr::new("-r"), OsStr::new("--"), &self.full(&path)];
-                    screen.aside(&self.shell.signals.cancel, || self.verb(&words)).map_err(lost)?;
+                    screen.aside(|| self.verb(&words)).map_err(lost)?;
                     self.browser.reload()?;
                     self.look(&mut state)?;
                 }
                 Wish::Download(path, to) => {
                     let words = [OsStr::new("copy"), OsStr::new("--"), &self.full(&path), OsStr::new(&to)];
-                    screen.aside(&self.shell.signals.cancel, || self.verb(&words)).map_err(lost)?;
+                    screen.aside(|| self.verb(&words)).map_err(lost)?;
                 }
             }
         }

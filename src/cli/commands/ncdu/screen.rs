@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::cursor::{Hide, MoveTo, Show};
@@ -12,14 +13,17 @@ use crossterm::terminal::{
     Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
 };
 
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
+
 use super::state::State;
-use crate::ops::Cancel;
+use crate::cli::signals::Signals;
 
 /// The terminal in our hands.
 pub(super) struct Screen {
     tty: File,
     last: Vec<(String, bool)>,
     at: (u16, u16),
+    signals: Arc<Signals>,
 }
 
 /// What has happened.
@@ -31,23 +35,34 @@ pub(super) enum Seen {
 }
 
 impl Screen {
-    pub(super) fn open() -> io::Result<Self> {
+    pub(super) fn open(signals: &Arc<Signals>) -> io::Result<Self> {
         let tty = OpenOptions::new().write(true).open("/dev/tty")?;
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             give_back();
             before(panic);
         }));
-        let mut screen = Self { tty, last: Vec::new(), at: (0, 0) };
+        let mut screen = Self { tty, last: Vec::new(), at: (0, 0), signals: Arc::clone(signals) };
         screen.enter()?;
         Ok(screen)
     }
 
     fn enter(&mut self) -> io::Result<()> {
         self.last.clear();
-        enable_raw_mode()?;
+        self.take_keys()?;
+        self.signals.shows_other_screen(true);
         queue!(self.tty, EnterAlternateScreen, Hide, Clear(ClearType::All))?;
         self.tty.flush()
+    }
+
+    /// Keys come as they are pressed, but Ctrl-C stays a signal: nobody reads keys while a remote lets us wait.
+    fn take_keys(&self) -> io::Result<()> {
+        enable_raw_mode()?;
+        let mut modes = tcgetattr(&self.tty)?;
+        modes.local_modes |= LocalModes::ISIG;
+        modes.special_codes[SpecialCodeIndex::VSUSP] = NO_KEY;
+        modes.special_codes[SpecialCodeIndex::VQUIT] = NO_KEY;
+        Ok(tcsetattr(&self.tty, OptionalActions::Now, &modes)?)
     }
 
     /// Draws what is to be seen, if it is not there already.
@@ -91,21 +106,26 @@ impl Screen {
     }
 
     /// Does something on the ordinary screen, and comes back at a key.
-    pub(super) fn aside(&mut self, cancel: &Cancel, work: impl FnOnce()) -> io::Result<()> {
-        give_back();
+    pub(super) fn aside(&mut self, work: impl FnOnce()) -> io::Result<()> {
+        self.leave();
         work();
         self.tty.write_all(b"Press a key to go back.")?;
         self.tty.flush()?;
-        enable_raw_mode()?;
-        while !cancel.is_cancelled() && !matches!(self.wait()?, Seen::Key(_)) {}
+        self.take_keys()?;
+        while !self.signals.cancel.is_cancelled() && !matches!(self.wait()?, Seen::Key(_)) {}
         self.tty.write_all(b"\r\n")?;
         self.enter()
+    }
+
+    fn leave(&self) {
+        give_back();
+        self.signals.shows_other_screen(false);
     }
 }
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        give_back();
+        self.leave();
     }
 }
 
@@ -116,4 +136,6 @@ fn give_back() {
     drop(disable_raw_mode());
 }
 
+/// What stands for a key that does nothing.
+const NO_KEY: u8 = 0;
 const MOMENT: Duration = Duration::from_millis(100);
