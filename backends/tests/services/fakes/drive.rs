@@ -235,7 +235,7 @@ impl State {
         if let Some((from, to)) = range.split_once('-') {
             let (from, to): (usize, usize) = (from.parse().unwrap(), to.parse().unwrap());
             let last = to + 1 == session.total;
-            if to + 1 - from != asked.body.len() || (!last && asked.body.len() % (256 << 10) != 0) {
+            if to + 1 - from != asked.body.len() || (!last && !asked.body.len().is_multiple_of(256 << 10)) {
                 return error(400, "badRequest");
             }
             if from != session.there.len() {

@@ -226,7 +226,7 @@ impl State {
         if !folder.is_empty() && !is_path(folder) {
             return conflict("path/malformed_path");
         }
-        if argument["recursive"] != true || !argument["limit"].as_u64().is_some_and(|limit| limit <= 2000) {
+        if argument["recursive"] != true || argument["limit"].as_u64().is_none_or(|limit| limit > 2000) {
             return Answer::text(400, "limit");
         }
         match self.tree.get(folder) {

@@ -160,7 +160,7 @@ impl State {
         };
         let (from, to, all): (usize, usize, usize) = (from.parse().unwrap(), to.parse().unwrap(), all.parse().unwrap());
         let last = to + 1 == all;
-        let uneven = !last && asked.body.len() % (320 << 10) != 0;
+        let uneven = !last && !asked.body.len().is_multiple_of(320 << 10);
         if to + 1 - from != asked.body.len()
             || asked.body.len() >= 60 << 20
             || uneven
