@@ -10,7 +10,7 @@ use super::output::{CliError, Printer};
 use super::password::PasswordSource;
 use super::signals::Signals;
 use crate::class::Class;
-use crate::ops::Person;
+use crate::ops::{Answer, Person};
 use crate::path::printable;
 
 /// Answers the engine's questions.
@@ -200,6 +200,36 @@ impl Person for Answers {
         let prompt = format!("{} [y/N] ", lines.join("\n"));
         let line = self.signals.while_prompting(|| self.printer.suspend(|| terminal.line(&prompt)));
         Some(line.is_ok_and(|line| matches!(line.trim().to_lowercase().as_str(), "y" | "yes")))
+    }
+
+    fn choose(&self, action: &str, subject: &str) -> Option<Answer> {
+        let question = format!(
+            "\n{action} \"{}\"?\n\
+             y) Yes, this is OK (default)\n\
+             n) No, skip this\n\
+             s) Skip all {action} operations with no more questions\n\
+             !) Do all {action} operations with no more questions\n\
+             q) Quit: do what was said yes to, and nothing else\n\
+             y/n/s/!/q> ",
+            printable(subject.as_bytes())
+        );
+        loop {
+            let line = match self.ask(&question, true) {
+                Ok(line) => line,
+                Err(error) => {
+                    *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    return None;
+                }
+            };
+            match line.trim().to_lowercase().as_str() {
+                "" | "y" | "yes" => return Some(Answer::Yes),
+                "n" | "no" => return Some(Answer::No),
+                "s" => return Some(Answer::NoneOfThem),
+                "!" => return Some(Answer::AllOfThem),
+                "q" => return Some(Answer::Quit),
+                _ => self.printer.complain(format_args!("The answers are y, n, s, ! and q.")),
+            }
+        }
     }
 }
 

@@ -34,6 +34,15 @@ impl Shell {
         self.observed(&self.progress(progress), op)
     }
 
+    /// Refuses what asks a person if there is none.
+    pub(super) fn needs_terminal(&self, interactive: bool) -> Result<(), CliError> {
+        if !interactive || self.answers.is_attended() {
+            return Ok(());
+        }
+        Err(CliError::usage("--interactive asks, and there is no terminal to ask at")
+            .hint("leave out --interactive, or look first with --dry-run"))
+    }
+
     /// An observer that tells what happens, and shows progress if `live`.
     pub(super) fn progress(&self, live: bool) -> Progress {
         Progress::start(&self.printer, if live { self.settings.progress } else { ProgressMode::Off })

@@ -7,21 +7,23 @@ use std::sync::atomic::Ordering;
 
 use super::besides::{backups, vault_backup, vault_places};
 use super::conflicts::waiting;
+use super::consent::Consent;
 use super::moving::{VaultSource, leave_vault};
+use super::narrow::narrow;
 use super::open::{Opened, open};
 use super::sync::{
-    brake, dest_filter, fitting, may_delete, missing_dirs, not_there, one, open_for_writing, plan_options, planned,
-    session_options, target, tell_plan, tell_totals, threads, until_stopped, would_do,
+    brake, deadline, dest_filter, fitting, may_delete, missing_dirs, not_there, one, open_for_writing, plan_options,
+    planned, session_options, target, tell_plan, threads, until_stopped, would_do,
 };
-use super::{Ctx, OpsError, RemoteProfile, SyncOptions, SyncReport};
+use super::{Ctx, OpsError, RemoteProfile, Stopped, SyncOptions, SyncReport};
 use crate::class::Class;
 use crate::event::{Action, Event};
 use crate::format::entry::{Content, EntryKind};
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
-    EditList, Found, Item, Kept, Plan, PlanOptions, Relay, Step, Uploaded, VaultContents, VaultPlaces, VaultSide,
-    base_root, commit_edits, lookup,
+    Deadline, EditList, Found, Item, Kept, Plan, PlanOptions, Relay, SourceTree, Step, Uploaded, VaultContents,
+    VaultPlaces, VaultSide, base_root, commit_edits, lookup,
 };
 use crate::vault::{CommitInfo, Published, Session, Vault};
 
@@ -82,6 +84,7 @@ fn transfer<'a>(
         backup,
         places,
         by_reference: other.is_none(),
+        deadline: deadline(ctx, options),
     };
     let (mut report, plan) = run.go()?;
     if !options.dry_run {
@@ -141,6 +144,7 @@ struct Run<'a> {
     /// Where in the vault content may be found.
     places: Vec<TreePath>,
     by_reference: bool,
+    deadline: Deadline,
 }
 
 impl Run<'_> {
@@ -148,18 +152,24 @@ impl Run<'_> {
         &self.opened.vault
     }
 
+    fn source_tree(&self) -> SourceTree<'_> {
+        let (root, single) = (self.source_root.as_ref(), self.single.is_some());
+        SourceTree { vault: self.source, root, dir: self.source_path, single }
+    }
+
     fn go(&self) -> Result<(SyncReport, Plan), OpsError> {
         let (ctx, vault) = (self.ctx, self.vault());
         let base = base_root(vault)?;
         let extra = missing_dirs(vault, base.as_ref(), self.dest)?;
         let mut plan = self.plan(base.as_ref())?;
-        tell_totals(ctx, &plan);
+        let mut report = planned(&plan);
+        let consent = Consent::new(ctx, self.options.rules.interactive && !self.options.dry_run);
+        narrow(ctx, self.options, &consent, &mut plan, &mut report)?;
         if self.options.dry_run {
             tell_plan(ctx, &mut plan)?;
             return Ok((would_do(self.options, &plan), plan));
         }
-        let mut report = planned(&plan);
-        if plan.is_empty() && (extra.is_empty() || self.single.is_some()) {
+        if plan.is_empty() && (consent.asks() || extra.is_empty() || self.single.is_some()) {
             return Ok((report, plan));
         }
         brake(ctx, self.options, &plan)?;
@@ -167,6 +177,9 @@ impl Run<'_> {
         let mut session = Session::begin(Arc::clone(vault), session_options(ctx))?;
         let mut uploaded = if self.by_reference { self.refer(&mut plan)? } else { self.relay(&session, &mut plan)? };
         let info = CommitInfo { operation: self.options.operation.clone() };
+        if self.deadline.was_met() {
+            report.stopped = Some(Stopped::MaxDuration);
+        }
         let delete = may_delete(ctx, self.options, &plan, 0, &mut report);
         let at = (vault.as_ref(), base.as_ref());
         uploaded.backups = backups(self.options, &mut plan, at, self.backup.as_ref(), delete)?;
@@ -179,7 +192,9 @@ impl Run<'_> {
         report.stored = stats.stored.load(Ordering::Relaxed);
         report.deduplicated =
             if self.by_reference { plan.totals.bytes } else { stats.deduplicated.load(Ordering::Relaxed) };
-        (report.files, report.bytes) = (plan.totals.files, plan.totals.bytes);
+        let totals = &plan.totals;
+        (report.files, report.bytes) =
+            if self.by_reference { (totals.files, totals.bytes) } else { (uploaded.files, uploaded.bytes) };
         report.deleted = if delete { plan.totals.deletes } else { 0 };
         Ok((report, plan))
     }
@@ -188,13 +203,7 @@ impl Run<'_> {
         let kept = Kept::default();
         let no_suspects = HashSet::new();
         let rules = &self.options.rules;
-        let contents = VaultContents {
-            source: self.source,
-            root: self.source_root.as_ref(),
-            dir: self.source_path,
-            single: self.single.is_some(),
-            dest: self.vault(),
-        };
+        let contents = VaultContents { source: self.source_tree(), dest: self.vault() };
         let (vault, dirs) = (self.vault().as_ref(), self.places.as_slice());
         let found = if rules.copied { Found::Copied } else { Found::Enough };
         let places = VaultPlaces { vault, root: base, dirs, contents: &contents, found };
@@ -219,7 +228,7 @@ impl Run<'_> {
         let side = side.filter_map(|found| rules.links.pass(found, None));
         let dest = VaultSide::open(self.vault(), base, self.dest, dest_filter(self.options), true)?.keeping(&kept);
         let dest = dest.filter_map(|found| rules.links.pass(found, Some(&kept)));
-        Ok(Plan::make(until_stopped(self.vault(), side), dest, &options)?)
+        Ok(Plan::make(until_stopped(self.vault(), &self.deadline, side), dest, &options)?)
     }
 
     /// An entry as the destination may have it. The content of another vault's files is not known by their references.
@@ -234,12 +243,10 @@ impl Run<'_> {
 
     fn relay(&self, session: &Session, plan: &mut Plan) -> Result<Uploaded, OpsError> {
         let relay = Relay {
-            source: self.source,
-            source_root: self.source_root.as_ref(),
-            source_dir: self.source_path,
-            single: self.single.is_some(),
+            source: self.source_tree(),
             session,
             prefix: self.dest,
+            deadline: &self.deadline,
             observer: self.ctx.observer,
             workers: self.ctx.engine.checkers.min(threads(self.ctx).1 * 2),
         };

@@ -1,5 +1,6 @@
 //! `conflicts`: the versions of files that lost their names when heads were merged, and what becomes of them.
 
+use super::consent::Consent;
 use super::edit_tree::{Change, Tree, in_vault, no_file, not_the_root};
 use super::inspect::log_entry;
 use super::open::open;
@@ -127,7 +128,13 @@ pub fn resolve_conflicts(ctx: &Ctx<'_>, options: &ResolveOptions) -> Result<Sync
     if path.is_root() && !options.all {
         return Err(not_the_root("conflicts", remote));
     }
-    let change = Change { ctx, remote, dry_run: options.dry_run, operation: &options.operation };
+    let change = Change {
+        ctx,
+        remote,
+        dry_run: options.dry_run,
+        consent: Consent::new(ctx, false),
+        operation: &options.operation,
+    };
     change.make(&mut |tree, edits, report| {
         let Some(root) = tree.root else { return Err(no_file(remote, path)) };
         if options.all {

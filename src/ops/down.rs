@@ -8,22 +8,24 @@ use std::sync::Arc;
 
 use super::besides::{local_backup, local_places};
 use super::conflicts::waiting;
+use super::consent::Consent;
 use super::moving::VaultSource;
+use super::narrow::narrow;
 use super::open::open;
 use super::overlap;
 use super::sync::{
-    brake, dest_filter, may_delete, not_there, one, plan_options, planned, refuse_filters, tell_left_out, tell_plan,
-    tell_totals, until_stopped, would_do,
+    brake, deadline, dest_filter, may_delete, not_there, one, plan_options, planned, refuse_filters, tell_left_out,
+    tell_plan, until_stopped, would_do,
 };
 use super::target::{Known, Target};
-use super::{Ctx, DeleteWhen, OpsError, RemoteProfile, SyncOptions, SyncReport};
+use super::{Ctx, DeleteWhen, OpsError, RemoteProfile, Stopped, SyncOptions, SyncReport};
 use crate::class::Class;
 use crate::format::entry::EntryKind;
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
-    Download, Found, Item, Kept, LinkTargets, Local, LocalContents, LocalPlaces, Plan, PlanOptions, Shadow, Spelling,
-    Symlinks, Traits, VaultSide, Walk, base_root, local_path, lookup, stat_item, stat_with_metadata,
+    Deadline, Download, Found, Item, Kept, LinkTargets, Local, LocalContents, LocalPlaces, Plan, PlanOptions, Shadow,
+    Spelling, Symlinks, Traits, VaultSide, Walk, base_root, local_path, lookup, stat_item, stat_with_metadata,
 };
 use crate::vault::{Vault, VaultError};
 
@@ -52,10 +54,23 @@ pub(super) fn downward<'a>(
     // A run that looks at a part tells nothing of the rest.
     let partial = single.is_some() || !options.filter.is_everything();
     let is_single = single.is_some();
-    let down =
-        Down { ctx, options, vault, base: base.as_ref(), prefix: &prefix, dest, place: &place, single: is_single };
+    let deadline = deadline(ctx, options);
+    let base_root = base.as_ref();
+    let down = Down {
+        ctx,
+        options,
+        vault,
+        base: base_root,
+        prefix: &prefix,
+        dest,
+        place: &place,
+        single: is_single,
+        deadline,
+    };
     let mut plan = down.plan(single, name)?;
     let mut report = planned(&plan);
+    let consent = Consent::new(ctx, options.rules.interactive && !options.dry_run);
+    narrow(ctx, options, &consent, &mut plan, &mut report)?;
     if options.dry_run {
         tell_plan(ctx, &mut plan)?;
         let report = SyncReport { requests: opened.requests(), ..would_do(options, &plan) };
@@ -94,6 +109,7 @@ struct Down<'a> {
     dest: &'a Path,
     place: &'a Place,
     single: bool,
+    deadline: Deadline,
 }
 
 impl Down<'_> {
@@ -150,10 +166,9 @@ impl Down<'_> {
             } else {
                 None
             };
-            let walk = until_stopped(vault, walk.into_iter().flatten());
-            Plan::make(until_stopped(vault, source), walk, &options)?
+            let walk = until_stopped(vault, &self.deadline, walk.into_iter().flatten());
+            Plan::make(until_stopped(vault, &self.deadline, source), walk, &options)?
         };
-        tell_totals(ctx, &plan);
         tell_left_out(ctx, &plan);
         Ok(plan)
     }
@@ -175,13 +190,20 @@ impl Down<'_> {
             workers: ctx.engine.checkers,
             traits: &self.place.traits,
             metadata: self.options.metadata,
+            deadline: &self.deadline,
             backup: local_backup(self.options, self.dest, self.single)?,
             deletes_first: self.options.rules.delete == DeleteWhen::Before,
         };
-        let done = download.run(plan, &mut |plan, failed| may_delete(ctx, self.options, plan, failed, report))?;
+        let done = download.run(plan, &mut |plan, failed| {
+            if self.deadline.was_met() {
+                report.stopped = Some(Stopped::MaxDuration);
+            }
+            may_delete(ctx, self.options, plan, failed, report)
+        })?;
         let mut marks = if partial { known.marks } else { HashSet::new() };
         marks.extend(plan.refused.iter().chain(&done.unwritten));
-        target.remember(Known { marks, incomplete: partial && was_incomplete, traits: known.traits })?;
+        let lacks = plan.lacks_something() || self.deadline.was_met();
+        target.remember(Known { marks, incomplete: lacks || partial && was_incomplete, traits: known.traits })?;
         report.files = done.files;
         report.bytes = done.bytes;
         report.deleted = done.deleted;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::consent::Consent;
 use super::open::open;
 use super::sync::{missing_dirs, not_there, open_for_writing, session_options};
 use super::{Ctx, OpsError, Place, RemoteProfile, SyncReport};
@@ -27,6 +28,8 @@ pub(super) struct Change<'a> {
     pub(super) remote: &'a RemoteProfile,
     /// Look and tell, publish nothing.
     pub(super) dry_run: bool,
+    /// Who is asked about each change.
+    pub(super) consent: Consent<'a>,
     /// What the commit will say.
     pub(super) operation: &'a str,
 }
@@ -163,16 +166,9 @@ impl Tree<'_> {
         }
     }
 
-    /// With `interactive`, whether a person says yes.
-    pub(super) fn ask(&self, interactive: bool, question: &str) -> Result<bool, OpsError> {
-        if !interactive || self.change.dry_run {
-            return Ok(true);
-        }
-        let nobody = || {
-            OpsError::new(Class::Fatal, "--interactive asks, and there is no terminal to ask at; nothing was done")
-                .hint("leave out --interactive, or look first with --dry-run")
-        };
-        self.change.ctx.person.confirm(question).ok_or_else(nobody)
+    /// Whether `action` may be done to a path; `more` says what that comes to.
+    pub(super) fn allows(&self, action: &'static str, path: &TreePath, more: &str) -> Result<bool, OpsError> {
+        self.change.consent.allows(action, &format!("{}:{path}{more}", self.change.remote.name))
     }
 
     /// Tells of a change that is being made, or would be.

@@ -51,6 +51,7 @@ impl From<TransferError> for OpsError {
         let hint = match &error {
             TransferError::Vault(vault) => vault.hint(),
             TransferError::InTheWay { .. } => Some("move it away, or use `sync`, which replaces it".into()),
+            TransferError::Late => Some("give it more time".into()),
             TransferError::Local { .. } => None,
         };
         Self { class: error.class(), chain: chain(&error), hint, path: None }

@@ -1,7 +1,8 @@
 //! `mkdir` and `rmdir`.
 
+use super::consent::Consent;
 use super::edit_tree::{Change, in_vault, not_the_root};
-use super::remove::joined;
+use super::remove::{RemoveOptions, joined};
 use super::{Ctx, OpsError, Place, SyncReport};
 use crate::class::Class;
 use crate::event::Action;
@@ -25,7 +26,8 @@ pub fn mkdir(ctx: &Ctx<'_>, place: &Place, dry_run: bool, operation: &str) -> Re
             return Ok(SyncReport::default());
         }
     };
-    Change { ctx, remote, dry_run, operation }.make(&mut |tree, edits, report| {
+    let consent = Consent::new(ctx, false);
+    Change { ctx, remote, dry_run, consent, operation }.make(&mut |tree, edits, report| {
         for (dir, entry) in tree.missing_dirs(path)? {
             tree.tell(&dir, Action::MakeDir, 0);
             edits.put(&dir, entry)?;
@@ -44,11 +46,10 @@ pub fn rmdirs(
     place: &Place,
     filter: &Filter,
     leave_root: bool,
-    dry_run: bool,
-    operation: &str,
+    options: &RemoveOptions,
 ) -> Result<SyncReport, OpsError> {
     let (remote, path) = in_vault(place, "rmdirs", "find(1) with -empty -delete")?;
-    Change { ctx, remote, dry_run, operation }.make(&mut |tree, edits, report| {
+    options.change(ctx, remote).make(&mut |tree, edits, report| {
         tree.need_dir(path)?;
         let kept = Kept::default();
         for item in tree.below(path, filter, &kept)? {
@@ -57,19 +58,30 @@ pub fn rmdirs(
                 kept.note(&item.path);
             }
         }
-        let mut remove = |dir: &TreePath| -> Result<(), OpsError> {
-            tree.tell(dir, Action::Delete, 0);
-            report.deleted += 1;
-            Ok(edits.delete(dir)?)
-        };
+        let mut empty = Vec::new();
         if !(leave_root || path.is_root() || kept.holds(&TreePath::root())) {
-            remove(path)?;
+            empty.push(TreePath::root());
         }
         for item in tree.below(path, filter, &Kept::default())? {
             let item = item?;
             if item.entry.kind == EntryKind::Dir && !kept.holds(&item.path) {
-                remove(&joined(path, &item.path)?)?;
+                empty.push(item.path);
             }
+        }
+        // What somebody wants to keep keeps the directories it is in: the innermost are asked about first.
+        let mut goes = Vec::new();
+        for dir in empty.iter().rev() {
+            let full = joined(path, dir)?;
+            if !kept.holds(dir) && tree.allows("remove directory", &full, "")? {
+                goes.push(full);
+            } else {
+                kept.note(dir);
+            }
+        }
+        for dir in goes.iter().rev() {
+            tree.tell(dir, Action::Delete, 0);
+            report.deleted += 1;
+            edits.delete(dir)?;
         }
         Ok(())
     })
@@ -79,7 +91,7 @@ pub fn rmdirs(
 ///
 /// # Errors
 /// It is not there, not a directory, or not empty.
-pub fn rmdir(ctx: &Ctx<'_>, place: &Place, dry_run: bool, operation: &str) -> Result<SyncReport, OpsError> {
+pub fn rmdir(ctx: &Ctx<'_>, place: &Place, options: &RemoveOptions) -> Result<SyncReport, OpsError> {
     let (remote, path) = match place {
         Place::Vault(remote, path) if path.is_root() => return Err(not_the_root("rmdir", remote)),
         Place::Vault(remote, path) => (remote, path),
@@ -88,20 +100,24 @@ pub fn rmdir(ctx: &Ctx<'_>, place: &Place, dry_run: bool, operation: &str) -> Re
                 return Err(OpsError::new(Class::DirNotFound, format!("there is no directory {}", path.display())));
             }
             let fail = format!("cannot remove the directory {}", path.display());
-            let removed = if dry_run { Ok(()) } else { std::fs::remove_dir(path) };
+            let allowed = Consent::new(ctx, options.interactive && !options.dry_run)
+                .allows("remove directory", &path.display().to_string())?;
+            let removed = if options.dry_run || !allowed { Ok(()) } else { std::fs::remove_dir(path) };
             removed.map_err(VaultError::local(fail))?;
             return Ok(SyncReport::default());
         }
     };
-    Change { ctx, remote, dry_run, operation }.make(&mut |tree, edits, report| {
+    options.change(ctx, remote).make(&mut |tree, edits, report| {
         tree.need_dir(path)?;
         if tree.below(path, &Filter::default(), &Kept::default())?.next().transpose()?.is_some() {
             return Err(OpsError::new(Class::Failed, format!("{} is not empty", tree.shown(path)))
                 .hint("`cryptsync purge` removes a directory with everything in it"));
         }
-        tree.tell(path, Action::Delete, 0);
-        edits.delete(path)?;
-        report.deleted = 1;
+        if tree.allows("remove directory", path, "")? {
+            tree.tell(path, Action::Delete, 0);
+            edits.delete(path)?;
+            report.deleted = 1;
+        }
         Ok(())
     })
 }

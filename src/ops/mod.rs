@@ -9,6 +9,7 @@ mod cat;
 mod check;
 mod check_vaults;
 mod conflicts;
+mod consent;
 mod device;
 mod diff;
 mod down;
@@ -23,6 +24,7 @@ mod list;
 mod make_dir;
 mod mirror;
 mod moving;
+mod narrow;
 mod network;
 mod open;
 mod overlap;
@@ -59,7 +61,7 @@ use crate::world::{Timestamp, World};
 pub use crate::format::access::Role;
 pub use crate::format::card::Card;
 pub use crate::sum::{NoSuchSum, Sum, SumKind};
-pub use crate::transfer::{By, Comparison, Naming, Symlinks, Traits};
+pub use crate::transfer::{By, Comparison, Naming, Order, OrderBy, OrderFrom, Symlinks, Traits};
 pub use crate::world::Cancel;
 pub use about::{About, about};
 pub use browse::{BrowseRow, Browser};
@@ -89,7 +91,7 @@ pub use rcat::rcat;
 pub use remove::{RemoveOptions, delete, purge, rm};
 pub use rename::{RenameOptions, rename};
 pub use replicate::{ObjectsReport, ReplicateReport, replicate, verify_objects};
-pub use rules::{Backup, DeleteWhen, TransferRules};
+pub use rules::{Backup, Cutoff, DeleteWhen, HearsRows, RowSink, TransferRules};
 pub use service::{HeldToken, Service, ServiceSettings, SignedIn, TokenStore};
 pub use sign_in::sign_in;
 pub use stat::{DuRow, Stat, Stored, du, stat};
@@ -118,6 +120,25 @@ pub trait Person: Send + Sync {
     fn tell(&self, _what: &str) {}
     /// A yes-or-no question. `None` if there is nobody to ask.
     fn confirm(&self, question: &str) -> Option<bool>;
+    /// Whether to do `action` ("copy", "delete") to `subject`. `None` if there is nobody to ask.
+    fn choose(&self, _action: &str, _subject: &str) -> Option<Answer> {
+        None
+    }
+}
+
+/// What a person says to one of many changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Do it.
+    Yes,
+    /// Leave it.
+    No,
+    /// Do all of its kind.
+    AllOfThem,
+    /// Leave all of its kind.
+    NoneOfThem,
+    /// Leave this and everything else; what was said yes to is done.
+    Quit,
 }
 
 /// What every verb gets.

@@ -1,15 +1,17 @@
 //! What makes a `move` of a copy: the source is removed, once the copy is durable and only as it was copied.
 
+use std::collections::HashSet;
 use std::path::Path;
 
+use super::consent::Consent;
 use super::edit_tree::Change;
 use super::remove::joined;
-use super::{Ctx, OpsError, RemoteProfile, SyncOptions, SyncReport};
+use super::{Ctx, OpsError, RemoteProfile, Stopped, SyncOptions, SyncReport};
 use crate::event::{Action, Event};
 use crate::format::entry::EntryKind;
 use crate::history::source::Root;
 use crate::path::TreePath;
-use crate::transfer::{Kept, Plan, Uploaded, lookup, remove_departed};
+use crate::transfer::{Item, Kept, Plan, Uploaded, lookup, remove_departed};
 
 /// How a source is removed after it was copied.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,12 +54,12 @@ pub(super) fn leave_vault(
     report: &mut SyncReport,
 ) -> Result<(), OpsError> {
     let VaultSource { remote, path, root, plan } = source;
-    if report.failed > plan.totals.skipped {
-        let what = "nothing is removed from the source, because some entries could not be handled";
-        ctx.observer.event(Event::Notice(what));
+    if let Some(why) = stays_for_now(plan, report) {
+        ctx.observer.event(Event::Notice(why));
         return Ok(());
     }
-    let change = Change { ctx, remote, dry_run: false, operation: &options.operation };
+    let consent = Consent::new(ctx, options.rules.interactive);
+    let change = Change { ctx, remote, dry_run: false, consent, operation: &options.operation };
     let (mut moved, mut stayed) = (0, 0);
     change.make(&mut |tree, edits, _| {
         (moved, stayed) = (0, 0);
@@ -65,7 +67,7 @@ pub(super) fn leave_vault(
             && item.entry.kind != EntryKind::Dir
         {
             // The plan is about this one entry, by whatever name.
-            if !plan.stays.is_empty() || plan.totals.skipped > 0 {
+            if !plan.stays.is_empty() || plan.totals.skipped > 0 || !tree.allows("delete", path, "")? {
                 return Ok(());
             }
             if lookup(tree.vault, root.as_ref(), path)?.is_some_and(|old| old.entry == item.entry) {
@@ -78,13 +80,20 @@ pub(super) fn leave_vault(
             return Ok(());
         }
         // What stays keeps the directories it is in.
-        let kept = Kept::default();
+        let (kept, mut refused) = (Kept::default(), HashSet::new());
         let changed = tree.changed_since(root.as_ref(), path)?;
         for item in tree.below(path, &options.filter, &kept)? {
             let item = item?;
             let skipped = item.entry.kind == EntryKind::Symlink && options.rules.links.skips();
+            let asked = |item: &Item| match item.entry.kind {
+                EntryKind::Dir => Ok(true),
+                _ => tree.allows("delete", &joined(path, &item.path)?, ""),
+            };
             if skipped || plan.leaves_in_source(&item.path) {
                 kept.note(&item.path);
+            } else if !asked(&item)? {
+                kept.note(&item.path);
+                refused.insert(item.path);
             } else if item.entry.kind != EntryKind::Dir && changed.contains(&joined(path, &item.path)?) {
                 kept.note(&item.path);
                 stayed += 1;
@@ -97,7 +106,7 @@ pub(super) fn leave_vault(
             let goes = match item.entry.kind {
                 EntryKind::Dir => moving.delete_empty_src_dirs && !kept.holds(&item.path),
                 EntryKind::Symlink if options.rules.links.skips() => false,
-                _ => !changed.contains(&full) && !plan.leaves_in_source(&item.path),
+                _ => !changed.contains(&full) && !plan.leaves_in_source(&item.path) && !refused.contains(&item.path),
             };
             if goes {
                 ctx.observer.event(Event::Done { path: &item.path, action: Action::Delete, size: 0 });
@@ -110,6 +119,17 @@ pub(super) fn leave_vault(
     report.moved = moved;
     report.failed += stayed;
     Ok(())
+}
+
+/// Why nothing at all is removed yet.
+fn stays_for_now(plan: &Plan, report: &SyncReport) -> Option<&'static str> {
+    if report.failed > plan.totals.skipped {
+        return Some("nothing is removed from the source, because some entries could not be handled");
+    }
+    let late = report.stopped == Some(Stopped::MaxDuration);
+    late.then_some(
+        "nothing is removed from the source yet, because the run took as long as it may; the next one goes on",
+    )
 }
 
 fn tell_stays(ctx: &Ctx<'_>, path: &TreePath) {

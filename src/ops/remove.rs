@@ -1,8 +1,9 @@
 //! `rm`, `delete` and `purge`: three ways to remove. Everything stays in the history.
 
+use super::consent::Consent;
 use super::edit_tree::{Change, Tree, in_vault, no_file};
 use super::sync::not_there;
-use super::{Ctx, OpsError, Place, SyncReport};
+use super::{Ctx, OpsError, Place, RemoteProfile, SyncReport};
 use crate::class::Class;
 use crate::event::Action;
 use crate::filter::Filter;
@@ -24,6 +25,13 @@ pub struct RemoveOptions {
     pub operation: String,
 }
 
+impl RemoveOptions {
+    pub(super) fn change<'a>(&'a self, ctx: &'a Ctx<'a>, remote: &'a RemoteProfile) -> Change<'a> {
+        let consent = Consent::new(ctx, self.interactive && !self.dry_run);
+        Change { ctx, remote, dry_run: self.dry_run, consent, operation: &self.operation }
+    }
+}
+
 /// Removes files and links, and with `recursive` whole directories. All of one vault's go at once, or none.
 ///
 /// # Errors
@@ -42,7 +50,7 @@ pub fn rm(ctx: &Ctx<'_>, places: &[Place], recursive: bool, options: &RemoveOpti
         let what = format!("`{}:` and `{}:` are two vaults", remote.name, other.name);
         return Err(OpsError::new(Class::Usage, what).hint("remove from one vault at a time"));
     }
-    let change = Change { ctx, remote, dry_run: options.dry_run, operation: &options.operation };
+    let change = options.change(ctx, remote);
     change.make(&mut |tree, edits, report| {
         let mut kinds = Vec::new();
         for (_, path) in &paths {
@@ -63,8 +71,9 @@ pub fn rm(ctx: &Ctx<'_>, places: &[Place], recursive: bool, options: &RemoveOpti
         let mut chosen = Vec::new();
         for (path, kind) in wanted {
             let below = if *kind == EntryKind::Dir { tree.totals_below(path)?.entries } else { 0 };
-            let more = if below == 0 { String::new() } else { format!(" with {below} entries below it") };
-            if tree.ask(options.interactive, &format!("Remove {}{more}?", tree.shown(path)))? {
+            let more = if below == 0 { String::new() } else { format!(", with {below} entries below it") };
+            let action = if *kind == EntryKind::Dir { "purge" } else { "delete" };
+            if tree.allows(action, path, &more)? {
                 chosen.push((*path, *kind));
                 report.deleted += 1 + below;
             }
@@ -104,11 +113,11 @@ pub fn delete(
     options: &RemoveOptions,
 ) -> Result<SyncReport, OpsError> {
     let (remote, path) = in_vault(place, "delete", "rm(1)")?;
-    let change = Change { ctx, remote, dry_run: options.dry_run, operation: &options.operation };
+    let change = options.change(ctx, remote);
     change.make(&mut |tree, edits, report| {
         let kind = tree.kind(path)?.ok_or_else(|| not_there(remote, path))?;
         if kind != EntryKind::Dir {
-            if tree.ask(options.interactive, &format!("Remove {}?", tree.shown(path)))? {
+            if tree.allows("delete", path, "")? {
                 report.deleted = 1;
                 remove_all(tree, &[(path, kind)], edits)?;
             }
@@ -118,18 +127,18 @@ pub fn delete(
         for item in tree.below(path, filter, &kept)? {
             files += u64::from(item?.entry.kind != EntryKind::Dir);
         }
-        if !options.interactive {
+        if options.dry_run || !options.interactive {
             tree.brake(files, options.force)?;
         }
         // Who is asked about each file may keep some, which decides about directories that come before them.
-        let spared = spared_files(tree, path, filter, options.interactive, &kept)?;
+        let spared = spared_files(tree, path, filter, options.interactive && !options.dry_run, &kept)?;
         for item in tree.below(path, filter, &Kept::default())? {
             let item = item?;
             let is_dir = item.entry.kind == EntryKind::Dir;
+            let full = joined(path, &item.path)?;
             if is_dir && (!rmdirs || kept.holds(&item.path)) || !is_dir && spared.contains(&item.path) {
                 continue;
             }
-            let full = joined(path, &item.path)?;
             tree.tell(&full, Action::Delete, item.entry.size);
             edits.delete(&full)?;
             report.deleted += 1;
@@ -155,7 +164,7 @@ fn spared_files(
         if item.entry.kind == EntryKind::Dir {
             continue;
         }
-        if !tree.ask(true, &format!("Remove {}?", tree.shown(&joined(dir, &item.path)?)))? {
+        if !tree.allows("delete", &joined(dir, &item.path)?, "")? {
             kept.note(&item.path);
             spared.insert(item.path);
         }
@@ -169,11 +178,11 @@ fn spared_files(
 /// There is no directory at the path.
 pub fn purge(ctx: &Ctx<'_>, place: &Place, options: &RemoveOptions) -> Result<SyncReport, OpsError> {
     let (remote, path) = in_vault(place, "purge", "rm(1)")?;
-    let change = Change { ctx, remote, dry_run: options.dry_run, operation: &options.operation };
+    let change = options.change(ctx, remote);
     change.make(&mut |tree, edits, report| {
         tree.need_dir(path)?;
         let all = tree.totals_below(path)?.entries + u64::from(!path.is_root());
-        if all == 0 || !tree.ask(options.interactive, &format!("Remove {} and all below it?", tree.shown(path)))? {
+        if all == 0 || !tree.allows("purge", path, &format!(", with all {all} entries"))? {
             return Ok(());
         }
         tree.brake(all, options.force)?;

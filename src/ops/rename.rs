@@ -1,5 +1,6 @@
 //! `mv` and `cp` inside a vault: names change, or are added; content is neither read nor stored again.
 
+use super::consent::Consent;
 use super::edit_tree::{Change, Tree, in_vault, no_file, not_the_root};
 use super::remove::joined;
 use super::sync::not_there;
@@ -43,7 +44,13 @@ pub fn rename(ctx: &Ctx<'_>, options: &RenameOptions) -> Result<SyncReport, OpsE
     if source.is_root() {
         return Err(not_the_root(verb, remote));
     }
-    let change = Change { ctx, remote, dry_run: options.dry_run, operation: &options.operation };
+    let change = Change {
+        ctx,
+        remote,
+        dry_run: options.dry_run,
+        consent: Consent::new(ctx, false),
+        operation: &options.operation,
+    };
     change.make(&mut |tree, edits, report| {
         let item = tree.find(source)?.ok_or_else(|| no_file(remote, source))?;
         let target = target(tree, remote, &item, dest)?;

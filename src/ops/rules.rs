@@ -1,7 +1,11 @@
 //! How `copy`, `sync` and `move` decide: what counts as the same, what may go, and when a run ends early.
 
-use super::Place;
-use crate::transfer::{Comparison, Naming, Symlinks};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Difference, Place};
+use crate::path::TreePath;
+use crate::transfer::{Comparison, Naming, Order, Relation, Rows, Symlinks};
 
 /// All of it. The default is what the verbs do without flags.
 #[derive(Debug, Clone)]
@@ -30,6 +34,18 @@ pub struct TransferRules {
     pub max_delete: Option<u64>,
     /// The most bytes that may be deleted.
     pub max_delete_size: Option<u64>,
+    /// The most bytes of files that are transferred.
+    pub max_transfer: Option<u64>,
+    /// What becomes of the file that would be too much.
+    pub cutoff: Cutoff,
+    /// After this time no file is begun, and with [`Cutoff::Hard`] none is finished.
+    pub max_duration: Option<Duration>,
+    /// Who hears how files relate.
+    pub rows: Option<RowSink>,
+    /// The order in which files are transferred; that of the tree if `None`.
+    pub order: Option<Order>,
+    /// Ask a person about each change.
+    pub interactive: bool,
     /// What is written over or deleted is kept.
     pub backup: Option<Backup>,
     /// Where else the destination's content may be.
@@ -59,6 +75,60 @@ pub enum DeleteWhen {
     After,
 }
 
+/// What becomes of the file with which a run would have transferred too much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cutoff {
+    /// It is left out.
+    #[default]
+    Hard,
+    /// It is transferred, and is the last.
+    Soft,
+    /// It is left out, also if it would just reach the limit.
+    Cautious,
+}
+
+/// Hears how files relate.
+#[derive(Clone)]
+pub struct RowSink(Arc<dyn HearsRows>);
+
+/// Who hears how files relate.
+pub trait HearsRows: Send + Sync {
+    /// How a file of both sides relates, and whether the destination will have it.
+    fn row(&self, difference: Difference, path: &TreePath, after: bool);
+    /// It all begins again: what was heard before is not so any more.
+    fn begin(&self);
+}
+
+impl RowSink {
+    /// Tells `hears`.
+    pub fn new(hears: Arc<dyn HearsRows>) -> Self {
+        Self(hears)
+    }
+}
+
+impl std::fmt::Debug for RowSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RowSink")
+    }
+}
+
+impl Rows for RowSink {
+    fn row(&self, relation: Relation, path: &TreePath, after: bool) {
+        let difference = match relation {
+            Relation::Same => Difference::Same,
+            Relation::Differ => Difference::Differ,
+            Relation::OnlySource => Difference::OnlySource,
+            Relation::OnlyDest => Difference::OnlyDest,
+            Relation::Error => Difference::Error,
+        };
+        self.0.row(difference, path, after);
+    }
+
+    fn begin(&self) {
+        self.0.begin();
+    }
+}
+
 impl Default for TransferRules {
     fn default() -> Self {
         Self {
@@ -74,6 +144,12 @@ impl Default for TransferRules {
             delete: DeleteWhen::After,
             max_delete: None,
             max_delete_size: None,
+            max_transfer: None,
+            cutoff: Cutoff::Hard,
+            max_duration: None,
+            rows: None,
+            order: None,
+            interactive: false,
             backup: None,
             elsewhere: Vec::new(),
             copied: false,

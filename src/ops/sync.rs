@@ -6,14 +6,16 @@ use std::sync::Arc;
 use super::between::between;
 use super::moving::leave_vault;
 use super::open::{Opened, open, tell};
-use super::{Ctx, DeleteWhen, OpsError, Place, RemoteProfile, Stopped, SyncOptions, SyncReport};
+use super::{Ctx, Cutoff, DeleteWhen, OpsError, Place, RemoteProfile, Stopped, SyncOptions, SyncReport};
 use crate::class::Class;
 use crate::event::{Action, Event};
 use crate::filter::Filter;
 use crate::format::entry::{Content, Entry, EntryKind};
 use crate::history::source::Root;
 use crate::path::TreePath;
-use crate::transfer::{Contents, Item, Kept, Leaves, Plan, PlanOptions, SideError, Step, TransferError, lookup};
+use crate::transfer::{
+    Contents, Deadline, Item, Kept, Leaves, Plan, PlanOptions, Rows, SideError, Step, TransferError, lookup,
+};
 use crate::vault::{SessionOptions, Vault};
 
 /// Makes the destination contain (`copy`) or equal (`sync`) the source.
@@ -47,6 +49,12 @@ pub(super) fn open_for_writing(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<
     Ok(opened)
 }
 
+/// When a run that begins now has taken long enough.
+pub(super) fn deadline(ctx: &Ctx<'_>, options: &SyncOptions) -> Deadline {
+    let rules = &options.rules;
+    Deadline::after(&ctx.world.clock, rules.max_duration, rules.cutoff == Cutoff::Hard)
+}
+
 /// How to plan, as far as that is the same in all directions. What a direction knows better it sets itself.
 pub(super) fn plan_options<'a>(
     ctx: &'a Ctx<'_>,
@@ -64,13 +72,14 @@ pub(super) fn plan_options<'a>(
         replace: delete && rules.replace,
         compare: &rules.compare,
         contents,
+        threads: ctx.engine.checkers.min((ctx.engine.memory >> 24) as usize),
         leaves: options.moving.map(|_| Leaves::Later),
         leaves_older: rules.trusting,
         empty_dirs: rules.empty_dirs,
         keep_old: false,
         beside: rules.backup.as_ref().is_some_and(|backup| backup.dir.is_none()),
         elsewhere: None,
-        rows: None,
+        rows: rules.rows.as_ref().map(|rows| rows as &dyn Rows),
         suspects,
         scan_start: ctx.world.clock.now(),
         prefix,
@@ -104,14 +113,15 @@ pub(super) fn one(item: Option<Item>) -> impl Iterator<Item = Result<Item, SideE
     item.into_iter().map(Ok)
 }
 
-/// A side that ends as soon as the run is to stop: a plan of millions of entries takes its time.
+/// A side that ends as soon as the run is to stop, or has taken long enough: a plan of millions of entries takes its time.
 pub(super) fn until_stopped(
     vault: &Vault,
+    deadline: &Deadline,
     side: impl Iterator<Item = Result<Item, SideError>>,
 ) -> impl Iterator<Item = Result<Item, SideError>> {
-    side.map(|found| {
+    side.map(move |found| {
         vault.checkpoint().map_err(TransferError::from)?;
-        found
+        if deadline.has_passed() { Err(TransferError::Late.into()) } else { found }
     })
 }
 
@@ -208,6 +218,10 @@ pub(super) fn may_delete(
     if totals.deletes == 0 {
         return true;
     }
+    if report.stopped.is_some() && rules.delete == DeleteWhen::After {
+        ctx.observer.event(Event::Notice("nothing is deleted, because the run ended early"));
+        return false;
+    }
     let over = |max: Option<u64>, amount: u64| max.is_some_and(|max| amount > max);
     if over(rules.max_delete, totals.deleted_files) || over(rules.max_delete_size, totals.deleted_bytes) {
         report.stopped = Some(Stopped::MaxDelete);
@@ -224,12 +238,14 @@ pub(super) fn may_delete(
     true
 }
 
-/// Asks before a run that would destroy most of the destination: an empty source, or more than half of the entries.
+/// Asks before a run that would destroy most of the destination: an empty source, or more than half of the entries. Who is
+/// asked about each of them is not asked about all.
 pub(super) fn brake(ctx: &Ctx<'_>, options: &SyncOptions, plan: &Plan) -> Result<(), OpsError> {
     let totals = &plan.totals;
     let empty = totals.source == 0 && totals.deletes > 0;
     let most = totals.deletes > 20 && totals.deletes * 2 > totals.dest;
-    if options.force || !options.rules.brake || !(empty || most) {
+    let asked = options.rules.interactive && !options.dry_run;
+    if options.force || asked || !options.rules.brake || !(empty || most) {
         return Ok(());
     }
     let why = if empty { "the source is empty" } else { "that is more than half of it" };

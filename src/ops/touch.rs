@@ -1,5 +1,6 @@
 //! `touch`: an empty file, or another time for files that are there.
 
+use super::consent::Consent;
 use super::edit_tree::{Change, in_vault, not_the_root};
 use super::remove::joined;
 use super::{Ctx, OpsError, Place, SyncReport};
@@ -39,7 +40,13 @@ pub fn touch(ctx: &Ctx<'_>, options: &TouchOptions) -> Result<SyncReport, OpsErr
         return Err(not_the_root("touch", remote).hint("with --recursive, all files of the vault are touched"));
     }
     let mtime = options.time.unwrap_or_else(|| ctx.world.clock.now());
-    let change = Change { ctx, remote, dry_run: options.dry_run, operation: &options.operation };
+    let change = Change {
+        ctx,
+        remote,
+        dry_run: options.dry_run,
+        consent: Consent::new(ctx, false),
+        operation: &options.operation,
+    };
     change.make(&mut |tree, edits, report| {
         match tree.find(path)? {
             Some(item) if item.entry.kind != EntryKind::Dir => {

@@ -8,23 +8,25 @@ use std::sync::atomic::Ordering;
 
 use super::besides::{backups, vault_backup, vault_places};
 use super::conflicts::waiting;
+use super::consent::Consent;
 use super::moving::leave_local;
+use super::narrow::narrow;
 use super::open::{Opened, open};
 use super::overlap;
 use super::sync::{
-    brake, dest_filter, fitting, may_delete, missing_dirs, one, open_for_writing, plan_options, planned,
-    session_options, target, tell_left_out, tell_plan, tell_totals, threads, until_stopped, would_do,
+    brake, deadline, dest_filter, fitting, may_delete, missing_dirs, one, open_for_writing, plan_options, planned,
+    session_options, target, tell_left_out, tell_plan, threads, until_stopped, would_do,
 };
 use super::target::{Known, Target};
-use super::{Ctx, OpsError, RemoteProfile, SyncOptions, SyncReport};
+use super::{Ctx, OpsError, RemoteProfile, Stopped, SyncOptions, SyncReport};
 use crate::class::Class;
 use crate::event::Event;
 use crate::format::entry::{Entry, EntryKind};
 use crate::history::source::{Root, same_tree};
 use crate::path::TreePath;
 use crate::transfer::{
-    Found, Item, Kept, Leaves, Local, LocalContents, Plan, PlanOptions, Shadow, Spelling, Symlinks, Traits, Upload,
-    Uploaded, VaultPlaces, VaultSide, Walk, base_root, commit_edits, lookup, stat_item, stat_with_metadata,
+    Deadline, Found, Item, Kept, Leaves, Local, LocalContents, Plan, PlanOptions, Shadow, Spelling, Symlinks, Traits,
+    Upload, Uploaded, VaultPlaces, VaultSide, Walk, base_root, commit_edits, lookup, stat_item, stat_with_metadata,
 };
 use crate::vault::{CommitInfo, Published, Session, Vault, VaultError};
 use crate::world::Timestamp;
@@ -52,7 +54,11 @@ pub(super) fn upward(
     overlap::refuse_up(options, &source.root, remote)?;
     let backup = vault_backup(options, remote, dest, source.single.is_some())?;
     let places = vault_places(options, remote)?;
-    let up = |opened| Up { ctx, options, source: &source, dest, opened, backup, places, dirs: RefCell::default() };
+    let deadline = deadline(ctx, options);
+    let up = |opened| {
+        let dirs = RefCell::default();
+        Up { ctx, options, source: &source, dest, opened, backup, places, deadline, dirs }
+    };
     if options.dry_run {
         let opened = open(ctx, remote)?;
         return up(&opened).dry_run();
@@ -141,6 +147,7 @@ struct Up<'a> {
     backup: Option<TreePath>,
     /// Where in the vault content may be found.
     places: Vec<TreePath>,
+    deadline: Deadline,
     /// For a move: the directories of the source, parents first.
     dirs: RefCell<Vec<TreePath>>,
 }
@@ -154,6 +161,8 @@ impl Up<'_> {
         let base = base_root(self.vault())?;
         missing_dirs(self.vault(), base.as_ref(), self.dest)?;
         let mut plan = self.plan(base.as_ref(), &HashSet::new(), &self.known()?)?;
+        let mut report = SyncReport::default();
+        narrow(self.ctx, self.options, &Consent::new(self.ctx, false), &mut plan, &mut report)?;
         tell_plan(self.ctx, &mut plan)?;
         Ok(SyncReport { requests: self.opened.requests(), ..would_do(self.options, &plan) })
     }
@@ -176,9 +185,14 @@ impl Up<'_> {
         Ok(Ready { base, extra, suspects, marks, scan_start, traits: known.traits, unsure, plan })
     }
 
-    fn carry_out(&self, ready: Ready) -> Result<SyncReport, OpsError> {
+    fn carry_out(&self, mut ready: Ready) -> Result<SyncReport, OpsError> {
         let (ctx, vault) = (self.ctx, self.vault());
         let mut report = planned(&ready.plan);
+        let consent = Consent::new(ctx, self.options.rules.interactive);
+        narrow(ctx, self.options, &consent, &mut ready.plan, &mut report)?;
+        if consent.asks() && ready.plan.is_empty() {
+            ready.extra.clear(); // nobody said that a directory is to be made for it
+        }
         if !ready.is_work(self.source) {
             self.vault().state.settle_suspects(&ready.suspects, &ready.plan.settled)?;
             self.leave(None, &mut report)?;
@@ -196,6 +210,7 @@ impl Up<'_> {
             follows: self.options.rules.links == Symlinks::Follow,
             prefix: self.dest.clone(),
             moving: self.options.moving.is_some(),
+            deadline: &self.deadline,
             observer,
             budget: ctx.engine.memory / 6,
             threads: threads(ctx),
@@ -204,6 +219,9 @@ impl Up<'_> {
             suspects: &marks,
         };
         let mut uploaded = upload.run(&mut plan)?;
+        if self.deadline.was_met() {
+            report.stopped = Some(Stopped::MaxDuration);
+        }
         // Before the commit: should the run end right after it, the fresh files must still be read again.
         uploaded.suspects.append(&mut plan.fresh);
         uploaded.settled.append(&mut plan.settled);
@@ -282,7 +300,7 @@ impl Up<'_> {
                     Ok(item) if note_dirs && item.entry.kind == EntryKind::Dir => dirs.push(item.path.clone()),
                     _ => {}
                 });
-                Plan::make(until_stopped(self.vault(), walk), dest, &options)?
+                Plan::make(until_stopped(self.vault(), &self.deadline, walk), dest, &options)?
             }
             Some(Single { target: name, .. }) => {
                 let item = self.single_item(name)?;
@@ -292,7 +310,6 @@ impl Up<'_> {
                 Plan::make(one(Some(item)), one(old), &options)?
             }
         };
-        tell_totals(self.ctx, &plan);
         tell_left_out(self.ctx, &plan);
         Ok(plan)
     }

@@ -22,6 +22,8 @@ use crate::vault::VaultError;
 
 /// Why a file could not be stored.
 pub(super) enum ReadError {
+    /// The run has taken long enough.
+    Late,
     File(String),
     Vault(VaultError),
 }
@@ -79,6 +81,9 @@ impl Attempt<'_, '_> {
                 self.drain(&work, &mut pieces)?;
                 // A file may be zeros for long: no chunk comes of it that would notice.
                 self.shared.upload.session.checkpoint().map_err(ReadError::Vault)?;
+                if self.shared.upload.deadline.cuts() {
+                    return Err(ReadError::Late);
+                }
             }
             self.splitter.finish();
             self.drain(&work, &mut pieces)?;

@@ -10,16 +10,16 @@ use rustix::fs::{Mode, OFlags};
 
 use super::beneath::Beneath;
 use super::item::{Item, TransferError};
-use super::vault_side::lookup;
+use super::source_tree::SourceTree;
 use crate::format::entry::{Content, Entry};
 use crate::history::chunk_list::ListReader;
-use crate::history::source::{ResolvedPlace, Root};
+use crate::history::source::ResolvedPlace;
 use crate::id::{BlobId, BlobKind};
 use crate::path::TreePath;
-use crate::vault::{Part, Vault, VaultError};
+use crate::vault::{Part, Vault};
 
 /// Answers for two files of one size (or of two, which then are not the same).
-pub trait Contents {
+pub trait Contents: Sync {
     /// `None` if the file of this machine can't be read.
     ///
     /// # Errors
@@ -81,28 +81,20 @@ impl Contents for LocalContents<'_> {
 /// Two vaults: the source is read, in pieces as the destination has them.
 pub struct VaultContents<'a> {
     /// The source.
-    pub source: &'a Vault,
-    /// Its tree.
-    pub root: Option<&'a Root>,
-    /// The directory there that paths are below, or the one file.
-    pub dir: &'a TreePath,
-    /// Whether it is the one file, whatever its name in the plan.
-    pub single: bool,
+    pub source: SourceTree<'a>,
     /// The destination.
     pub dest: &'a Vault,
 }
 
 impl Contents for VaultContents<'_> {
     fn same(&self, source: &Item, dest: &Item) -> Result<Option<bool>, TransferError> {
-        let below = if self.single { &TreePath::root() } else { &source.path };
-        let path = self.dir.join_path(below).map_err(|bad| VaultError::UnsafePath(bad.to_string()))?;
-        let Some(found) = lookup(self.source, self.root, &path)? else { return Ok(Some(false)) };
+        let Some(found) = self.source.find(&source.path)? else { return Ok(Some(false)) };
         if found.entry.size != dest.entry.size {
             return Ok(Some(false));
         }
         let mut read = |range: Range<u64>, into: &mut Vec<u8>| {
             into.clear();
-            self.source.read_content(&found.entry, found.place.as_ref(), range, &mut |part| {
+            self.source.vault.read_content(&found.entry, found.place.as_ref(), range, &mut |part| {
                 match part {
                     Part::Data(bytes) => into.extend_from_slice(bytes),
                     Part::Hole(len) => into.resize(into.len() + len as usize, 0),

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::backups::LocalBackup;
+use super::deadline::Deadline;
 use super::dest::{Dest, PartialFile};
 use super::item::{Item, TransferError};
 use super::links::link_of;
@@ -42,6 +43,8 @@ pub struct Download<'a> {
     pub traits: &'a Traits,
     /// Whether owners, extended attributes and set-id bits are restored.
     pub metadata: bool,
+    /// When the run has taken long enough.
+    pub deadline: &'a Deadline,
     /// Where what is written over or deleted is kept.
     pub backup: Option<LocalBackup>,
     /// Whether deletes come before everything else.
@@ -146,8 +149,8 @@ impl Shared<'_> {
             }
             drop((queue, pieces, piece_queue));
             let mut waiting = HashSet::new();
-            for step in plan.steps()? {
-                let Step::Put { item, replaces, .. } = step? else { continue };
+            for turn in plan.turns()? {
+                let (_, Step::Put { item, replaces, .. }) = turn? else { continue };
                 self.check()?;
                 let mut its = pass_of(&item, replaces);
                 // What is below a directory that has to wait waits with it; the plan has parents first.
@@ -161,6 +164,7 @@ impl Shared<'_> {
                     continue;
                 }
                 match item.entry.kind {
+                    EntryKind::File if self.run.deadline.has_passed() => {}
                     EntryKind::File => {
                         if jobs.send(Job { item, replaces }).is_err() {
                             break;
@@ -189,6 +193,7 @@ impl Shared<'_> {
                     let action = if job.replaces.is_some() { Action::Replace } else { Action::Copy };
                     self.run.observer.event(Event::Done { path, action, size });
                 }
+                Err(WriteError::Late) => {}
                 Err(WriteError::File(error)) => self.unwritten(path, error),
                 Err(WriteError::Vault(error)) => {
                     if !matches!(error, VaultError::Cancelled) {
@@ -215,6 +220,9 @@ impl Shared<'_> {
         let mut at = 0;
         let observer = self.run.observer;
         self.run.vault.read_content(&item.entry, item.place.as_ref(), 0..item.entry.size, &mut |part| {
+            if self.run.deadline.cuts() {
+                return Err(WriteError::Late);
+            }
             match part {
                 Part::Data(bytes) => {
                     file.write_at(bytes, at)?;
@@ -250,7 +258,7 @@ impl Shared<'_> {
         file: PartialFile,
         pieces: &Sender<PieceJob>,
     ) -> Result<(), WriteError> {
-        let (file, tally) = (Arc::new(file), Arc::new(Tally::default()));
+        let (file, tally, mut late) = (Arc::new(file), Arc::new(Tally::default()), false);
         for piece in ListReader::open(self.run.vault, list, item.entry.size, item.place)? {
             let piece = piece?;
             let Some((id, place)) = piece.chunk else {
@@ -258,6 +266,10 @@ impl Shared<'_> {
                 continue;
             };
             if tally.failed() {
+                break;
+            }
+            late = self.run.deadline.cuts();
+            if late {
                 break;
             }
             if self.check().is_err() {
@@ -269,6 +281,9 @@ impl Shared<'_> {
             pieces.send(job).expect("their threads end after the senders");
         }
         tally.wait()?;
+        if late {
+            return Err(WriteError::Late);
+        }
         let file = Arc::into_inner(file).expect("every piece lets go of the file before it counts as done");
         self.clear(&item.path, replaces)?;
         self.dest.finish_file(file, &item.path, &item.entry, replaces.is_none())?;

@@ -101,6 +101,9 @@ pub enum TransferError {
         /// The system's answer.
         source: io::Error,
     },
+    /// The run has taken long enough before it knew what to do.
+    #[error("comparing alone took as long as --max-duration allows; nothing was done")]
+    Late,
     /// A file stands where a directory is needed, or the other way round, and the verb may not delete it.
     #[error("`{path}` is {is}, but {needed} is needed there")]
     InTheWay {
@@ -120,6 +123,7 @@ impl TransferError {
             Self::Vault(error) => error.class(),
             Self::Local { source, .. } => crate::vault::class_of_io(source),
             Self::InTheWay { .. } => Class::Failed,
+            Self::Late => Class::MaxDuration,
         }
     }
 

@@ -1,19 +1,16 @@
 //! Makes the steps of a plan: what is to be done about each entry, one after the other in key order.
 
-use std::cell::Cell;
 use std::collections::HashSet;
 
 use super::clashes::Clashes;
-use super::compare::{By, Verdict, Why};
-use super::elsewhere::Found;
+use super::compare::{Verdict, Why};
 use super::item::{Item, TransferError, kind_name};
 use super::kept::mark;
 use super::local::Local;
 use super::outcome::forget_content;
-use super::plan::{Leaves, MARKS_MAX, PlanOptions, Relation, Totals, path_mark};
+use super::plan::{Leaves, MARKS_MAX, PlanOptions, Relation, Totals};
 use super::spool::{Spool, SpoolWriter};
 use super::step::{self, Step};
-use super::upload::is_fresh;
 use crate::event::Event;
 use crate::format::attribute::HARD_LINK;
 use crate::format::entry::{Content, Entry, EntryKind};
@@ -34,8 +31,10 @@ pub(super) struct Maker<'a> {
     made_dirs: Vec<u64>,
     needed: HashSet<u64>,
     stays: HashSet<u64>,
-    fresh: Vec<u64>,
-    settled: Vec<u64>,
+    pub(super) fresh: Vec<u64>,
+    pub(super) settled: Vec<u64>,
+    /// Whether the contents of the pair in hand are the same, if that was found out.
+    pub(super) answer: Option<Option<bool>>,
 }
 
 /// What was made.
@@ -66,6 +65,7 @@ impl<'a> Maker<'a> {
             stays: HashSet::new(),
             fresh: Vec::new(),
             settled: Vec::new(),
+            answer: None,
         }
     }
 
@@ -86,8 +86,14 @@ impl<'a> Maker<'a> {
         })
     }
 
-    /// Takes the entries of one path.
-    pub(super) fn join(&mut self, mut source: Option<Item>, mut dest: Option<Item>) -> Result<(), TransferError> {
+    /// Takes the settled entries of one path. `same`: what comparing their contents has shown, if that was done.
+    pub(super) fn join(
+        &mut self,
+        mut source: Option<Item>,
+        mut dest: Option<Item>,
+        same: Option<Option<bool>>,
+    ) -> Result<(), TransferError> {
+        self.answer = same;
         self.totals.source += u64::from(source.is_some());
         self.totals.dest += u64::from(dest.is_some());
         if (self.totals.source + self.totals.dest).is_multiple_of(TELL_EVERY) {
@@ -96,15 +102,11 @@ impl<'a> Maker<'a> {
         if !self.blocked.is_empty() {
             self.block(&mut source, &mut dest);
         }
-        if let Some(local) = self.options.local {
-            if self.refuses(local, source.as_ref(), dest.as_ref()) || self.spares(local, source.as_ref(), dest.as_ref())
-            {
-                return Ok(());
-            }
-            let (here, there) = if local.is_source { (&mut source, &dest) } else { (&mut dest, &source) };
-            if let Some(here) = here {
-                local.settle(here, there.as_ref());
-            }
+        let (s, d) = (source.as_ref(), dest.as_ref());
+        if let Some(local) = self.options.local
+            && (self.refuses(local, s, d) || self.spares(local, s, d))
+        {
+            return Ok(());
         }
         match (source, dest) {
             (Some(item), None) if self.in_the_way(&item) => Ok(()),
@@ -226,47 +228,6 @@ impl<'a> Maker<'a> {
         }
         self.tell(Relation::Differ, &item, true);
         self.replace_keeping(item, old, true)
-    }
-
-    fn judge(&mut self, item: &Item, old: &Item) -> Result<Verdict, TransferError> {
-        let options = self.options;
-        let asked = Cell::new(None);
-        let look = || {
-            // What can't be read is different: carrying that out tells why.
-            let same = options.contents.same(item, old)?.unwrap_or(false);
-            asked.set(Some(same));
-            Ok::<_, TransferError>(same)
-        };
-        let mut verdict = options.compare.judge(&item.entry, &old.entry, look)?;
-        let is_local = options.local.is_some_and(|local| local.is_source) && item.entry.kind == EntryKind::File;
-        let in_doubt = verdict == Verdict::Same && asked.get().is_none() && options.compare.by == By::Time;
-        if is_local && in_doubt && options.leaves != Some(Leaves::Stored) && self.suspects(&item.path) && !look()? {
-            verdict = Verdict::Differs;
-        }
-        if is_local && asked.get() == Some(true) {
-            let mark = path_mark(options.prefix, &item.path);
-            if is_fresh(item.entry.mtime, options.scan_start) {
-                self.fresh.push(mark);
-            } else if options.suspects.contains(&mark) {
-                self.settled.push(mark);
-            }
-        }
-        Ok(verdict)
-    }
-
-    fn suspects(&self, path: &TreePath) -> bool {
-        !self.options.suspects.is_empty() && self.options.suspects.contains(&path_mark(self.options.prefix, path))
-    }
-
-    /// The first of the other places that has `item`: what is written then, if anything.
-    fn elsewhere(&mut self, item: &Item) -> Result<Option<Option<Item>>, TransferError> {
-        let Some(places) = self.options.elsewhere else { return Ok(None) };
-        let compare = self.options.compare;
-        let found = places.find(&item.path, &mut |contents, found| {
-            let look = || Ok::<_, TransferError>(contents.same(item, found)?.unwrap_or(false));
-            Ok(matches!(compare.judge(&item.entry, &found.entry, look)?, Verdict::Same | Verdict::Stale))
-        })?;
-        Ok(found.map(|found| (places.found() == Found::Copied).then_some(found)))
     }
 
     /// Writes `item` in place of `old`.

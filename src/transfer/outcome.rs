@@ -6,6 +6,7 @@ use std::sync::{Condvar, Mutex};
 
 use super::edit::{self, Edit};
 use super::item::TransferError;
+use super::sorter::Sorter;
 use super::spool::{Spool, SpoolWriter};
 use crate::format::attribute::CONTENT_HASHES;
 use crate::format::entry::{Content, Entry};
@@ -21,7 +22,7 @@ pub(super) struct Edits {
     pub(super) last: Option<Vec<u8>>,
 }
 
-/// Accepts outcomes in any order, at most [`WINDOW`] steps ahead of the oldest unfinished one.
+/// Accepts outcomes in any order: at most [`WINDOW`] steps ahead of the oldest unfinished one, or sorts them all in the end.
 pub(super) struct Outcomes {
     inner: Mutex<Inner>,
     moved: Condvar,
@@ -31,21 +32,24 @@ struct Inner {
     next: u64,
     waiting: BTreeMap<u64, Edits>,
     spool: SpoolWriter,
+    /// Set if steps are not carried out in the order of the plan at all.
+    sorter: Option<Sorter>,
     error: Option<io::Error>,
     closed: bool,
 }
 
 impl Outcomes {
-    pub(super) fn new() -> Self {
-        let spool = SpoolWriter::new(1 << 20);
-        let inner = Inner { next: 0, waiting: BTreeMap::new(), spool, error: None, closed: false };
+    /// `arranged`: steps are carried out in another order than that of the plan.
+    pub(super) fn new(arranged: bool) -> Self {
+        let (spool, sorter) = (SpoolWriter::new(1 << 20), arranged.then(Sorter::default));
+        let inner = Inner { next: 0, waiting: BTreeMap::new(), spool, sorter, error: None, closed: false };
         Self { inner: Mutex::new(inner), moved: Condvar::new() }
     }
 
     /// Waits until step `number` is within the window. `false` if the run has failed.
     pub(super) fn admit(&self, number: u64) -> bool {
         let mut inner = self.inner.lock().expect("spooling does not panic");
-        while number >= inner.next + WINDOW && !inner.closed {
+        while inner.sorter.is_none() && number >= inner.next + WINDOW && !inner.closed {
             inner = self.moved.wait(inner).expect("spooling does not panic");
         }
         !inner.closed
@@ -54,6 +58,11 @@ impl Outcomes {
     /// Takes the edits of step `number`.
     pub(super) fn put(&self, number: u64, edits: Edits) {
         let mut inner = self.inner.lock().expect("spooling does not panic");
+        if let Some(sorter) = &mut inner.sorter {
+            let done = sort(sorter, number, edits);
+            inner.error = inner.error.take().or(done.err());
+            return;
+        }
         inner.waiting.insert(number, edits);
         while let Some(edits) = {
             let next = inner.next;
@@ -75,12 +84,33 @@ impl Outcomes {
 
     /// All edits, in plan order.
     pub(super) fn finish(self) -> io::Result<Spool> {
-        let inner = self.inner.into_inner().expect("spooling does not panic");
-        match inner.error {
-            Some(error) => Err(error),
-            None => inner.spool.finish(),
+        let mut inner = self.inner.into_inner().expect("spooling does not panic");
+        if let Some(error) = inner.error {
+            return Err(error);
+        }
+        if let Some(sorter) = inner.sorter {
+            for row in sorter.finish()?.read()? {
+                inner.spool.push(&row?.1)?;
+            }
+        }
+        inner.spool.finish()
+    }
+}
+
+/// Adds the records of a step under its number and their own.
+fn sort(sorter: &mut Sorter, number: u64, edits: Edits) -> io::Result<()> {
+    let mut within = 0u64;
+    let mut push = |record: Vec<u8>| {
+        within += 1;
+        sorter.push(&[number.to_be_bytes(), within.to_be_bytes()].concat(), record)
+    };
+    edits.first.into_iter().try_for_each(&mut push)?;
+    if let Some(mut more) = edits.more {
+        for record in more.read()? {
+            push(record?)?;
         }
     }
+    edits.last.into_iter().try_for_each(push)
 }
 
 fn append(spool: &mut SpoolWriter, edits: Edits) -> io::Result<()> {

@@ -59,6 +59,8 @@ impl Tally {
 
 #[derive(Debug)]
 pub(super) enum WriteError {
+    /// The run has taken long enough.
+    Late,
     File(io::Error),
     Vault(VaultError),
 }

@@ -1,7 +1,8 @@
 //! What a run will do, as data: a streaming merge-join of the two sides, kept in a spool. Pure: it changes nothing.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
+use std::io;
 use std::iter::Peekable;
 
 use super::chosen::Chosen;
@@ -11,7 +12,9 @@ use super::elsewhere::Elsewhere;
 use super::item::{Item, SideError, TransferError};
 use super::kept::{Kept, mark};
 use super::local::Local;
+use super::looker::{Asked, Looker};
 use super::maker::Maker;
+use super::order::{self, Arranger, Order};
 use super::spool::Spool;
 use super::step::{self, Step, removed_dir};
 use crate::event::{Event, Observer};
@@ -83,6 +86,9 @@ pub enum Relation {
 pub trait Rows {
     /// `after`: the destination will have it when the plan is carried out.
     fn row(&self, relation: Relation, path: &TreePath, after: bool);
+
+    /// A plan is made, perhaps once more: what was told before is not so any more.
+    fn begin(&self);
 }
 
 /// What to look at when comparing.
@@ -95,6 +101,8 @@ pub struct PlanOptions<'a> {
     pub compare: &'a Comparison,
     /// Tells whether contents are the same where that decides.
     pub contents: &'a dyn Contents,
+    /// How many contents are compared at once.
+    pub threads: usize,
     /// For a move: how the source goes.
     pub leaves: Option<Leaves>,
     /// A move removes from the source what is newer at the destination too.
@@ -133,6 +141,12 @@ pub struct Plan {
     live: u64,
     /// Which steps are left out after all.
     left_out: Option<Chosen>,
+    /// The steps in the order in which they are carried out, if that is not the tree's.
+    arranged: Option<Spool>,
+    /// Whether the caller removes the source of a move.
+    leaves_later: bool,
+    /// Whether something that would be written is left out.
+    lacks: bool,
     /// The sums.
     pub totals: Totals,
     /// Marks of what the destination can't hold, the first [`MARKS_MAX`] and one more.
@@ -155,20 +169,10 @@ impl Plan {
         dest: impl Iterator<Item = Result<Item, SideError>>,
         options: &PlanOptions<'_>,
     ) -> Result<Self, TransferError> {
+        options.rows.inspect(|rows| rows.begin());
         let mut maker = Maker::new(options);
-        let (mut source, mut dest) = (Readable::new(source, true), Readable::new(dest, false));
-        loop {
-            let (s, d) = (source.peek(&mut maker)?, dest.peek(&mut maker)?);
-            let order = match (s, d) {
-                (None, None) => break,
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(s), Some(d)) => TreeKey::from_path(&s.path).cmp(&TreeKey::from_path(&d.path)),
-            };
-            let s = if order.is_le() { source.take() } else { None };
-            let d = if order.is_ge() { dest.take() } else { None };
-            maker.join(s, d)?;
-        }
+        let sides = (Readable::new(source, true), Readable::new(dest, false));
+        std::thread::scope(|scope| merge(sides, &mut maker, Looker::new(scope, options.contents, options.threads)))?;
         let made = maker.finish()?;
         Ok(Self {
             spool: made.spool,
@@ -176,6 +180,9 @@ impl Plan {
             live: made.live,
             needed: made.needed,
             left_out: None,
+            arranged: None,
+            lacks: false,
+            leaves_later: options.leaves == Some(Leaves::Later),
             totals: made.totals,
             refused: made.refused,
             stays: made.stays,
@@ -194,59 +201,175 @@ impl Plan {
         self.stays.contains(&mark(path))
     }
 
-    /// Leaves out the steps that `drop` names, by asking it of each in order; the totals follow.
+    /// Whether something is not written that the source has and the destination could have.
+    pub fn lacks_something(&self) -> bool {
+        self.lacks
+    }
+
+    /// Has files transferred in another order than that of the tree.
+    ///
+    /// # Errors
+    /// The temporary file can't be written.
+    pub fn arrange(&mut self, order: Order) -> Result<(), TransferError> {
+        let mut arranger = Arranger::new(order);
+        for turn in self.turns()? {
+            let (number, step) = turn?;
+            arranger.push(number, &step).map_err(TransferError::local(SPOOLING))?;
+        }
+        self.arranged = Some(arranger.finish().map_err(TransferError::local(SPOOLING))?);
+        Ok(())
+    }
+
+    /// Whether steps are carried out in another order than that of the tree.
+    pub(super) fn is_arranged(&self) -> bool {
+        self.arranged.is_some()
+    }
+
+    /// Leaves out the steps that `drop` names, by asking it of each in the order in which they would be carried out; the
+    /// totals follow. The directories of what is not deleted stay too, and a move leaves in the source what is not copied.
     ///
     /// # Errors
     /// The spool can't be read.
     pub fn leave_out(&mut self, mut drop: impl FnMut(&Step) -> bool) -> Result<(), TransferError> {
-        let mut chosen = Chosen::default();
-        let mut totals = self.totals;
-        let mut live = 0;
-        for step in self.numbered()? {
-            let Some((number, step)) = step? else { continue };
-            if drop(&step) {
-                chosen.insert(number);
-                totals.take_back(&step);
-            } else {
-                live += 1;
+        let (mut chosen, mut stays) = (Chosen::default(), Vec::new());
+        let (kept, later, mut lacks) = (self.kept.clone(), self.leaves_later, self.lacks);
+        for turn in self.turns()? {
+            let (number, step) = turn?;
+            if !drop(&step) {
+                continue;
+            }
+            chosen.insert(number);
+            lacks |= matches!(step, Step::Put { .. } | Step::Refer(..));
+            match &step {
+                Step::Delete { path, .. } => kept.note(path),
+                Step::Put { .. } | Step::Refer(..) if later => stays.push(mark(step.path())),
+                _ => {}
             }
         }
-        (self.totals, self.live) = (totals, live);
+        self.stays.extend(stays);
+        self.lacks = lacks;
         self.left_out = Some(match self.left_out.take() {
             Some(before) => before.union(&chosen),
             None => chosen,
         });
+        self.count_again()
+    }
+
+    fn count_again(&mut self) -> Result<(), TransferError> {
+        let zero = Totals { files: 0, bytes: 0, updates: 0, deletes: 0, deleted_files: 0, ..self.totals };
+        let (mut totals, mut live) = (zero, 0);
+        for step in self.steps()? {
+            live += 1;
+            totals.add(&step?);
+        }
+        (self.totals, self.live) = (totals, live);
         Ok(())
     }
 
-    /// The steps, from the first.
+    /// The steps, from the first, in the order of the tree.
     ///
     /// # Errors
     /// The spool can't be read.
     pub fn steps(&mut self) -> Result<impl Iterator<Item = Result<Step, TransferError>> + '_, TransferError> {
-        Ok(self.numbered()?.filter_map(|step| step.map(|step| step.map(|(_, step)| step)).transpose()))
+        let fail = || TransferError::local(UNREADABLE);
+        let alive = Alive { kept: &self.kept, needed: self.needed.as_ref(), left_out: self.left_out.as_ref() };
+        let reader = self.spool.read().map_err(fail())?;
+        let steps = (0..).zip(reader).map(move |(number, record)| alive.step(number, &record.map_err(fail())?));
+        Ok(steps.filter_map(Result::transpose))
     }
 
-    /// All that is in the spool, with its number; `None` for what is left out.
-    fn numbered(
-        &mut self,
-    ) -> Result<impl Iterator<Item = Result<Option<(u64, Step)>, TransferError>> + '_, TransferError> {
-        let fail = || TransferError::local("cannot read the plan from its temporary file");
-        let (kept, needed, left_out) = (&self.kept, &self.needed, &self.left_out);
-        let reader = self.spool.read().map_err(fail())?;
-        Ok((0u64..).zip(reader).map(move |(number, record)| {
+    /// The steps in the order in which they are to be carried out, each with its place in that of the tree.
+    ///
+    /// # Errors
+    /// The spool can't be read.
+    pub fn turns(&mut self) -> Result<impl Iterator<Item = Result<(u64, Step), TransferError>> + '_, TransferError> {
+        let fail = || TransferError::local(UNREADABLE);
+        let alive = Alive { kept: &self.kept, needed: self.needed.as_ref(), left_out: self.left_out.as_ref() };
+        let is_arranged = self.arranged.is_some();
+        let reader = self.arranged.as_mut().unwrap_or(&mut self.spool).read().map_err(fail())?;
+        let turns = (0..).zip(reader).map(move |(place, record)| {
             let record = record.map_err(fail())?;
-            if left_out.as_ref().is_some_and(|left_out| left_out.contains(number)) {
-                return Ok(None);
+            let (number, step) = match is_arranged {
+                true => order::numbered(&record).ok_or_else(|| fail()(io::ErrorKind::InvalidData.into()))?,
+                false => (place, &record[..]),
+            };
+            Ok(alive.step(number, step)?.map(|step| (number, step)))
+        });
+        Ok(turns.filter_map(Result::transpose))
+    }
+}
+
+/// Which steps of a plan are carried out.
+struct Alive<'p> {
+    kept: &'p Kept,
+    needed: Option<&'p HashSet<u64>>,
+    left_out: Option<&'p Chosen>,
+}
+
+impl Alive<'_> {
+    /// A step, unless it is left out.
+    fn step(&self, number: u64, record: &[u8]) -> Result<Option<Step>, TransferError> {
+        if self.left_out.is_some_and(|left_out| left_out.contains(number)) {
+            return Ok(None);
+        }
+        let step = step::decode(record).map_err(|error| TransferError::local(UNREADABLE)(io::Error::other(error)))?;
+        let spared = removed_dir(&step).is_some_and(|dir| self.kept.holds(dir));
+        let needless = self.needed.is_some_and(|needed| new_dir(&step).is_some_and(|dir| !needed.contains(&mark(dir))));
+        Ok((!spared && !needless).then_some(step))
+    }
+}
+
+/// Gives the maker what both sides have, path by path. While contents are compared the sides are read on.
+fn merge(
+    (mut source, mut dest): (
+        Readable<impl Iterator<Item = Result<Item, SideError>>>,
+        Readable<impl Iterator<Item = Result<Item, SideError>>>,
+    ),
+    maker: &mut Maker<'_>,
+    mut looker: Looker<'_, '_>,
+) -> Result<(), TransferError> {
+    let mut ahead: VecDeque<Ahead> = VecDeque::new();
+    loop {
+        let (s, d) = (source.peek(maker)?, dest.peek(maker)?);
+        let order = match (s, d) {
+            (None, None) => break,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(s), Some(d)) => TreeKey::from_path(&s.path).cmp(&TreeKey::from_path(&d.path)),
+        };
+        let mut s = if order.is_le() { source.take() } else { None };
+        let mut d = if order.is_ge() { dest.take() } else { None };
+        maker.settle(&mut s, &mut d);
+        ahead.push_back(match (s, d) {
+            (Some(s), Some(d)) if maker.asks(&s, &d) => Ahead { asked: Some(looker.ask(s, d)), known: (None, None) },
+            known if ahead.is_empty() => {
+                maker.join(known.0, known.1, None)?;
+                continue;
             }
-            let step = step::decode(&record).map_err(|e| fail()(std::io::Error::other(e)))?;
-            let spared = removed_dir(&step).is_some_and(|dir| kept.holds(dir));
-            let needless = needed.as_ref().is_some_and(|needed| match new_dir(&step) {
-                Some(dir) => !needed.contains(&mark(dir)),
-                None => false,
-            });
-            Ok((!spared && !needless).then_some((number, step)))
-        }))
+            known => Ahead { asked: None, known },
+        });
+        while ahead.len() > AHEAD_MAX || ahead.front().is_some_and(Ahead::is_ready) {
+            ahead.pop_front().map_or(Ok(()), |pair| pair.join(maker))?;
+        }
+    }
+    ahead.into_iter().try_for_each(|pair| pair.join(maker))
+}
+
+/// What is to be joined when what comes before it is: a pair that is being compared, or else entries of one path.
+struct Ahead {
+    asked: Option<Asked>,
+    known: (Option<Item>, Option<Item>),
+}
+
+impl Ahead {
+    fn is_ready(&self) -> bool {
+        self.asked.as_ref().is_none_or(Asked::is_ready)
+    }
+
+    fn join(self, maker: &mut Maker<'_>) -> Result<(), TransferError> {
+        let Some(asked) = self.asked else { return maker.join(self.known.0, self.known.1, None) };
+        let (source, dest, same) = asked.wait();
+        maker.join(Some(source), Some(dest), Some(same?))
     }
 }
 
@@ -259,17 +382,17 @@ fn new_dir(step: &Step) -> Option<&TreePath> {
 }
 
 impl Totals {
-    /// Takes a step out of the sums.
-    fn take_back(&mut self, step: &Step) {
+    /// Adds what a step does.
+    fn add(&mut self, step: &Step) {
         match step {
             Step::Put { item, .. } | Step::Refer(item, _) if item.entry.kind == EntryKind::File => {
-                self.files -= 1;
-                self.bytes -= item.entry.size;
+                self.files += 1;
+                self.bytes += item.entry.size;
             }
-            Step::Put { .. } | Step::Refer(..) | Step::Meta(_) => self.updates -= 1,
+            Step::Put { .. } | Step::Refer(..) | Step::Meta(_) => self.updates += 1,
             Step::Delete { kind, .. } => {
-                self.deletes -= 1;
-                self.deleted_files -= u64::from(*kind != EntryKind::Dir);
+                self.deletes += 1;
+                self.deleted_files += u64::from(*kind != EntryKind::Dir);
             }
             Step::Leave(_) => {}
         }
@@ -326,6 +449,12 @@ impl<I: Iterator<Item = Result<Item, SideError>>> Readable<I> {
         self.side.next().and_then(Result::ok)
     }
 }
+
+const UNREADABLE: &str = "cannot read the plan from its temporary file";
+const SPOOLING: &str = "cannot write the order of files to a temporary file";
+
+/// Entries that the sides may be ahead of a comparison.
+const AHEAD_MAX: usize = 4096;
 
 /// Marks that are remembered of one destination.
 pub const MARKS_MAX: usize = 100_000;

@@ -9,36 +9,32 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, bounded};
 
+use super::deadline::Deadline;
 use super::edit::{self, Edit};
 use super::item::{Item, TransferError};
 use super::outcome::{Edits, Outcomes, Pieces, edits_of};
 use super::plan::Plan;
+use super::source_tree::SourceTree;
 use super::step::Step;
 use super::upload::Uploaded;
-use super::vault_side::lookup;
 use crate::chunk::{Piece, Splitter};
 use crate::event::{Action, Event, Observer};
 use crate::format::entry::{Content, Entry, EntryKind};
 use crate::format::list::ListItem;
 use crate::format::pack::FrameCoder;
-use crate::history::source::Root;
 use crate::path::TreePath;
-use crate::vault::{Part, Session, Vault, VaultError};
+use crate::vault::{Part, Session, VaultError};
 
 /// One run from vault to vault.
 pub struct Relay<'a> {
     /// Where files come from.
-    pub source: &'a Vault,
-    /// The tree that the plan was made of.
-    pub source_root: Option<&'a Root>,
-    /// The directory of the source that paths of the plan are below, or the one file.
-    pub source_dir: &'a TreePath,
-    /// Whether it is the one file, whatever its name in the plan.
-    pub single: bool,
+    pub source: SourceTree<'a>,
     /// Where chunks go.
     pub session: &'a Session,
     /// Where in the destination the plan's paths are.
     pub prefix: &'a TreePath,
+    /// When the run has taken long enough.
+    pub deadline: &'a Deadline,
     /// Who listens.
     pub observer: &'a dyn Observer,
     /// Files in work at once.
@@ -69,7 +65,7 @@ impl Relay<'_> {
     pub fn run(&self, plan: &mut Plan) -> Result<Uploaded, TransferError> {
         let shared = Shared {
             run: self,
-            outcomes: Outcomes::new(),
+            outcomes: Outcomes::new(plan.is_arranged()),
             failure: Mutex::default(),
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -111,16 +107,22 @@ impl Shared<'_> {
         over_dirs: &mut HashSet<TreePath>,
         send: &mut dyn FnMut(Job) -> bool,
     ) -> Result<(), TransferError> {
-        for (number, step) in plan.steps()?.enumerate() {
-            let number = number as u64;
+        let is_arranged = plan.is_arranged();
+        for (place, turn) in (0..).zip(plan.turns()?) {
+            let (number, step) = turn?;
+            let number = if is_arranged { number } else { place };
             if !self.outcomes.admit(number) {
                 return Ok(());
             }
-            match step? {
+            match step {
                 Step::Put { item: Item { path, entry, .. }, replaces, .. } => {
                     let kind = entry.kind;
                     if kind != EntryKind::Dir && replaces == Some(EntryKind::Dir) {
                         over_dirs.insert(self.full(&path));
+                    }
+                    if kind == EntryKind::File && self.run.deadline.has_passed() {
+                        self.outcomes.put(number, Edits::default());
+                        continue;
                     }
                     if kind == EntryKind::File {
                         if !send(Job { number, path, entry, replaces: replaces.is_some() }) {
@@ -170,7 +172,8 @@ impl Shared<'_> {
             let size = job.entry.size;
             self.run.observer.event(Event::Started { path: &job.path, size });
             match self.store(&job, &mut splitter, &mut coder) {
-                Ok(edits) => {
+                Ok(None) => self.outcomes.put(job.number, Edits::default()),
+                Ok(Some(edits)) => {
                     self.outcomes.put(job.number, edits);
                     self.files.fetch_add(1, Ordering::Relaxed);
                     self.bytes.fetch_add(size, Ordering::Relaxed);
@@ -188,12 +191,15 @@ impl Shared<'_> {
         }
     }
 
-    /// Reads one file and stores it; what the tree then needs.
-    fn store(&self, job: &Job, splitter: &mut Splitter, coder: &mut FrameCoder) -> Result<Edits, TransferError> {
+    /// Reads one file and stores it; what the tree then needs. `None` if the run has taken long enough before its end.
+    fn store(
+        &self,
+        job: &Job,
+        splitter: &mut Splitter,
+        coder: &mut FrameCoder,
+    ) -> Result<Option<Edits>, TransferError> {
         let gone = || VaultError::damaged("tree", format!("`{}` is listed but not there", job.path));
-        let below = if self.run.single { &TreePath::root() } else { &job.path };
-        let path = self.run.source_dir.join_path(below).map_err(|_| gone())?;
-        let found = lookup(self.run.source, self.run.source_root, &path)?.ok_or_else(gone)?;
+        let found = self.run.source.find(&job.path)?.ok_or_else(gone)?;
         let mut pieces = Pieces::new();
         let mut entry = job.entry.clone();
         entry.content = match &found.entry.content {
@@ -202,23 +208,26 @@ impl Shared<'_> {
                 Content::Inline(bytes.clone())
             }
             Content::Chunk(_) | Content::List(_) => {
-                self.cut(&found, splitter, coder, &mut pieces)?;
+                if !self.cut(&found, splitter, coder, &mut pieces)? {
+                    return Ok(None);
+                }
                 Content::None // the pieces are the content
             }
             Content::None | Content::Link(_) => Content::None,
         };
-        edits_of(self.full(&job.path), entry, Content::None, pieces)
+        edits_of(self.full(&job.path), entry, Content::None, pieces).map(Some)
     }
 
+    /// Stores the chunks of one file. `false` if the run has taken long enough before its end.
     fn cut(
         &self,
         found: &Item,
         splitter: &mut Splitter,
         coder: &mut FrameCoder,
         pieces: &mut Pieces,
-    ) -> Result<(), TransferError> {
+    ) -> Result<bool, TransferError> {
         splitter.reset();
-        let mut number = 0;
+        let (mut number, mut late) = (0, false);
         let mut drain = |splitter: &mut Splitter| {
             while let Some(piece) = splitter.next_piece() {
                 let item = match piece {
@@ -232,9 +241,13 @@ impl Shared<'_> {
             }
             Ok::<_, TransferError>(())
         };
-        let (source, size) = (self.run.source, found.entry.size);
-        source.read_content(&found.entry, found.place.as_ref(), 0..size, &mut |part| {
+        let (source, size) = (self.run.source.vault, found.entry.size);
+        let read = source.read_content(&found.entry, found.place.as_ref(), 0..size, &mut |part| {
             self.run.session.checkpoint()?;
+            late = self.run.deadline.cuts();
+            if late {
+                return Err(VaultError::Cancelled.into()); // ends the reading, and is not told
+            }
             match part {
                 Part::Hole(len) => {
                     splitter.push_zeros(len);
@@ -254,9 +267,14 @@ impl Shared<'_> {
                     Ok(())
                 }
             }
-        })?;
+        });
+        if late {
+            return Ok(false);
+        }
+        read?;
         splitter.finish();
-        drain(splitter)
+        drain(splitter)?;
+        Ok(true)
     }
 }
 

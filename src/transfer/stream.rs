@@ -85,7 +85,7 @@ impl StreamUpload<'_> {
     }
 
     fn uploaded(&self, entry: Entry, pieces: Pieces) -> Result<Uploaded, TransferError> {
-        let outcomes = Outcomes::new();
+        let outcomes = Outcomes::new(false);
         let bytes = entry.size;
         outcomes.put(0, edits_of(self.path.clone(), entry, Content::None, pieces)?);
         let edits = outcomes.finish().map_err(TransferError::local("cannot write to a temporary file"))?;

@@ -18,6 +18,7 @@ use super::attempt::{Attempt, ReadError};
 use super::backups::Backups;
 use super::beneath::Beneath;
 use super::budget::{Budget, Held};
+use super::deadline::Deadline;
 use super::departed::Mark;
 use super::edit::{self, Edit};
 use super::item::{Item, TransferError};
@@ -49,6 +50,8 @@ pub struct Upload<'a> {
     pub prefix: TreePath,
     /// Whether to note what each source was when it was read, for [`super::remove_departed`].
     pub moving: bool,
+    /// When the run has taken long enough.
+    pub deadline: &'a Deadline,
     /// Who listens.
     pub observer: &'a dyn Observer,
     /// Bytes of chunks in flight.
@@ -139,7 +142,7 @@ impl Upload<'_> {
         let shared = Shared {
             upload: self,
             source,
-            outcomes: Outcomes::new(),
+            outcomes: Outcomes::new(plan.is_arranged()),
             budget: Budget::new(self.budget),
             failure: Mutex::default(),
             files: AtomicU64::new(0),
@@ -183,18 +186,23 @@ impl Upload<'_> {
     }
 
     fn feed(&self, plan: &mut Plan, shared: &Shared<'_>, files: &Sender<Job>) -> Result<(), TransferError> {
-        for (number, step) in plan.steps()?.enumerate() {
-            let number = number as u64;
+        let is_arranged = plan.is_arranged();
+        for (place, turn) in (0..).zip(plan.turns()?) {
+            let (number, step) = turn?;
+            // Numbers have gaps where steps are left out; in the order of the plan, places have none.
+            let number = if is_arranged { number } else { place };
             if !shared.outcomes.admit(number) {
                 return Ok(());
             }
-            let step = step?;
             if let Step::Put { item, replaces: Some(EntryKind::Dir), .. } = &step
                 && item.entry.kind != EntryKind::Dir
             {
                 shared.over_dirs.lock().expect("inserting does not panic").insert(self.full(&item.path));
             }
             match step {
+                Step::Put { item, .. } if item.entry.kind == EntryKind::File && self.deadline.has_passed() => {
+                    shared.put_edits(number, Vec::new());
+                }
                 Step::Put { item, replaces, .. } if item.entry.kind == EntryKind::File => {
                     let job = Job { number, item, replaces: replaces.is_some() };
                     if files.send(job).is_err() {
@@ -303,6 +311,7 @@ impl Shared<'_> {
             match self.read_with_retries(&job, &mut splitter, &mut coder, chunks) {
                 Ok(()) => {}
                 Err(ReadError::Vault(error)) => self.fail(error.into()),
+                Err(ReadError::Late) => self.put_edits(job.number, Vec::new()),
                 Err(ReadError::File(reason)) => {
                     self.failed.fetch_add(1, Ordering::Relaxed);
                     self.upload.observer.event(Event::Failed { path: &job.item.path, reason: &reason });

@@ -165,6 +165,16 @@ impl Bench {
                 if name == "src" || name == "dst" {
                     continue;
                 }
+                if at("theirs").join(&name).is_file() {
+                    let lines = |root: PathBuf| {
+                        let text = fs::read_to_string(root.join(&name)).unwrap();
+                        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+                        lines.sort();
+                        lines
+                    };
+                    assert_eq!(lines(local.clone()), lines(at("theirs")), "{name} of {shown}");
+                    continue;
+                }
                 assert_eq!(side(&name, &dst), tree(&at("theirs").join(&name)), "{name} of {shown}");
             }
         }
@@ -426,6 +436,21 @@ fn what_is_found_elsewhere_is_left_out() {
         bench.agrees(ALL, &made, &[verb, "SRC", "DST", "--compare-dest", "DST.one", "--compare-dest", "DST.two"]);
     }
     bench.agrees(ALL, &made, &["copyto", "SRC/new", "DST/new", "--compare-dest", "DST.one"]);
+}
+
+#[test]
+fn reports_are_rclones() {
+    let Some(mut bench) = Bench::new() else { return };
+    let lists = ["match", "differ", "missing-on-src", "missing-on-dst", "error", "combined", "dest-after"];
+    let flags: Vec<_> = lists.iter().map(|list| format!("--{list}=DST.{list}")).collect();
+    for verb in ["copy", "sync", "move"] {
+        // What a move finds at the destination rclone calls an error too.
+        let flags = if verb == "move" { &flags[..4] } else { &flags[..] };
+        for more in [&[][..], &["-u"], &["--ignore-existing"], &["--immutable"]] {
+            let args: Vec<_> = flags.iter().map(String::as_str).collect();
+            bench.agrees(&[Down], &relations, &[&[verb, "SRC", "DST"], &args[..], more].concat());
+        }
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use cryptsync::ops;
 use cryptsync::path::TreePath;
 use cryptsync::transfer::{
-    Comparison, Kept, LocalContents, Plan, PlanOptions, Upload, VaultSide, Walk, base_root, commit_edits,
+    Comparison, Deadline, Kept, LocalContents, Plan, PlanOptions, Upload, VaultSide, Walk, base_root, commit_edits,
 };
 use cryptsync::vault::{CommitInfo, Published, Session, SessionOptions};
 use cryptsync::world::Timestamp;
@@ -107,6 +107,7 @@ fn up_in_packs(env: &TestEnv, src: &Path) {
         replace: true,
         compare: &Comparison::default(),
         contents: &LocalContents::new(&vault, src, false, true, false),
+        threads: 1,
         leaves: None,
         leaves_older: false,
         empty_dirs: true,
@@ -126,6 +127,7 @@ fn up_in_packs(env: &TestEnv, src: &Path) {
     let mut plan = Plan::make(walk, side, &options).unwrap();
     let settings = SessionOptions { pack_target: 8 << 10, packs: 4, uploads: 1, compression: Some(3) };
     let mut session = Session::begin(Arc::clone(&vault), settings).unwrap();
+    let deadline = Deadline::after(&env.ctx().world.clock, None, true);
     let upload = Upload {
         session: &session,
         root: src.to_owned(),
@@ -133,6 +135,7 @@ fn up_in_packs(env: &TestEnv, src: &Path) {
         follows: false,
         prefix: root.clone(),
         moving: false,
+        deadline: &deadline,
         observer: &env.events,
         budget: 16 << 20,
         threads: (1, 1),

@@ -6,6 +6,7 @@
     reason = "tests: a failed unwrap is a failed test, helpers are shared by `pub`"
 )]
 
+mod asking;
 mod bad_input;
 mod checkpoints;
 mod clouds;
@@ -17,6 +18,7 @@ mod copies;
 mod crash;
 mod diff;
 mod docs;
+mod ending;
 mod faults;
 mod filters;
 mod filters_rclone;

@@ -142,7 +142,9 @@ fn run(env: &TestEnv, act: &Act) -> bool {
     let remove = RemoveOptions { force: true, operation: "test".into(), ..RemoveOptions::default() };
     let done = match act {
         Act::MakeDir(path) => ops::mkdir(&ctx, &env.place(path), false, "test"),
-        Act::RemoveDir(path) => ops::rmdir(&ctx, &env.place(path), false, "test"),
+        Act::RemoveDir(path) => {
+            ops::rmdir(&ctx, &env.place(path), &RemoveOptions { operation: "test".into(), ..RemoveOptions::default() })
+        }
         Act::Purge(path) => ops::purge(&ctx, &env.place(path), &remove),
         Act::Remove { path, recursive } => ops::rm(&ctx, &[env.place(path)], *recursive, &remove),
         Act::Touch(path, time) => ops::touch(

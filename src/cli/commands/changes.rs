@@ -10,22 +10,37 @@ use crate::ops::{Ctx, OpsError, Place, RemoveOptions, SyncReport};
 /// The flags of verbs that remove.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RemoveFlags {
-    /// Show what would be removed and change nothing
-    #[arg(short = 'n', long)]
-    pub(crate) dry_run: bool,
-    /// Ask before each removal
-    #[arg(short, long)]
-    pub(crate) interactive: bool,
+    #[command(flatten)]
+    ask: AskFlags,
     /// Remove even if it is most of the vault
     #[arg(long)]
     pub(crate) force: bool,
 }
 
+/// The flags of verbs that remove nothing but what is empty.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AskFlags {
+    /// Show what would be removed and change nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Ask about each removal before the first
+    #[arg(short, long)]
+    interactive: bool,
+}
+
 impl RemoveFlags {
     /// The options of the op. The history names the verb and what it was given.
-    pub(crate) fn options(&self, verb: &str, places: &[Place]) -> RemoveOptions {
-        let RemoveFlags { dry_run, interactive, force } = *self;
-        RemoveOptions { dry_run, interactive, force, operation: operation(verb, places) }
+    pub(crate) fn options(&self, shell: &Shell, verb: &str, places: &[Place]) -> Result<RemoveOptions, CliError> {
+        Ok(RemoveOptions { force: self.force, ..self.ask.options(shell, verb, places)? })
+    }
+}
+
+impl AskFlags {
+    /// The options of the op.
+    pub(crate) fn options(&self, shell: &Shell, verb: &str, places: &[Place]) -> Result<RemoveOptions, CliError> {
+        let Self { dry_run, interactive } = *self;
+        shell.needs_terminal(interactive && !dry_run)?;
+        Ok(RemoveOptions { dry_run, interactive, force: false, operation: operation(verb, places) })
     }
 }
 

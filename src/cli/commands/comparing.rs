@@ -196,7 +196,6 @@ pub(crate) fn rules(
         trusting: compat,
         links,
         one_file_system: walk.one_file_system,
-        delete_excluded: false,
         ignore_errors: delete.ignore_errors,
         delete: if before { DeleteWhen::Before } else { DeleteWhen::After },
         max_delete: delete.max_delete.and_then(|most| u64::try_from(most).ok()),
@@ -204,7 +203,7 @@ pub(crate) fn rules(
         backup: backup.backup(settings)?,
         elsewhere: backup.elsewhere(settings)?,
         copied: !backup.copy_dest.is_empty(),
-        to_name: false,
+        ..TransferRules::default()
     })
 }
 

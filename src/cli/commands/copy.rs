@@ -24,7 +24,7 @@ impl CopyArgs {
 }
 
 pub(crate) fn run(shell: &Shell, args: &CopyArgs) -> Result<(), CliError> {
-    args.transfer.run(shell, &args.options(&shell.settings)?)
+    args.transfer.run(shell, args.options(&shell.settings)?)
 }
 
 const EXAMPLES: &str = "\

@@ -26,7 +26,7 @@ impl CopytoArgs {
 }
 
 pub(crate) fn run(shell: &Shell, args: &CopytoArgs) -> Result<(), CliError> {
-    args.transfer.run(shell, &args.options(&shell.settings)?)
+    args.transfer.run(shell, args.options(&shell.settings)?)
 }
 
 const EXAMPLES: &str = "\

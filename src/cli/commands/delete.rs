@@ -28,7 +28,7 @@ pub(crate) struct DeleteArgs {
 
 pub(crate) fn run(shell: &Shell, args: &DeleteArgs) -> Result<(), CliError> {
     let (place, filter) = (shell.settings.place(&args.path)?, args.filter.filter(&shell.settings)?);
-    let options = args.flags.options("delete", std::slice::from_ref(&place));
+    let options = args.flags.options(shell, "delete", std::slice::from_ref(&place))?;
     changes::run(shell, options.dry_run, |ctx| ops::delete(ctx, &place, &filter, args.rmdirs, &options))
 }
 

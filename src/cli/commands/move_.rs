@@ -31,7 +31,7 @@ impl MoveArgs {
 }
 
 pub(crate) fn run(shell: &Shell, args: &MoveArgs) -> Result<(), CliError> {
-    args.transfer.run(shell, &args.options(&shell.settings)?)
+    args.transfer.run(shell, args.options(&shell.settings)?)
 }
 
 const EXAMPLES: &str = "\

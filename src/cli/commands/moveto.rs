@@ -30,7 +30,7 @@ impl MovetoArgs {
 }
 
 pub(crate) fn run(shell: &Shell, args: &MovetoArgs) -> Result<(), CliError> {
-    args.transfer.run(shell, &args.options(&shell.settings)?)
+    args.transfer.run(shell, args.options(&shell.settings)?)
 }
 
 const EXAMPLES: &str = "\

@@ -21,7 +21,7 @@ pub(crate) struct PurgeArgs {
 
 pub(crate) fn run(shell: &Shell, args: &PurgeArgs) -> Result<(), CliError> {
     let place = shell.settings.place(&args.path)?;
-    let options = args.flags.options("purge", std::slice::from_ref(&place));
+    let options = args.flags.options(shell, "purge", std::slice::from_ref(&place))?;
     changes::run(shell, options.dry_run, |ctx| ops::purge(ctx, &place, &options))
 }
 

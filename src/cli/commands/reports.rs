@@ -1,4 +1,4 @@
-//! The lists that `check` writes for programs, as rclone does: all paths with a sign each, or those of one kind.
+//! The lists that `check` and the transfers write for programs, as rclone does: all paths with a sign each, or those of one kind.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -34,14 +34,16 @@ pub(crate) struct ReportFlags {
     error: Option<OsString>,
 }
 
-/// The lists, open.
-pub(crate) struct Reports(Vec<Report>);
+/// The lists, open, and that of what the destination has afterwards.
+pub(crate) struct Reports(Vec<Report>, Option<Target>);
+
+/// A file; standard output if `None`.
+type Target = Option<BufWriter<File>>;
 
 struct Report {
     /// What is listed; everything, with signs, if `None`.
     only: Option<Difference>,
-    /// Standard output if `None`.
-    file: Option<BufWriter<File>>,
+    file: Target,
 }
 
 impl ReportFlags {
@@ -57,6 +59,11 @@ impl ReportFlags {
         all.into_iter().filter_map(|(only, target)| Some((only, target.as_deref()?)))
     }
 
+    /// Whether there are any.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.targets().next().is_some()
+    }
+
     /// Whether standard output is one of them.
     pub(crate) fn on_stdout(&self) -> bool {
         self.targets().any(|(_, target)| target == "-")
@@ -68,9 +75,9 @@ impl ReportFlags {
                 name if name == "-" => None,
                 name => Some(create(settings, name)?),
             };
-            Ok(Report { only, file })
+            Ok::<_, CliError>(Report { only, file })
         };
-        self.targets().map(open).collect::<Result<_, _>>().map(Reports)
+        Ok(Reports(self.targets().map(open).collect::<Result<_, _>>()?, None))
     }
 }
 
@@ -84,7 +91,7 @@ pub(crate) fn create(settings: &Settings, name: &OsStr) -> Result<BufWriter<File
 impl Reports {
     /// Everything on standard output.
     pub(crate) fn combined() -> Self {
-        Self(vec![Report { only: None, file: None }])
+        Self(vec![Report { only: None, file: None }], None)
     }
 
     pub(crate) fn write(&mut self, printer: &Printer, difference: Difference, path: &TreePath) -> io::Result<()> {
@@ -102,8 +109,30 @@ impl Reports {
         Ok(())
     }
 
-    pub(crate) fn finish(self) -> Result<(), CliError> {
-        for mut file in self.0.into_iter().filter_map(|report| report.file) {
+    /// With a list of what the destination has afterwards.
+    pub(crate) fn with_after(self, settings: &Settings, target: Option<&OsStr>) -> Result<Self, CliError> {
+        let after = match target {
+            None => None,
+            Some(name) if name == "-" => Some(None),
+            Some(name) => Some(Some(create(settings, name)?)),
+        };
+        Ok(Self(self.0, after))
+    }
+
+    /// Lists what the destination has afterwards.
+    pub(crate) fn write_after(&mut self, printer: &Printer, path: &TreePath, after: bool) -> io::Result<()> {
+        match &mut self.1 {
+            _ if !after => Ok(()),
+            None => Ok(()),
+            Some(None) => printer.record(&printer.name(path.as_bytes()), b"\n"),
+            Some(Some(file)) => file.write_all(&[path.as_bytes(), b"\n"].concat()),
+        }
+    }
+
+    /// Writes out what is in buffers.
+    pub(crate) fn finish(mut self) -> Result<(), CliError> {
+        let lists = self.0.iter_mut().filter_map(|report| report.file.as_mut());
+        for file in lists.chain(self.1.iter_mut().flatten()) {
             file.flush().map_err(|error| CliError::new(Class::Failed, "cannot write a report").caused_by(error))?;
         }
         Ok(())

@@ -26,7 +26,7 @@ pub(crate) struct RmArgs {
 
 pub(crate) fn run(shell: &Shell, args: &RmArgs) -> Result<(), CliError> {
     let places: Vec<Place> = args.paths.iter().map(|path| shell.settings.place(path)).collect::<Result<_, _>>()?;
-    let options = args.flags.options(if args.recursive { "rm -r" } else { "rm" }, &places);
+    let options = args.flags.options(shell, if args.recursive { "rm -r" } else { "rm" }, &places)?;
     changes::run(shell, options.dry_run, |ctx| ops::rm(ctx, &places, args.recursive, &options))
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::changes::{self, operation};
+use super::changes::{self, AskFlags};
 use crate::cli::output::CliError;
 use crate::cli::shell::Shell;
 use crate::ops;
@@ -13,15 +13,14 @@ use crate::ops;
 pub(crate) struct RmdirArgs {
     /// The directory
     path: OsString,
-    /// Show what would be removed and change nothing
-    #[arg(short = 'n', long)]
-    dry_run: bool,
+    #[command(flatten)]
+    flags: AskFlags,
 }
 
 pub(crate) fn run(shell: &Shell, args: &RmdirArgs) -> Result<(), CliError> {
     let place = shell.settings.place(&args.path)?;
-    let operation = operation("rmdir", std::slice::from_ref(&place));
-    changes::run(shell, args.dry_run, |ctx| ops::rmdir(ctx, &place, args.dry_run, &operation))
+    let options = args.flags.options(shell, "rmdir", std::slice::from_ref(&place))?;
+    changes::run(shell, options.dry_run, |ctx| ops::rmdir(ctx, &place, &options))
 }
 
 const EXAMPLES: &str = "\

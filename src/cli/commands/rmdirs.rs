@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::changes::{self, operation};
+use super::changes::{self, AskFlags};
 use super::filters::FilterFlags;
 use crate::cli::output::CliError;
 use crate::cli::shell::Shell;
@@ -20,19 +20,16 @@ pub(crate) struct RmdirsArgs {
     /// Leave the path itself even if it is empty
     #[arg(long)]
     leave_root: bool,
-    /// Show what would be removed and change nothing
-    #[arg(short = 'n', long)]
-    dry_run: bool,
+    #[command(flatten)]
+    flags: AskFlags,
     #[command(flatten)]
     filter: FilterFlags,
 }
 
 pub(crate) fn run(shell: &Shell, args: &RmdirsArgs) -> Result<(), CliError> {
     let (place, filter) = (shell.settings.place(&args.path)?, args.filter.filter(&shell.settings)?);
-    let operation = operation("rmdirs", std::slice::from_ref(&place));
-    changes::run(shell, args.dry_run, |ctx| {
-        ops::rmdirs(ctx, &place, &filter, args.leave_root, args.dry_run, &operation)
-    })
+    let options = args.flags.options(shell, "rmdirs", std::slice::from_ref(&place))?;
+    changes::run(shell, options.dry_run, |ctx| ops::rmdirs(ctx, &place, &filter, args.leave_root, &options))
 }
 
 const EXAMPLES: &str = "\

@@ -28,7 +28,7 @@ impl SyncArgs {
 }
 
 pub(crate) fn run(shell: &Shell, args: &SyncArgs) -> Result<(), CliError> {
-    args.transfer.run(shell, &args.options(&shell.settings)?)
+    args.transfer.run(shell, args.options(&shell.settings)?)
 }
 
 const EXAMPLES: &str = "\

@@ -4,7 +4,9 @@ use std::ffi::OsString;
 
 use super::comparing::{self, BackupFlags, CompareFlags, DeleteFlags, WalkFlags};
 use super::create::{CreateFlags, ensure_vault};
+use super::cutoff::CutoffFlags;
 use super::filters::FilterFlags;
+use super::relations::{RelationFlags, Relations};
 use crate::class::Class;
 use crate::cli::output::{CliError, JsonSummary, summary, write_object};
 use crate::cli::places::{shown, shown_in_vault};
@@ -22,6 +24,9 @@ pub(crate) struct TransferArgs {
     /// Show what would be done and change nothing
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
+    /// Ask about each change before the first is made
+    #[arg(short, long)]
+    interactive: bool,
     /// Keep and restore owners, extended attributes (ACLs among them) and set-id bits
     #[arg(short = 'M', long)]
     pub(crate) metadata: bool,
@@ -34,6 +39,10 @@ pub(crate) struct TransferArgs {
     #[command(flatten)]
     backup: BackupFlags,
     #[command(flatten)]
+    cutoff: CutoffFlags,
+    #[command(flatten)]
+    reports: RelationFlags,
+    #[command(flatten)]
     pub(crate) filter: FilterFlags,
     #[command(flatten)]
     pub(crate) create: CreateFlags,
@@ -45,7 +54,9 @@ impl TransferArgs {
         let (source, dest) = (settings.place(&self.source)?, settings.place(&self.dest)?);
         one_pinned_vault(settings, &source, &dest)?;
         let mut rules = comparing::rules(settings, &self.compare, &self.walk, &self.delete, &self.backup)?;
+        self.cutoff.apply(settings, &mut rules);
         rules.delete_excluded = self.filter.delete_excluded;
+        rules.interactive = self.interactive && !self.dry_run;
         Ok(SyncOptions {
             operation: format!("{verb} {} -> {}", shown(&source), shown_in_vault(&dest)),
             source,
@@ -61,7 +72,16 @@ impl TransferArgs {
         })
     }
 
-    pub(crate) fn run(&self, shell: &Shell, options: &SyncOptions) -> Result<(), CliError> {
+    pub(crate) fn run(&self, shell: &Shell, mut options: SyncOptions) -> Result<(), CliError> {
+        shell.needs_terminal(options.rules.interactive)?;
+        let relations = self.reports.open(&shell.settings, &shell.printer)?;
+        options.rules.rows = relations.as_ref().map(Relations::sink);
+        let result = self.carry_out(shell, &options);
+        let written = relations.map_or(Ok(()), |relations| relations.finish(&shell.printer));
+        result.and(written)
+    }
+
+    fn carry_out(&self, shell: &Shell, options: &SyncOptions) -> Result<(), CliError> {
         ensure_vault(shell, &options.dest, &self.create, options.dry_run)?;
         let progress = shell.progress(true);
         let result = shell.retrying(&progress, |ctx| ops::sync(ctx, options));

@@ -4,6 +4,7 @@ use clap::builder::PossibleValue;
 use clap::{Arg, ArgAction, Command};
 
 use super::cell;
+use super::verbs::with_full_stop;
 use crate::cli::flag_env;
 
 /// The options that a verb has of its own, or the program for all verbs; in the order of its help.
@@ -83,8 +84,7 @@ fn row(arg: &Arg, note: &str) -> String {
     let values: Vec<String> =
         arg.get_possible_values().iter().filter(|v| takes_value && !v.is_hide_set()).map(value).collect();
     let values = if values.is_empty() { String::new() } else { format!(" One of {}.", values.join(", ")) };
-    let stop = if text.ends_with(['.', '?', '!']) { "" } else { "." };
-    format!("| {} | {variable} | {default} | {}{stop}{values}{note} |", names(arg), cell(&text))
+    format!("| {} | {variable} | {default} | {}{values}{note} |", names(arg), cell(&with_full_stop(&text)))
 }
 
 /// A word that an option takes, and what it means.

@@ -78,7 +78,8 @@ fn about(verb: &Command) -> String {
 }
 
 /// The first line of help is a headline without a full stop; in a text it is a sentence.
-fn with_full_stop(text: &str) -> String {
+/// The first paragraph of a text ends with a stop, whether that is all or not.
+pub(super) fn with_full_stop(text: &str) -> String {
     let (first, rest) = text.split_once("\n\n").unwrap_or((text, ""));
     let stop = if first.ends_with(['.', ':', '?', '!']) { "" } else { "." };
     if rest.is_empty() { format!("{first}{stop}") } else { format!("{first}{stop}\n\n{rest}") }
