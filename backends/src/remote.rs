@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future;
 use futures::stream::BoxStream;
 
 use crate::{RemotePath, Result};
@@ -41,6 +42,16 @@ pub trait Remote: Send + Sync + Debug {
 
     /// Deletes an object. Deleting what is absent is fine.
     async fn delete(&self, path: &RemotePath) -> Result<()>;
+
+    /// Deletes objects, in as few requests as the service needs. Those that are absent are fine. After an error any of them may
+    /// still be there.
+    async fn delete_many(&self, paths: &[RemotePath]) -> Result<()> {
+        for some in paths.chunks(DELETES_AT_ONCE) {
+            let calls: Vec<_> = some.iter().map(|path| self.delete(path)).collect();
+            future::try_join_all(calls).await?;
+        }
+        Ok(())
+    }
 
     /// When this returns, every put that returned before it was called survives a loss of power.
     async fn barrier(&self) -> Result<()> {
@@ -88,3 +99,6 @@ pub struct Listed {
     /// Its length in bytes.
     pub size: u64,
 }
+
+/// Deletions at a time where each is a request.
+const DELETES_AT_ONCE: usize = 8;

@@ -10,7 +10,7 @@ use super::output::CliError;
 use super::settings::{Settings, parse_age};
 use super::tokens::Tokens;
 use crate::class::Class;
-use crate::config::{Origin, Remote, RemoteText, Typed, parse_place};
+use crate::config::{Origin, Remote, RemoteText, Typed, parse_place, shown_place};
 use crate::ops::{BadCheckpoint, Place, RemoteProfile, Service, ServiceSettings};
 use crate::path::{TreePath, printable};
 
@@ -103,7 +103,7 @@ impl Settings {
                 None => return Ok(None),
             },
         };
-        let shown = printable(text.as_bytes());
+        let shown = shown_place(text.as_bytes());
         match parse_place(text.as_bytes())? {
             Typed::Remote { remote: of, path: b"" } => {
                 let complete = self.config.get()?.typed(&of)?;
@@ -137,10 +137,11 @@ impl Settings {
     /// A mirror of these remotes.
     pub(super) fn mirror_of(&self, mirror: &str, names: &[String]) -> Result<Service, CliError> {
         let wrong = |name: &str, why: &str| {
-            CliError::usage(format!("the mirror `{mirror}:` can't be made of `{}`: {why}", printable(name.as_bytes())))
-                .hint(
-                    "`upstreams` is a list of configured remotes that are no mirrors, with spaces between: `nas: b2:`",
-                )
+            CliError::usage(format!(
+                "the mirror `{mirror}:` can't be made of `{}`: {why}",
+                shown_place(name.as_bytes())
+            ))
+            .hint("`upstreams` is a list of configured remotes that are no mirrors, with spaces between: `nas: b2:`")
         };
         let mut copies: Vec<(String, Service)> = Vec::new();
         for name in names {

@@ -9,7 +9,7 @@ use super::document::{Document, unknown, unknown_type, written};
 use super::environment::{Ambient, Settings, Sources, ambient};
 use super::error::ConfigError;
 use super::name::{nearest, variable_form};
-use super::place::{RemoteText, TypedSetting, shown_value, without_login};
+use super::place::{RemoteText, TypedSetting, shown_value, without_secrets};
 use super::provider::{self, Kind, Provider};
 use super::remote::Remote;
 use super::value::{Given, Origin, Value};
@@ -240,7 +240,7 @@ fn hidden(key: &str, value: Value, redacted: bool) -> Given {
     match value.given {
         Given::Text(text) if redacted => match std::str::from_utf8(&text) {
             _ if provider::is_secret(key) => Given::Text(REDACTED.to_vec()),
-            Ok(plain) => Given::Text(without_login(plain).into_bytes()),
+            Ok(plain) => Given::Text(without_secrets(plain).into_bytes()),
             Err(_) => Given::Text(text),
         },
         given => given,

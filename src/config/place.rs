@@ -267,11 +267,23 @@ impl Reader<'_> {
 
 /// A value as messages may show it.
 pub(super) fn shown_value(name: &str, value: &[u8]) -> String {
-    if provider::is_secret(name) { HIDDEN.to_owned() } else { without_login(&printable(value)) }
+    if provider::is_secret(name) { HIDDEN.to_owned() } else { without_secrets(&printable(value)) }
+}
+
+/// A text without the secrets of the places and addresses that are words of it.
+pub(super) fn without_secrets(text: &str) -> String {
+    let word = |word: &str| {
+        let bare = word.trim_start_matches(['\'', '"']);
+        match shown_place(bare.as_bytes()) {
+            shown if shown.contains(HIDDEN) => format!("{}{shown}", &word[..word.len() - bare.len()]),
+            _ => without_login(word),
+        }
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// An address without the user and the password that it may hold.
-pub(super) fn without_login(text: &str) -> String {
+fn without_login(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
     let host = rest.find('/').unwrap_or(rest.len());
     match rest[..host].rfind('@') {

@@ -116,6 +116,15 @@ impl RemoteIo {
         }
     }
 
+    /// Deletes objects, in as few requests as the remote needs; those that are not there are deleted already.
+    ///
+    /// # Errors
+    /// The remote's, or cancelled; any of them may still be there then.
+    pub fn delete_many(&self, names: &[String]) -> Result<(), VaultError> {
+        let paths = names.iter().map(|name| parse(name)).collect::<Result<Vec<_>, _>>()?;
+        self.wait(async { Ok(self.remote.delete_many(&paths).await?) })
+    }
+
     /// Makes everything put so far durable.
     ///
     /// # Errors

@@ -30,19 +30,25 @@ impl Session {
     /// The run is cancelled.
     pub(super) fn sweep(&self, doomed: &Doomed) -> Result<(), VaultError> {
         let shared = &self.shared;
-        let (next, read) = (AtomicUsize::new(0), Windows::default());
+        let (next, read, gone) = (AtomicUsize::new(0), Windows::default(), Mutex::new(Vec::new()));
         std::thread::scope(|scope| {
             for _ in 0..doomed.records.len().min(SWEEPERS) {
                 scope.spawn(|| {
                     while let Some(folded) = doomed.records.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let done = shared.vault.checkpoint().and_then(|()| shared.delete_folded(folded, &read));
-                        if done.is_err_and(|error| !is_its_own_fault(&error)) {
-                            return;
+                        let judged = shared.vault.checkpoint().and_then(|()| shared.is_redundant(folded, &read));
+                        match judged {
+                            Ok(true) => gone.lock().expect("pushes").push(log_name(&shared.vault, folded).to_string()),
+                            Err(error) if !is_its_own_fault(&error) => return,
+                            _ => {}
                         }
                     }
                 });
             }
         });
+        let gone = gone.into_inner().expect("pushes");
+        if !gone.is_empty() && matches!(shared.vault.objects.io.delete_many(&gone), Err(VaultError::Cancelled)) {
+            return Err(VaultError::Cancelled);
+        }
         match self.sweep_segments(&doomed.segments) {
             Err(VaultError::Cancelled) => Err(VaultError::Cancelled),
             _ => shared.vault.checkpoint(),
@@ -96,13 +102,6 @@ fn is_its_own_fault(error: &VaultError) -> bool {
 }
 
 impl Shared {
-    fn delete_folded(&self, folded: &Folded, read: &Windows) -> Result<(), VaultError> {
-        if self.is_redundant(folded, read)? {
-            self.vault.objects.io.delete(&log_name(&self.vault, folded).to_string())?;
-        }
-        Ok(())
-    }
-
     /// Whether nothing would be lost with a log object.
     fn is_redundant(&self, folded: &Folded, read: &Windows) -> Result<bool, VaultError> {
         let vault = &self.vault;
@@ -175,7 +174,7 @@ fn log_name(vault: &Vault, folded: &Folded) -> ObjectName {
     record_name(vault.keys(), folded.lamport, folded.seq, folded.object)
 }
 
-/// Deletions at a time.
+/// Objects that are judged at a time.
 const SWEEPERS: usize = 8;
 /// Bytes of a pack that are read at once.
 const WINDOW: u32 = 1 << 20;

@@ -24,7 +24,7 @@ fn a_remote_that_refuses_every_write_can_be_read() {
     let (src_text, out_text) = (src.to_str().unwrap(), out.to_str().unwrap());
     writer.ok(["sync", src_text, "v:docs"]);
 
-    let Some(readable) = Server::rclone_webdav_of(&server.served()) else { return };
+    let Some(readable) = Server::nginx_of(&server.served()) else { return };
     // One that knows only the password, one that has a key and a state of its own, and one that keeps none.
     for (number, reader) in [at(cli.fresh("new"), &readable), at(writer, &readable)].into_iter().enumerate() {
         for verb in [
@@ -45,7 +45,7 @@ fn a_remote_that_refuses_every_write_can_be_read() {
             &["verify", "--read-data", "v:"],
             &["hashsum", "sha256", "v:docs"],
             &["key", "list", "v:"],
-            &["conflicts", "list", "v:"],
+            &["conflicts", "v:"],
             &["--ephemeral", "ls", "v:"],
         ] {
             let ran = reader.run(verb);

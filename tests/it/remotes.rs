@@ -4,7 +4,7 @@ use std::fs;
 use std::thread;
 
 use crate::support::cli::{Cli, Machine, contents, noise};
-use crate::support::servers::{ACCESS_KEY, BUCKET, PASSWORD, SECRET_KEY, Server, USER, me};
+use crate::support::servers::{ACCESS_KEY, AZURE_ACCOUNT, AZURE_KEY, BUCKET, PASSWORD, SECRET_KEY, Server, USER, me};
 
 pub(crate) type Settings = Vec<(&'static str, String)>;
 
@@ -42,6 +42,26 @@ fn sftp(server: &Server) -> Settings {
         ("KEY_FILE", dir.join("user_key").display().to_string()),
         ("KNOWN_HOSTS_FILE", dir.join("known").display().to_string()),
     ]
+}
+
+fn ftp(server: &Server, more: &[(&'static str, &str)]) -> Settings {
+    let mut settings = vec![
+        ("TYPE", "ftp".to_owned()),
+        ("ROOT", "some/vault".to_owned()),
+        ("HOST", "127.0.0.1".to_owned()),
+        ("PORT", server.port.to_string()),
+        ("USER", USER.to_owned()),
+        ("PASS", PASSWORD.to_owned()),
+        ("CA_CERT", server.dir.path().join("ca.pem").display().to_string()),
+    ];
+    settings.extend(more.iter().map(|(name, value)| (*name, value.to_string())));
+    settings
+}
+
+/// Settings of a service of whole objects.
+fn objects(kind: &str, more: &[(&'static str, String)]) -> Settings {
+    let usual = [("TYPE", kind.to_owned()), ("ROOT", "some/vault".to_owned())];
+    usual.into_iter().chain(more.iter().cloned()).collect()
 }
 
 fn with(machine: Machine, settings: &Settings) -> Machine {
@@ -134,6 +154,54 @@ fn sftp_by_rclone() {
     settings.extend([("USER", USER.to_owned()), ("PASS", PASSWORD.to_owned())]);
     settings.extend([("HOST_KEY", "accept-new".to_owned())]);
     lives_a_whole_life(&settings);
+}
+
+#[test]
+fn ftp_by_pyftpdlib() {
+    if let Some(server) = Server::pyftpdlib(false) {
+        lives_a_whole_life(&ftp(&server, &[]));
+    }
+}
+
+#[test]
+fn ftp_by_vsftpd_over_tls() {
+    let tls = "ssl_enable=YES\nallow_anon_ssl=YES\nforce_anon_logins_ssl=YES\nforce_anon_data_ssl=YES\n";
+    if let Some(server) = Server::vsftpd(tls) {
+        lives_a_whole_life(&ftp(&server, &[("USER", "anonymous"), ("EXPLICIT_TLS", "true")]));
+    }
+}
+
+#[test]
+fn azure_by_azurite() {
+    let Some(server) = Server::azurite() else { return };
+    let endpoint = format!("{}/{AZURE_ACCOUNT}", server.url());
+    let (account, key) = (AZURE_ACCOUNT.to_owned(), AZURE_KEY.to_owned());
+    let more = [("ACCOUNT", account), ("KEY", key), ("CONTAINER", BUCKET.to_owned()), ("ENDPOINT", endpoint)];
+    lives_a_whole_life(&objects("azureblob", &more));
+}
+
+#[test]
+fn google_by_an_emulator() {
+    let Some(server) = Server::gcs() else { return };
+    let more = [("BUCKET", BUCKET.to_owned()), ("ANONYMOUS", "true".to_owned()), ("ENDPOINT", server.url())];
+    lives_a_whole_life(&objects("gcs", &more));
+}
+
+#[test]
+fn swift_by_itself() {
+    let Some(server) = Server::swift() else { return };
+    let (user, auth) = (format!("{USER}:{USER}"), format!("{}/auth/v1.0", server.url()));
+    let more = [("USER", user), ("KEY", PASSWORD.to_owned()), ("AUTH", auth), ("CONTAINER", BUCKET.to_owned())];
+    lives_a_whole_life(&objects("swift", &more));
+}
+
+#[test]
+fn b2_as_strict_as_itself() {
+    let Some(server) = Server::b2() else { return };
+    server.plan("busy=2");
+    let (account, key) = (ACCESS_KEY.to_owned(), SECRET_KEY.to_owned());
+    let more = [("ACCOUNT", account), ("KEY", key), ("BUCKET", BUCKET.to_owned()), ("ENDPOINT", server.url())];
+    lives_a_whole_life(&objects("b2", &more));
 }
 
 #[test]

@@ -46,22 +46,8 @@ impl Failure {
     /// before: then a failure is an interruption, otherwise it is not there.
     pub(super) fn of_connection(error: &reqwest::Error, host: &str, contacted: bool) -> Self {
         let missing = if contacted { ErrorKind::Reset } else { ErrorKind::Unreachable };
-        let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-        while let Some(at) = cause {
-            if let Some(tls) = at.downcast_ref() {
-                return of_tls(tls, host);
-            }
-            if let Some(io) = at.downcast_ref::<io::Error>()
-                && let Some(failure) = of_io(io, host, missing)
-            {
-                return failure;
-            }
-            if at.to_string().starts_with("dns error") {
-                return Self::new(missing, format!("the name {host} can't be resolved")).advice(
-                    "check the network and the spelling of the remote's address (`endpoint`, `url` or `host`)",
-                );
-            }
-            cause = below(at);
+        if let Some(failure) = of_causes(error, host, missing) {
+            return failure;
         }
         if error.is_timeout() {
             let kind = if contacted { ErrorKind::Timeout } else { ErrorKind::Unreachable };
@@ -73,6 +59,14 @@ impl Failure {
         }
         Self::new(ErrorKind::Reset, format!("the exchange with {host} broke off: {root}"))
     }
+
+    /// The same for a connection without HTTP.
+    pub(crate) fn of_socket(error: &io::Error, host: &str, contacted: bool) -> Self {
+        let missing = if contacted { ErrorKind::Reset } else { ErrorKind::Unreachable };
+        of_causes(error, host, missing).unwrap_or_else(|| {
+            Self::new(missing, format!("cannot connect to {host}: {}", root_cause(error))).advice(CHECK_ADDRESS)
+        })
+    }
 }
 
 impl fmt::Display for Failure {
@@ -82,6 +76,31 @@ impl fmt::Display for Failure {
 }
 
 impl Error for Failure {}
+
+/// What the causes of an error tell, if one of them tells anything.
+fn of_causes(error: &(dyn Error + 'static), host: &str, missing: ErrorKind) -> Option<Failure> {
+    let mut cause = Some(error);
+    while let Some(at) = cause {
+        if let Some(tls) = at.downcast_ref() {
+            return Some(of_tls(tls, host));
+        }
+        if let Some(io) = at.downcast_ref::<io::Error>()
+            && let Some(failure) = of_io(io, host, missing)
+        {
+            return Some(failure);
+        }
+        let said = at.to_string();
+        if said.starts_with("dns error") || said.starts_with("failed to lookup address") {
+            let failure = Failure::new(missing, format!("the name {host} can't be resolved"));
+            return Some(
+                failure
+                    .advice("check the network and the spelling of the remote's address (`endpoint`, `url` or `host`)"),
+            );
+        }
+        cause = below(at);
+    }
+    None
+}
 
 /// The cause of an error. An I/O error that wraps another shows the cause of that, and so hides it.
 fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {

@@ -68,7 +68,7 @@ impl Counts {
 /// What was counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
-    /// Calls begun. A listing is one, however many pages it takes.
+    /// Calls begun. A listing is one, however many pages it takes, and so is deleting many.
     pub calls: u64,
     /// Those that ended in an error.
     pub failed: u64,
@@ -119,6 +119,10 @@ impl Remote for Counted {
 
     async fn delete(&self, path: &RemotePath) -> Result<()> {
         self.counting(Op::Delete, self.inner.delete(path), |()| 0).await
+    }
+
+    async fn delete_many(&self, paths: &[RemotePath]) -> Result<()> {
+        self.counting(Op::Delete, self.inner.delete_many(paths), |()| 0).await
     }
 
     async fn barrier(&self) -> Result<()> {

@@ -111,6 +111,11 @@ impl Remote for Limit {
         self.inner.delete(path).await
     }
 
+    async fn delete_many(&self, paths: &[RemotePath]) -> Result<()> {
+        let _place = self.quick().await;
+        self.inner.delete_many(paths).await
+    }
+
     async fn barrier(&self) -> Result<()> {
         let _place = self.quick().await;
         self.inner.barrier().await

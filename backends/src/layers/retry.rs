@@ -107,6 +107,10 @@ impl Remote for Retry {
         self.retrying(|| self.inner.delete(path)).await
     }
 
+    async fn delete_many(&self, paths: &[RemotePath]) -> Result<()> {
+        self.retrying(|| self.inner.delete_many(paths)).await
+    }
+
     async fn barrier(&self) -> Result<()> {
         self.retrying(|| self.inner.barrier()).await
     }

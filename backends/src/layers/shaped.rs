@@ -79,6 +79,13 @@ impl Remote for Shaped {
         self.inner.delete(path).await
     }
 
+    async fn delete_many(&self, paths: &[RemotePath]) -> Result<()> {
+        for _ in paths {
+            self.shaper.request().await;
+        }
+        self.inner.delete_many(paths).await
+    }
+
     async fn barrier(&self) -> Result<()> {
         self.inner.barrier().await
     }

@@ -81,6 +81,11 @@ impl Remote for Timeout {
         self.within(Op::Delete, path.as_str(), self.inner.delete(path)).await
     }
 
+    async fn delete_many(&self, paths: &[RemotePath]) -> Result<()> {
+        let first = paths.first().map(RemotePath::as_str).unwrap_or_default();
+        self.within(Op::Delete, first, self.inner.delete_many(paths)).await
+    }
+
     async fn barrier(&self) -> Result<()> {
         self.inner.barrier().await
     }

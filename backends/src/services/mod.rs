@@ -2,17 +2,27 @@
 //! from settings.
 
 mod api;
+mod azureblob;
+mod b2;
+mod dal;
 mod drive;
 mod dropbox;
+mod folders;
 mod fs;
+mod ftp;
+mod gcs;
 mod koofr;
 mod memory;
 mod names;
+mod objects;
 mod onedrive;
+mod opendal;
 mod pcloud;
 mod s3;
 mod sftp;
+mod swift;
 mod walk;
+mod web;
 mod webdav;
 
 use std::collections::BTreeMap;
@@ -21,11 +31,11 @@ use std::sync::Arc;
 pub use drive::Drive;
 pub use dropbox::Dropbox;
 pub use fs::Fs;
+pub use ftp::Ftp;
 pub use koofr::Koofr;
 pub use memory::Memory;
 pub use onedrive::OneDrive;
 pub use pcloud::PCloud;
-pub use s3::S3;
 pub use sftp::Sftp;
 pub use webdav::WebDav;
 
@@ -34,14 +44,21 @@ use crate::{BadSetting, Provider, Remote, Transport};
 
 /// All services that a configuration can name.
 pub const PROVIDERS: &[&Provider] = &[
+    // What a newcomer most likely wants comes first.
     &fs::PROVIDER,
+    &azureblob::PROVIDER,
+    &b2::PROVIDER,
     &drive::PROVIDER,
     &dropbox::PROVIDER,
+    &ftp::PROVIDER,
+    &gcs::PROVIDER,
     &koofr::PROVIDER,
     &onedrive::PROVIDER,
+    &opendal::PROVIDER,
     &pcloud::PROVIDER,
     &s3::PROVIDER,
     &sftp::PROVIDER,
+    &swift::PROVIDER,
     &webdav::PROVIDER,
     &crate::layers::mirror::PROVIDER,
     #[cfg(any(test, feature = "testing"))]
@@ -58,13 +75,19 @@ pub fn open(
     transport: &Transport,
 ) -> Result<Arc<dyn Remote>, BadSetting> {
     match kind {
+        "azureblob" => Ok(Arc::new(azureblob::open(values, transport)?)),
+        "b2" => Ok(Arc::new(b2::open(values, transport)?)),
         "drive" => Ok(Arc::new(Drive::open(values, transport)?)),
         "dropbox" => Ok(Arc::new(Dropbox::open(values, transport)?)),
+        "ftp" => Ok(Arc::new(Ftp::open(values, transport)?)),
+        "gcs" => Ok(Arc::new(gcs::open(values, transport)?)),
         "koofr" => Ok(Arc::new(Koofr::open(values, transport)?)),
         "onedrive" => Ok(Arc::new(OneDrive::open(values, transport)?)),
+        "opendal" => Ok(Arc::new(opendal::open(values, transport)?)),
         "pcloud" => Ok(Arc::new(PCloud::open(values, transport)?)),
-        "s3" => Ok(Arc::new(S3::open(values, transport)?)),
+        "s3" => Ok(Arc::new(s3::open(values, transport)?)),
         "sftp" => Ok(Arc::new(Sftp::open(values, transport)?)),
+        "swift" => Ok(Arc::new(swift::open(values, transport)?)),
         "webdav" => Ok(Arc::new(WebDav::open(values, transport)?)),
         "memory" => Ok(Arc::new(Memory::new())),
         _ => Err(BadSetting::new("type", format!("is `{kind}`, which this version does not know"))),

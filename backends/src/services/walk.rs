@@ -1,9 +1,8 @@
-//! A walk through folders that can be listed one at a time: several at once, and each again if that fails for a passing reason,
-//! because the stream as a whole can't begin anew.
+//! A walk through the directories of a service that lists one at a time, several of them at once.
 
-use std::future::Future;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, FuturesUnordered, StreamExt};
 
@@ -11,96 +10,139 @@ use super::names::{is_prefix, listed};
 use crate::Listed;
 use crate::http::Failure;
 
-/// Something in a folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) name: String,
-    /// `None` for a folder.
-    pub(crate) size: Option<u64>,
+/// A service with directories.
+#[async_trait]
+pub(super) trait Directories: Sync {
+    /// What is directly in a directory, which ends in a slash unless it is the root. One that is not there has nothing.
+    async fn look(&self, directory: &str) -> Result<Vec<Entry>, Failure>;
 }
 
-/// What is in a folder; `None` if there is no such folder.
-type Looked = Result<Option<Vec<Entry>>, Failure>;
+/// One name in a directory.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// The name alone.
+    pub(super) name: String,
+    /// Whether more is below it; otherwise it is a file.
+    pub(super) is_directory: bool,
+    pub(super) size: u64,
+}
 
-/// Every object whose path starts with `prefix`. `look` lists the folder of a path, which ends in a slash or is empty.
-pub(crate) fn walk<'a, F, Fut>(prefix: &'a str, look: F) -> BoxStream<'a, Result<Listed, Failure>>
-where
-    F: Fn(String) -> Fut + Send + Sync + Clone + 'a,
-    Fut: Future<Output = Looked> + Send + 'a,
-{
+/// Every object whose path starts with `prefix`, with `at_once` directories asked for at a time.
+pub(super) fn walk<'a, D: Directories>(
+    service: &'a D,
+    prefix: &'a str,
+    at_once: usize,
+) -> BoxStream<'a, Result<Listed, Failure>> {
     if !is_prefix(prefix) {
         return stream::empty().boxed();
     }
-    let start = prefix.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
-    let walk = Walk { prefix, look, waiting: vec![start], asked: FuturesUnordered::new(), ready: Vec::new() };
+    let start = prefix.rsplit_once('/').map_or(String::new(), |(directory, _)| format!("{directory}/"));
+    let walk = Walk { service, prefix, at_once, waiting: vec![start], asked: FuturesUnordered::new(), ready: vec![] };
     stream::try_unfold(walk, |mut walk| async move { Ok(walk.next().await?.map(|item| (item, walk))) }).fuse().boxed()
 }
 
-struct Walk<'a, F> {
+/// A directory, and what is in it.
+type Looked<'a> = BoxFuture<'a, Result<(String, Vec<Entry>), Failure>>;
+
+struct Walk<'a, D> {
+    service: &'a D,
     prefix: &'a str,
-    look: F,
+    at_once: usize,
     waiting: Vec<String>,
-    asked: FuturesUnordered<BoxFuture<'a, (String, Looked)>>,
+    asked: FuturesUnordered<Looked<'a>>,
     ready: Vec<Listed>,
 }
 
-impl<'a, F, Fut> Walk<'a, F>
-where
-    F: Fn(String) -> Fut + Send + Sync + Clone + 'a,
-    Fut: Future<Output = Looked> + Send + 'a,
-{
+impl<D: Directories> Walk<'_, D> {
     async fn next(&mut self) -> Result<Option<Listed>, Failure> {
         loop {
             if let Some(item) = self.ready.pop() {
                 return Ok(Some(item));
             }
-            while self.asked.len() < AT_ONCE
-                && let Some(folder) = self.waiting.pop()
+            while self.asked.len() < self.at_once
+                && let Some(directory) = self.waiting.pop()
             {
-                let look = self.look.clone();
-                self.asked.push(Box::pin(async move { (folder.clone(), patiently(|| look(folder.clone())).await) }));
+                self.asked.push(Box::pin(look(self.service, directory)));
             }
-            let Some((folder, found)) = self.asked.next().await else { return Ok(None) };
-            self.take(&folder, found?.unwrap_or_default());
+            let Some(looked) = self.asked.next().await else { return Ok(None) };
+            let (directory, entries) = looked?;
+            self.take(&directory, entries);
         }
     }
 
-    /// Nothing but names is believed, so no answer leads around in circles.
-    fn take(&mut self, folder: &str, found: Vec<Entry>) {
-        for Entry { name, size } in found {
-            if name.is_empty() || name.contains('/') {
+    fn take(&mut self, directory: &str, entries: Vec<Entry>) {
+        for Entry { name, is_directory, size } in entries {
+            if matches!(name.as_str(), "" | "." | "..") || name.contains('/') || name.starts_with(TEMP_PREFIX) {
                 continue;
             }
-            let path = format!("{folder}{name}");
-            if let Some(size) = size {
+            let path = format!("{directory}{name}");
+            if is_directory {
+                let below = format!("{path}/");
+                if (below.starts_with(self.prefix) || self.prefix.starts_with(&below)) && is_prefix(&below) {
+                    self.waiting.push(below);
+                }
+            } else {
                 self.ready.extend(listed(&path, self.prefix, size));
-                continue;
-            }
-            let below = format!("{path}/");
-            if (below.starts_with(self.prefix) || self.prefix.starts_with(&below)) && is_prefix(&below) {
-                self.waiting.push(below);
             }
         }
     }
 }
 
-/// Again and again while it fails for a passing reason.
-pub(crate) async fn patiently<T, Fut>(call: impl Fn() -> Fut) -> Result<T, Failure>
-where
-    Fut: Future<Output = Result<T, Failure>>,
-{
-    for attempt in 0..AGAIN {
-        match call().await {
-            Err(failure) if failure.kind.is_transient() => {
-                let pause = PAUSE.mul_f64(fastrand::f64() * f64::from(1 << attempt));
+/// What is in a directory, with further attempts if they may help: the layers above can't repeat a part of a listing.
+async fn look<D: Directories>(service: &D, directory: String) -> Result<(String, Vec<Entry>), Failure> {
+    let mut failures = 0;
+    loop {
+        match service.look(&directory).await {
+            Err(failure) if failure.kind.is_transient() && failures < RETRIES => {
+                failures += 1;
+                let pause = Duration::from_millis(250 << failures).mul_f64(fastrand::f64());
                 tokio::time::sleep(pause.max(failure.retry_after.unwrap_or_default())).await;
             }
-            done => return done,
+            Err(failure) => return Err(failure),
+            Ok(entries) => return Ok((directory, entries)),
         }
     }
-    call().await
 }
 
-const AT_ONCE: usize = 4;
-const AGAIN: u32 = 4;
-const PAUSE: Duration = Duration::from_millis(250);
+/// What a name begins with that is no object's.
+pub(super) const TEMP_PREFIX: &str = ".tmp-";
+const RETRIES: u32 = 4;
+
+#[cfg(test)]
+mod tests {
+    use futures::TryStreamExt;
+
+    use super::*;
+
+    struct Known;
+
+    #[async_trait]
+    impl Directories for Known {
+        async fn look(&self, directory: &str) -> Result<Vec<Entry>, Failure> {
+            let of = |name: &str, is_directory| Entry { name: name.to_owned(), is_directory, size: 1 };
+            Ok(match directory {
+                "" => vec![of("log", true), of("logs", true), of("lo", false), of(".tmp-1", false), of("..", true)],
+                "log/" => vec![of("a", false), of("b", true), of("../x", false), of("", true), of(".", true)],
+                "log/b/" => vec![of("c", false)],
+                "logs/" => vec![of("d", false)],
+                other => panic!("nobody has to look into {other:?}"),
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn only_what_can_match_is_looked_at() {
+        for (prefix, expected) in [
+            ("", vec!["lo", "log/a", "log/b/c", "logs/d"]),
+            ("log", vec!["log/a", "log/b/c", "logs/d"]),
+            ("log/", vec!["log/a", "log/b/c"]),
+            ("log/b/c", vec!["log/b/c"]),
+            ("../", vec![]),
+        ] {
+            let found: Vec<Listed> = walk(&Known, prefix, 2).try_collect().await.unwrap();
+            let mut found: Vec<String> = found.into_iter().map(|item| item.path.to_string()).collect();
+            found.sort();
+            assert_eq!(found, expected, "{prefix}");
+        }
+    }
+}

@@ -139,6 +139,12 @@ async fn deleting_twice_is_fine(remote: &dyn Remote) {
         remote.delete(&path).await.expect("delete");
     }
     remote.delete(&self::path("absent/in/deep")).await.expect("delete what never was");
+    remote.delete_many(&[]).await.expect("delete nothing");
+    let several = ["several/a", "several/b", "absent/in/deep"].map(self::path);
+    put(remote, &several[0], "a").await;
+    put(remote, &several[1], "b").await;
+    remote.delete_many(&several).await.expect("delete several");
+    assert_eq!(list(remote, "contract/several/").await, []);
     let error = remote.get(&path).await.expect_err("deleted");
     expect_error(&error, ErrorKind::NotFound, Op::Get, path.as_str());
     assert_eq!(put(remote, &path, "after").await, Put::Created);
@@ -159,9 +165,8 @@ async fn clear(remote: &dyn Remote) {
         if items.is_empty() {
             return;
         }
-        for item in items {
-            remote.delete(&item.path).await.expect("clear");
-        }
+        let paths: Vec<RemotePath> = items.into_iter().map(|item| item.path).collect();
+        remote.delete_many(&paths).await.expect("clear");
         tokio::time::sleep(remote.caps().list_delay).await;
     }
 }
@@ -187,5 +192,5 @@ fn pattern(size: usize) -> Bytes {
 
 const LARGE: usize = (5 << 20) + 1;
 const WRITERS: u8 = 16;
-const CLEARINGS: u8 = 8;
+const CLEARINGS: u8 = 40;
 const MANY: usize = 300;

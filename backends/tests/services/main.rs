@@ -5,6 +5,8 @@ mod fakes;
 mod servers;
 
 mod clouds;
+mod ftp;
+mod objects;
 mod s3;
 mod sftp;
 mod weather;

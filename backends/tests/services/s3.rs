@@ -49,6 +49,38 @@ async fn moto_keeps_the_contract_and_creates_once() {
 }
 
 #[tokio::test]
+async fn the_same_by_its_name_in_opendal() {
+    let Some(server) = Server::moto() else { return };
+    let values = settings(&server, &[("scheme", "s3")]);
+    let remote = services::open("opendal", &values, &Transport::default()).unwrap();
+    contract(Arc::clone(&remote)).await;
+    assert!(remote.caps().put_new);
+}
+
+#[tokio::test]
+async fn parts_are_taken_back_when_nobody_waits_any_more() {
+    let Some(server) = Server::moto() else { return };
+    let body = Bytes::from(vec![7; 40 << 20]);
+    let (_, remote) = faulty(&server, HttpFaults::new().on("PUT", 2, HttpFault::Hang));
+    let name = path("given-up");
+    let put = remote.put_new(&name, vec![body]);
+    let uploads = format!("{}/{BUCKET}?uploads", server.url());
+    let begun = async {
+        while !reqwest_get(&uploads).await.contains("<UploadId>") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! { _ = put => panic!("one of its parts hangs"), () = begun => {} }
+    let taken_back = async {
+        while reqwest_get(&uploads).await.contains("<UploadId>") {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), taken_back).await.unwrap();
+    assert_eq!(remote.stat(&name).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
 async fn rclone_keeps_the_contract_and_is_found_out() {
     let Some(server) = Server::rclone_s3() else { return };
     // Where sixteen write one file at once it may answer 500, so it is asked again as it would be.

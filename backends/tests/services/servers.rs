@@ -26,7 +26,11 @@ pub const PASSWORD: &str = "labpw-7d1f";
 pub const ACCESS_KEY: &str = "AKlab";
 /// Its secret.
 pub const SECRET_KEY: &str = "SKlab-0f3e";
-/// The bucket of S3 servers.
+/// The account of azurite, and its key: the same everywhere, and no secret.
+pub const AZURE_ACCOUNT: &str = "devstoreaccount1";
+/// The key.
+pub const AZURE_KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+/// The bucket, or container, of every server that has such.
 pub const BUCKET: &str = "bkt";
 
 impl Server {
@@ -53,15 +57,6 @@ impl Server {
     /// WebDAV by rclone, which knows no conditions.
     pub fn rclone_webdav() -> Option<Self> {
         Self::rclone(&["webdav", "--user", USER, "--pass", PASSWORD], |_| {})
-    }
-
-    /// WebDAV by rclone, of what another server keeps, and to be read only.
-    pub fn rclone_webdav_of(kept: &Path) -> Option<Self> {
-        let kept = kept.to_owned();
-        Self::rclone(&["webdav", "--user", USER, "--pass", PASSWORD, "--read-only"], move |served| {
-            fs::remove_dir(served).unwrap();
-            std::os::unix::fs::symlink(&kept, served).unwrap();
-        })
     }
 
     /// SFTP by rclone, where even exclusive creation overwrites.
@@ -107,19 +102,37 @@ impl Server {
 
     /// WebDAV by nginx with its extension module.
     pub fn nginx() -> Option<Self> {
+        Self::nginx_at(None)
+    }
+
+    /// The same, of what another server keeps, and whoever writes is answered 403.
+    pub fn nginx_of(kept: &Path) -> Option<Self> {
+        Self::nginx_at(Some(kept.to_owned()))
+    }
+
+    fn nginx_at(kept: Option<PathBuf>) -> Option<Self> {
         let program = installed("/usr/sbin/nginx", "nginx and libnginx-mod-http-dav-ext")?;
         let module = Path::new("/usr/lib/nginx/modules/ngx_http_dav_ext_module.so");
         installed(module.to_str().unwrap(), "libnginx-mod-http-dav-ext")?;
         Some(Self::start(move |port, dir| {
             let served = dir.join("served");
-            fs::create_dir(&served).unwrap();
+            let limit = match &kept {
+                Some(kept) => {
+                    std::os::unix::fs::symlink(kept, &served).unwrap();
+                    "limit_except GET PROPFIND OPTIONS { deny all; }"
+                }
+                None => {
+                    fs::create_dir(&served).unwrap();
+                    ""
+                }
+            };
             let at = dir.display();
             let text = format!(
                 "load_module {};\nworker_processes 1;\ndaemon off;\npid {at}/pid;\nerror_log {at}/log;\n{}events {{}}\nhttp {{\n\
                  access_log off; client_body_temp_path {at}/body; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f; \
                  uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;\nserver {{ listen 127.0.0.1:{port}; root {};\n\
                  location / {{ client_max_body_size 0; dav_methods PUT DELETE MKCOL COPY MOVE; dav_ext_methods PROPFIND OPTIONS; \
-                 create_full_put_path off; dav_access user:rw; }} }} }}\n",
+                 create_full_put_path off; dav_access user:rw; {limit} }} }} }}\n",
                 module.display(),
                 if rustix::process::getuid().is_root() { "user root;\n" } else { "" },
                 served.display(),
@@ -155,6 +168,189 @@ impl Server {
             fs::create_dir(dir.join("served")).unwrap();
             let mut command = Command::new(program);
             command.arg("-D").arg("-f").arg(dir.join("sshd_config")).arg("-E").arg(dir.join("log"));
+            command
+        }))
+    }
+
+    /// Azure Blob Storage by azurite, with the account that it is born with and an empty container.
+    pub fn azurite() -> Option<Self> {
+        let program = tool("servers/node/node_modules/azurite/dist/src/blob/main.js")?;
+        let rclone = tool("rclone/bin/rclone")?;
+        let node = on_path("node", "nodejs")?;
+        let server = Self::start(|port, dir| {
+            let mut command = Command::new(node);
+            command.arg(program).args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string(), "--location"]);
+            command.arg(dir).args(["--silent", "--skipApiVersionCheck", "--disableTelemetry"]);
+            command
+        });
+        let mut make = Command::new(rclone);
+        make.args(["--config", "/dev/null", "mkdir", &format!(":azureblob:{BUCKET}")]).env("HOME", server.dir.path());
+        make.env("RCLONE_AZUREBLOB_ACCOUNT", AZURE_ACCOUNT).env("RCLONE_AZUREBLOB_KEY", AZURE_KEY);
+        make.env("RCLONE_AZUREBLOB_ENDPOINT", format!("{}/{AZURE_ACCOUNT}", server.url()));
+        let made = make.output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        Some(server)
+    }
+
+    /// Google Cloud Storage by gcp-storage-emulator, which asks nobody for a token and ignores conditions.
+    pub fn gcs() -> Option<Self> {
+        tool("servers/gcp_storage_emulator/__main__.py")?;
+        let library = tool("servers/bin/moto_server")?.ancestors().nth(2)?.to_owned();
+        Some(Self::start(move |port, dir| {
+            let mut command = Command::new("python3");
+            // As it is, each answer waits for an acknowledgement, each change for all that is known to be written, and the sixth caller
+            // for the system to try again.
+            let script = "from http.server import BaseHTTPRequestHandler as handler, HTTPServer as server\n\
+                          handler.wbufsize = 1 << 20; server.request_queue_size = 128\n\
+                          from gcp_storage_emulator.storage import Storage; Storage._write_config_to_file = lambda self: None\n\
+                          from gcp_storage_emulator.__main__ import main; main()";
+            command.env("PYTHONPATH", library).args(["-c", script, "--data-dir"]).arg(dir.join("data"));
+            command.args([
+                "start",
+                "--host=127.0.0.1",
+                &format!("--port={port}"),
+                &format!("--default-bucket={BUCKET}"),
+            ]);
+            command
+        }))
+    }
+
+    /// OpenStack Swift itself on one disk, with its own login and an empty container.
+    pub fn swift() -> Option<Self> {
+        for (program, package) in [("swift-proxy-server", "swift-proxy"), ("memcached", "memcached")] {
+            installed(&format!("/usr/bin/{program}"), package)?;
+        }
+        installed("/usr/bin/swift-object-server", "swift-object, swift-container and swift-account")?;
+        installed("/etc/swift/swift.conf", "swift")?;
+        if !rustix::process::getuid().is_root() {
+            missing("root", "/etc/swift/swift.conf can be read by nobody else");
+            return None;
+        }
+        let rclone = tool("rclone/bin/rclone")?;
+        let server = Self::start(|port, dir| {
+            let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let (account, container, object, cache) = (free(), free(), free(), free());
+            fs::create_dir_all(dir.join("devices/d1")).unwrap();
+            let at = dir.display();
+            let common = format!(
+                "mount_check = false\nbind_ip = 127.0.0.1\nworkers = 1\nuser = root\nswift_dir = {at}\nlog_address = /nonexistent\n"
+            );
+            for (name, port) in [("account", account), ("container", container), ("object", object)] {
+                let text = format!(
+                    "[DEFAULT]\ndevices = {at}/devices\nbind_port = {port}\n{common}[pipeline:main]\npipeline = {name}-server\n\
+                     [app:{name}-server]\nuse = egg:swift#{name}\n"
+                );
+                fs::write(dir.join(format!("{name}.conf")), text).unwrap();
+            }
+            let text = format!(
+                "[DEFAULT]\nbind_port = {port}\n{common}[pipeline:main]\n\
+                 pipeline = catch_errors gatekeeper healthcheck cache listing_formats tempauth proxy-server\n\
+                 [app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n[filter:tempauth]\nuse = egg:swift#tempauth\n\
+                 user_{USER}_{USER} = {PASSWORD} .admin\nstorage_url_scheme = http\n[filter:catch_errors]\nuse = egg:swift#catch_errors\n\
+                 [filter:gatekeeper]\nuse = egg:swift#gatekeeper\n[filter:healthcheck]\nuse = egg:swift#healthcheck\n\
+                 [filter:cache]\nuse = egg:swift#memcache\nmemcache_servers = 127.0.0.1:{cache}\n\
+                 [filter:listing_formats]\nuse = egg:swift#listing_formats\n"
+            );
+            fs::write(dir.join("proxy.conf"), text).unwrap();
+            let script = format!(
+                "trap 'kill $(jobs -p); wait' TERM\ncd {at}\n\
+                 for ring in account:{account} container:{container} object:{object}; do name=${{ring%:*}}; \
+                 swift-ring-builder $name.builder create 4 1 0; \
+                 swift-ring-builder $name.builder add --region 1 --zone 1 --ip 127.0.0.1 --port ${{ring#*:}} --device d1 --weight 1; \
+                 swift-ring-builder $name.builder rebalance; done >rings\n\
+                 memcached -u nobody -l 127.0.0.1 -p {cache} -m 64 &\n\
+                 for name in account container object proxy; do swift-$name-server $name.conf & done\nwait\n"
+            );
+            fs::write(dir.join("swift.sh"), script).unwrap();
+            let mut command = Command::new("bash");
+            command.arg(dir.join("swift.sh"));
+            command
+        });
+        let mut made = None;
+        // The proxy is up before those behind it.
+        for _ in 0..60 {
+            let mut make = Command::new(&rclone);
+            make.args(["--config", "/dev/null", "--retries", "1", "--low-level-retries", "1", "mkdir"]);
+            make.arg(format!(":swift:{BUCKET}")).env("HOME", server.dir.path());
+            make.env("RCLONE_SWIFT_USER", format!("{USER}:{USER}")).env("RCLONE_SWIFT_KEY", PASSWORD);
+            make.env("RCLONE_SWIFT_AUTH", format!("{}/auth/v1.0", server.url()));
+            let output = make.output().unwrap();
+            if output.status.success() {
+                return Some(server);
+            }
+            made = Some(output);
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        let log = fs::read_to_string(server.dir.path().join("output")).unwrap_or_default();
+        panic!("swift does not come up: {}\n{log}", String::from_utf8_lossy(&made.unwrap().stderr));
+    }
+
+    /// Backblaze B2 by a program of ours that refuses what the real one refuses.
+    pub fn b2() -> Option<Self> {
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+        let program = program.map(|above| above.join("backends/tests/services/b2.py")).find(|path| path.is_file())?;
+        Some(Self::start(move |port, _| {
+            let mut command = Command::new("python3");
+            command.arg(program).arg(port.to_string());
+            command
+        }))
+    }
+
+    /// Asks a server of ours for something to go wrong.
+    pub fn plan(&self, what: &str) {
+        let answer = self.ask(&format!("GET /_plan?{what} HTTP/1.1\r\nhost: 127.0.0.1\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    /// FTP by pyftpdlib: MLSD, and TLS if it is wanted, which it then demands before the password.
+    pub fn pyftpdlib(tls: bool) -> Option<Self> {
+        tool("servers/pyftpdlib/__main__.py")?;
+        let library = tool("servers/bin/wsgidav").or_else(|| tool("servers/bin/moto_server"))?;
+        let library = library.ancestors().nth(2)?.to_owned();
+        if tls {
+            installed("/usr/bin/openssl", "openssl")?;
+        }
+        Some(Self::start(move |port, dir| {
+            let served = dir.join("served");
+            fs::create_dir(&served).unwrap();
+            let mut command = Command::new("python3");
+            command.env("PYTHONPATH", library).args(["-m", "pyftpdlib", "-i", "127.0.0.1", "-p", &port.to_string()]);
+            command.args(["-w", "-u", USER, "-P", PASSWORD, "-d"]).arg(served);
+            if tls {
+                certificates(dir);
+                command.args(["--tls", "--tls-control-required", "--tls-data-required"]);
+                command.arg("--keyfile").arg(dir.join("key.pem")).arg("--certfile").arg(dir.join("cert.pem"));
+            }
+            command
+        }))
+    }
+
+    /// FTP by vsftpd: LIST alone. It lets in anybody, because everybody else would need an account on this machine.
+    pub fn vsftpd(more: &'static str) -> Option<Self> {
+        let program = installed("/usr/sbin/vsftpd", "vsftpd")?;
+        if !rustix::process::getuid().is_root() {
+            missing("root", "vsftpd runs as nobody else");
+            return None;
+        }
+        installed("/usr/bin/openssl", "openssl")?;
+        Some(Self::start(move |port, dir| {
+            let at = dir.display();
+            fs::create_dir_all(dir.join("served/some")).unwrap();
+            fs::create_dir(dir.join("secure")).unwrap();
+            // It leaves root behind, and takes no root that it could write to.
+            fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
+            fs::set_permissions(dir.join("served/some"), fs::Permissions::from_mode(0o777)).unwrap();
+            certificates(dir);
+            let text = format!(
+                "listen=YES\nlisten_address=127.0.0.1\nlisten_port={port}\nbackground=NO\nseccomp_sandbox=NO\n\
+                 secure_chroot_dir={at}/secure\nanonymous_enable=YES\nno_anon_password=YES\nlocal_enable=NO\n\
+                 write_enable=YES\nanon_upload_enable=YES\nanon_mkdir_write_enable=YES\nanon_other_write_enable=YES\n\
+                 anon_world_readable_only=NO\nanon_umask=022\nssl_ciphers=HIGH\nanon_root={at}/served\n\
+                 xferlog_enable=NO\nrsa_cert_file={at}/cert.pem\nrsa_private_key_file={at}/key.pem\n{more}"
+            );
+            fs::write(dir.join("vsftpd.conf"), text).unwrap();
+            let mut command = Command::new(program);
+            command.arg(dir.join("vsftpd.conf"));
             command
         }))
     }
@@ -216,6 +412,20 @@ pub fn keygen(path: &Path, words: &str) {
     assert!(made.success());
 }
 
+/// An authority `ca.pem`, and `cert.pem` and `key.pem` for this machine that it has signed.
+pub fn certificates(dir: &Path) {
+    let openssl = |args: &str| {
+        let done = Command::new("openssl").args(args.split(' ')).current_dir(dir).output().unwrap();
+        assert!(done.status.success(), "openssl {args}: {}", String::from_utf8_lossy(&done.stderr));
+    };
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -days 30 -subj /CN=lab-authority"));
+    openssl("req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost");
+    fs::write(dir.join("more"), "subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
+    let sign = "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -extfile more";
+    openssl(&format!("{sign} -days 30 -out cert.pem"));
+}
+
 /// A program that pip has installed into a directory of its own.
 fn python(program: &Path) -> Command {
     let mut command = Command::new("python3");
@@ -231,6 +441,17 @@ fn tool(path: &str) -> Option<PathBuf> {
         missing(&format!("target/tools/{path}"), "`tests/run` installs it");
     }
     tool
+}
+
+/// A program that may be anywhere.
+#[expect(clippy::disallowed_methods, reason = "where programs are is told by the environment of the tests")]
+fn on_path(name: &str, package: &str) -> Option<PathBuf> {
+    let places = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&places).map(|place| place.join(name)).find(|path| path.is_file());
+    if found.is_none() {
+        missing(name, &format!("by hand: apt-get install {package}"));
+    }
+    found
 }
 
 fn installed(path: &str, package: &str) -> Option<PathBuf> {

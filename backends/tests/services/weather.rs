@@ -10,11 +10,13 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 /// What happens on the line. A fault happens to the first connection that gets so far, and to no other.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub struct Weather {
     delay: Duration,
     up: Option<Fault>,
     down: Option<Fault>,
+    /// Whether the fault has happened.
+    over: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +27,7 @@ enum Fault {
 
 impl Weather {
     pub fn calm() -> Self {
-        Self { delay: Duration::ZERO, up: None, down: None }
+        Self::default()
     }
 
     /// Every byte takes so long, each way.
@@ -49,7 +51,7 @@ impl Weather {
     pub async fn before(self, port: u16) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let ours = listener.local_addr().unwrap().port();
-        let over = Arc::new(AtomicBool::new(false));
+        let over = self.over;
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { continue };

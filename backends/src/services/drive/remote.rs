@@ -15,8 +15,8 @@ use super::{GRANTS, PROVIDER};
 use crate::http::{BODY_MAX, Failure, Http};
 use crate::oauth::{App, Bearer};
 use crate::services::api::{Api, Who, exactly, in_the_way, not_found, past_end};
+use crate::services::folders::patiently;
 use crate::services::names::{is_prefix, listed, root};
-use crate::services::walk::patiently;
 use crate::settings::Values;
 use crate::{BadSetting, Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat, Transport};
 

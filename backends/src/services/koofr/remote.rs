@@ -18,8 +18,8 @@ use crate::http::{BODY_MAX, Failure, Http, Reply};
 use crate::services::api::{
     Api, Ask, Who, changed_on_the_way, encoded, exactly, in_the_way, json, length, not_found, past_end, refusal,
 };
+use crate::services::folders::{Entry, walk};
 use crate::services::names::root;
-use crate::services::walk::{Entry, walk};
 use crate::settings::Values;
 use crate::{BadSetting, Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat, Transport};
 

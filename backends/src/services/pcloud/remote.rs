@@ -16,8 +16,8 @@ use crate::oauth::{App, Bearer};
 use crate::services::api::{
     Api, Ask, Who, changed_on_the_way, encoded, exactly, in_the_way, json, length, not_found, past_end, refusal,
 };
+use crate::services::folders::patiently;
 use crate::services::names::{is_prefix, listed, root};
-use crate::services::walk::patiently;
 use crate::settings::Values;
 use crate::{BadSetting, Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat, Transport};
 

@@ -1,7 +1,6 @@
-//! S3 and what speaks its language. Start reading at [`S3`].
+//! S3 and what speaks its language. Start reading at [`open`].
 //!
-//! Owns the settings, how an object is created exactly once where the server can do that, and how it is noticed where it can't.
-//! Requests are made and signed by OpenDAL, and sent by our own client.
+//! Owns the settings and what is known of those who offer it. Requests are made and signed by OpenDAL (`dal.rs`).
 
 mod providers;
 mod remote;
@@ -10,4 +9,4 @@ mod remote;
 mod tests;
 
 pub(super) use providers::PROVIDER;
-pub use remote::S3;
+pub(super) use remote::open;

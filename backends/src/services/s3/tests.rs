@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::S3;
 use super::providers::Place;
 use crate::settings::Values;
 use crate::{Remote, Transport};
@@ -12,7 +11,7 @@ fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn refusal(pairs: &[(&str, &str)]) -> String {
-    S3::open(&map(pairs), &Transport::default()).unwrap_err().to_string()
+    super::open(&map(pairs), &Transport::default()).unwrap_err().to_string()
 }
 
 #[test]
@@ -55,7 +54,7 @@ fn a_remote_says_where_it_is_and_nothing_more() {
         ("access_key_id", "me"),
         ("secret_access_key", "hush"),
     ]);
-    let remote = S3::open(&values, &Transport::default()).unwrap();
+    let remote = super::open(&values, &Transport::default()).unwrap();
     assert_eq!(remote.describe(), "s3:b/x/y at http://h:1");
     assert!(!format!("{remote:?}").contains("hush"));
 }

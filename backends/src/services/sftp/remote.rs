@@ -173,11 +173,12 @@ impl Sftp {
         Ok(())
     }
 
-    /// Gives what is at `temp` its name. OpenSSH replaces nothing then; others may.
+    /// Gives what is at `temp` its name. OpenSSH replaces nothing then; others may, and some lose both of two at once.
     async fn publish(&self, lent: &Lent<'_>, temp: &str, path: &str) -> Outcome<Put> {
         let publish = || lent.rename(self.full(temp), self.full(path));
         let failed = match publish().await {
-            Ok(_) => return Ok(Put::Created),
+            Ok(_) if self.size(lent, path).await?.is_some() => return Ok(Put::Created),
+            Ok(_) => return Err(Failure::new(ErrorKind::Reset, "it was there and is gone")),
             Err(error) => error,
         };
         if !matches!(failed, Error::Status(_)) {

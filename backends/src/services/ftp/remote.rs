@@ -1,0 +1,252 @@
+//! A directory of an FTP server as a remote.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+
+use super::PROVIDER;
+use super::login::Login;
+use super::pool::Pool;
+use super::session::Session;
+use super::trouble::Trouble;
+use crate::http::{BODY_MAX, Failure};
+use crate::services::walk::{Directories, Entry, TEMP_PREFIX, walk};
+use crate::settings::Values;
+use crate::shape::Shaper;
+use crate::{BadSetting, Caps, ErrorKind, Listed, Op, Put, Remote, RemotePath, Result, Stat, Transport};
+
+type Outcome<T> = std::result::Result<T, Failure>;
+
+/// A directory of an FTP server.
+#[derive(Debug)]
+pub struct Ftp {
+    pool: Pool,
+    /// Without a slash at the end, except for `/` itself.
+    root: String,
+    said: String,
+    sessions: usize,
+    shaper: Option<Arc<Shaper>>,
+    /// Directories that are known to be there, by their whole names.
+    made: Mutex<BTreeSet<String>>,
+}
+
+impl Ftp {
+    /// The remote that the settings describe. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// A setting can't be used.
+    pub fn open(values: &BTreeMap<String, String>, transport: &Transport) -> std::result::Result<Self, BadSetting> {
+        let values = Values::check(&PROVIDER, values)?;
+        let login = Login::of(&values, transport)?;
+        let sessions = values.text("concurrency").and_then(|text| text.parse().ok()).filter(|n| (1..=64).contains(n));
+        let sessions = sessions.ok_or_else(|| BadSetting::new("concurrency", "is not a number from 1 to 64"))?;
+        let root = values.text("root").unwrap_or_default();
+        if root.split('/').any(|part| part == "..") {
+            return Err(BadSetting::new("root", "has a component `..`"));
+        }
+        let said = format!("ftp:{login:?}/{}", root.trim_matches('/'));
+        Ok(Self {
+            pool: Pool::new(login, sessions),
+            root: root.to_owned(),
+            said,
+            sessions,
+            shaper: transport.shaper.clone(),
+            made: Mutex::default(),
+        })
+    }
+
+    async fn paced(&self) {
+        if let Some(shaper) = &self.shaper {
+            shaper.request().await;
+        }
+    }
+
+    /// Makes the directories above a path, and those of the root, that are not known to be there.
+    async fn make_directories(&self, session: &mut Session, full: &str) -> Outcome<()> {
+        let parents: Vec<usize> = full.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0).collect();
+        for at in parents {
+            let directory = &full[..at];
+            if self.made.lock().unwrap_or_else(PoisonError::into_inner).contains(directory) {
+                continue;
+            }
+            match session.make_directory(directory).await {
+                Ok(()) => {}
+                // There are as many words for what is there already as there are servers. What is missing shows when it is used.
+                Err(Trouble::Refused { .. }) => {}
+                Err(trouble) => return Err(trouble.failure()),
+            }
+            self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(directory.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Stores under a temporary name, compares the size, and gives it its name.
+    async fn put(&self, session: &mut Session, path: &str, body: &[Bytes]) -> Outcome<Put> {
+        let full = session.full(&self.root, path);
+        if session.size(&full).await?.is_some() {
+            return Ok(Put::Existed);
+        }
+        let temp = session.full(&self.root, &format!("{TEMP_PREFIX}{:032x}", fastrand::u128(..)));
+        let put = match self.store(session, &temp, body).await {
+            Ok(()) => self.publish(session, &temp, &full).await,
+            Err(failure) => Err(failure),
+        };
+        if !matches!(put, Ok(Put::Created)) {
+            // Left behind it is in nobody's way, and the first failure is the one to tell.
+            drop(tokio::time::timeout(Duration::from_secs(5), session.remove(&temp)).await);
+        }
+        put
+    }
+
+    async fn store(&self, session: &mut Session, temp: &str, body: &[Bytes]) -> Outcome<()> {
+        let shaper = self.shaper.as_ref();
+        match session.store(temp, body, shaper).await {
+            Err(trouble) if trouble.is_about_the_name() => {
+                self.make_directories(session, temp).await?;
+                session.store(temp, body, shaper).await.map_err(|trouble| unwritten(trouble.failure()))?;
+            }
+            stored => stored.map_err(Trouble::failure)?,
+        }
+        let length: u64 = body.iter().map(|part| part.len() as u64).sum();
+        let there = session.size(temp).await?.unwrap_or_default();
+        if there == length {
+            return Ok(());
+        }
+        Err(Failure::new(ErrorKind::Reset, format!("{length} bytes were sent and {there} have arrived")))
+    }
+
+    async fn publish(&self, session: &mut Session, temp: &str, full: &str) -> Outcome<Put> {
+        // Looked at again: a large body takes its time, and a rename replaces.
+        if session.size(full).await?.is_some() {
+            return Ok(Put::Existed);
+        }
+        match session.rename(temp, full).await {
+            Ok(()) => return Ok(Put::Created),
+            Err(trouble) if trouble.is_about_the_name() => {}
+            Err(trouble) => return Err(trouble.failure()),
+        }
+        if session.size(full).await?.is_some() {
+            return Ok(Put::Existed);
+        }
+        self.make_directories(session, full).await?;
+        match session.rename(temp, full).await {
+            Ok(()) => Ok(Put::Created),
+            Err(trouble) => match session.size(full).await? {
+                Some(_) => Ok(Put::Existed),
+                None => Err(unwritten(trouble.failure())),
+            },
+        }
+    }
+
+    async fn read(&self, path: &str, range: Option<Range<u64>>) -> Outcome<Bytes> {
+        self.paced().await;
+        let mut lent = self.pool.lend().await?;
+        let full = lent.full(&self.root, path);
+        let done = lent.fetch(&full, range, self.shaper.as_ref()).await;
+        lent.back(done)
+    }
+
+    async fn size(&self, path: &str) -> Outcome<Option<u64>> {
+        self.paced().await;
+        let mut lent = self.pool.lend().await?;
+        let full = lent.full(&self.root, path);
+        let done = lent.size(&full).await;
+        lent.back(done)
+    }
+
+    async fn remove(&self, session: &mut Session, path: &str) -> Outcome<()> {
+        let full = session.full(&self.root, path);
+        match session.remove(&full).await {
+            Ok(()) => Ok(()),
+            Err(trouble) if trouble.is_about_the_name() => match session.size(&full).await? {
+                None => Ok(()),
+                Some(_) => Err(unwritten(trouble.failure())),
+            },
+            Err(trouble) => Err(trouble.failure()),
+        }
+    }
+}
+
+#[async_trait]
+impl Directories for Ftp {
+    async fn look(&self, directory: &str) -> Outcome<Vec<Entry>> {
+        self.paced().await;
+        let mut lent = self.pool.lend().await?;
+        let full = lent.full(&self.root, directory);
+        let done = lent.entries(&full).await;
+        lent.back(done)
+    }
+}
+
+#[async_trait]
+impl Remote for Ftp {
+    fn caps(&self) -> Caps {
+        Caps {
+            max_concurrency: self.sessions,
+            read_range: true,
+            // A rename replaces what is there, and nothing else is whole.
+            put_new: false,
+            max_object: BODY_MAX,
+            list_delay: Duration::ZERO,
+        }
+    }
+
+    fn describe(&self) -> String {
+        self.said.clone()
+    }
+
+    async fn get(&self, path: &RemotePath) -> Result<Bytes> {
+        let read = self.read(path.as_str(), None).await;
+        read.map_err(|failure| failure.of(Op::Get, path.as_str(), &self.said))
+    }
+
+    async fn get_range(&self, path: &RemotePath, range: Range<u64>) -> Result<Bytes> {
+        let read = self.read(path.as_str(), Some(range)).await;
+        read.map_err(|failure| failure.of(Op::GetRange, path.as_str(), &self.said))
+    }
+
+    async fn put_new(&self, path: &RemotePath, body: Vec<Bytes>) -> Result<Put> {
+        self.paced().await;
+        let put = async {
+            let mut lent = self.pool.lend().await?;
+            let done = self.put(&mut lent, path.as_str(), &body).await;
+            lent.back(done)
+        };
+        put.await.map_err(|failure| failure.of(Op::PutNew, path.as_str(), &self.said))
+    }
+
+    async fn stat(&self, path: &RemotePath) -> Result<Stat> {
+        let missing = || Failure::new(ErrorKind::NotFound, "it is not there");
+        let size = self.size(path.as_str()).await.and_then(|size| size.ok_or_else(missing));
+        Ok(Stat { size: size.map_err(|failure| failure.of(Op::Stat, path.as_str(), &self.said))? })
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Listed>> {
+        let failed = move |failure: Failure| failure.of(Op::List, prefix, &self.said);
+        walk(self, prefix, self.sessions).map_err(failed).boxed()
+    }
+
+    async fn delete(&self, path: &RemotePath) -> Result<()> {
+        self.paced().await;
+        let removed = async {
+            let mut lent = self.pool.lend().await?;
+            let done = self.remove(&mut lent, path.as_str()).await;
+            lent.back(done)
+        };
+        removed.await.map_err(|failure| failure.of(Op::Delete, path.as_str(), &self.said))
+    }
+}
+
+/// That a name is refused after its directories were made is no absence: it is not allowed.
+fn unwritten(failure: Failure) -> Failure {
+    match failure.kind {
+        ErrorKind::NotFound => Failure { kind: ErrorKind::PermissionDenied, ..failure }
+            .advice("check what this user may do there, and `root`"),
+        _ => failure,
+    }
+}

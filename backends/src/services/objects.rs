@@ -1,0 +1,328 @@
+//! What services of whole objects over HTTP have in common, so that each has to know no more than its own requests. Start
+//! reading at [`Bucket`].
+//!
+//! Owns how an object is created once, what a range means, and how a long listing survives a page that fails.
+
+use std::fmt::Debug;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+
+use super::names::{is_prefix, listed};
+use crate::http::{BODY_MAX, Failure, Reply};
+use crate::{BadSetting, Caps, ErrorKind, Listed, Op, Put, Remote, RemotePath, Result, Stat};
+
+/// Requests of one service. Keys are whole: below the root already.
+#[async_trait]
+pub(super) trait Bucket: Send + Sync + Debug {
+    /// Stores a whole object and sees that what arrived is what was sent: on condition that there is none, or in any case.
+    async fn put(&self, key: &str, body: &[Bytes], on_condition: bool) -> std::result::Result<Put, Failure>;
+
+    /// The answer to a request for an object or a range of it, whatever it is.
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> std::result::Result<Reply, Failure>;
+
+    /// The size of an object; `None` if there is none.
+    async fn size(&self, key: &str) -> std::result::Result<Option<u64>, Failure>;
+
+    /// Some of the keys that start with `prefix`, from where `from` says on.
+    async fn page(&self, prefix: &str, from: Option<&str>) -> std::result::Result<Page, Failure>;
+
+    /// Deletes an object, which need not be there.
+    async fn delete(&self, key: &str) -> std::result::Result<(), Failure>;
+
+    /// What an answer means that is no success.
+    fn refused(&self, reply: &Reply) -> Failure;
+}
+
+/// A page of a listing.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Page {
+    /// Keys and sizes.
+    pub(super) found: Vec<(String, u64)>,
+    /// Where the next page begins, if there is one.
+    pub(super) next: Option<String>,
+}
+
+/// Whether a service creates an object exactly once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CreatesOnce {
+    /// It does.
+    Yes,
+    /// It refuses a name that is taken, but of two at once both may be told that they made it.
+    Mostly,
+    /// It overwrites.
+    No,
+    /// It is found out with the first small object, which is put twice.
+    Unknown,
+}
+
+/// A place in a bucket, as a remote.
+#[derive(Debug)]
+pub(super) struct Objects<B> {
+    bucket: B,
+    /// With a slash at its end, unless it is empty.
+    root: String,
+    said: String,
+    max_concurrency: usize,
+    creates_once: AtomicU8,
+}
+
+impl<B: Bucket> Objects<B> {
+    pub(super) fn new(
+        bucket: B,
+        root: &str,
+        said: String,
+        max_concurrency: usize,
+        creates_once: CreatesOnce,
+    ) -> std::result::Result<Self, BadSetting> {
+        let root = root.trim_matches('/');
+        if root.split('/').any(|part| matches!(part, "." | "..")) {
+            return Err(BadSetting::new("root", "has a component `.` or `..`"));
+        }
+        let slash = if root.is_empty() { "" } else { "/" };
+        Ok(Self {
+            bucket,
+            root: format!("{root}{slash}"),
+            said: format!("{said}{slash}{root}"),
+            max_concurrency,
+            creates_once: AtomicU8::new(creates_once as u8),
+        })
+    }
+
+    fn failed(&self, op: Op, path: &str) -> impl Fn(Failure) -> crate::RemoteError {
+        move |failure| failure.of(op, path, &self.said)
+    }
+
+    fn key(&self, path: &str) -> String {
+        format!("{}{path}", self.root)
+    }
+
+    fn knows(&self, what: CreatesOnce) -> bool {
+        self.creates_once.load(Ordering::Relaxed) == what as u8
+    }
+
+    fn learn(&self, what: CreatesOnce) {
+        self.creates_once.store(what as u8, Ordering::Relaxed);
+    }
+
+    async fn put(&self, key: &str, body: &[Bytes]) -> std::result::Result<Put, Failure> {
+        if self.knows(CreatesOnce::Yes) || self.knows(CreatesOnce::Mostly) {
+            return self.bucket.put(key, body, true).await;
+        }
+        if self.bucket.size(key).await?.is_some() {
+            return Ok(Put::Existed);
+        }
+        let unknown = self.knows(CreatesOnce::Unknown);
+        let put = self.bucket.put(key, body, unknown).await?;
+        if unknown && put == Put::Existed {
+            self.learn(CreatesOnce::Yes);
+        } else if unknown && body.iter().map(Bytes::len).sum::<usize>() <= TRIAL {
+            // A server that creates exactly once says so now; another has stored the same bytes again.
+            let again = self.bucket.put(key, body, true).await?;
+            self.learn(if again == Put::Existed { CreatesOnce::Yes } else { CreatesOnce::No });
+        }
+        Ok(put)
+    }
+
+    async fn read(&self, path: &str, range: Option<Range<u64>>) -> std::result::Result<Bytes, Failure> {
+        let past_end = || Failure::new(ErrorKind::RangePastEnd, "it ends before that");
+        let key = self.key(path);
+        if let Some(range) = &range {
+            if range.start > range.end {
+                return Err(past_end());
+            }
+            // A range of nothing has no spelling, and one that no object can have is read differently by every server.
+            if range.is_empty() || range.end > BODY_MAX {
+                let size = self.bucket.size(&key).await?.ok_or_else(missing)?;
+                return if range.end > size { Err(past_end()) } else { Ok(Bytes::new()) };
+            }
+        }
+        let reply = self.bucket.get(&key, range.clone()).await?;
+        let length = reply.body.len() as u64;
+        match (reply.status.as_u16(), range) {
+            (200, None) => Ok(reply.body),
+            (206, Some(range)) => {
+                let begins = reply
+                    .header("content-range")
+                    .and_then(|text| text.strip_prefix("bytes ")?.split_once('-')?.0.parse::<u64>().ok());
+                if begins != Some(range.start) || length > range.end - range.start {
+                    return Err(Failure::new(ErrorKind::Unexpected, "the answer is another part than was asked for"));
+                }
+                if length < range.end - range.start { Err(past_end()) } else { Ok(reply.body) }
+            }
+            // The server does not know of parts, or the part is all.
+            (200, Some(range)) if range.end > length => Err(past_end()),
+            (200, Some(range)) => Ok(reply.body.slice(range.start as usize..range.end as usize)),
+            (416, Some(_)) => Err(past_end()),
+            _ => Err(self.bucket.refused(&reply)),
+        }
+    }
+}
+
+#[async_trait]
+impl<B: Bucket> Remote for Objects<B> {
+    fn caps(&self) -> Caps {
+        Caps {
+            max_concurrency: self.max_concurrency,
+            read_range: true,
+            put_new: self.knows(CreatesOnce::Yes) || self.knows(CreatesOnce::Unknown),
+            max_object: BODY_MAX,
+            list_delay: Duration::ZERO,
+        }
+    }
+
+    fn describe(&self) -> String {
+        self.said.clone()
+    }
+
+    async fn get(&self, path: &RemotePath) -> Result<Bytes> {
+        self.read(path.as_str(), None).await.map_err(self.failed(Op::Get, path.as_str()))
+    }
+
+    async fn get_range(&self, path: &RemotePath, range: Range<u64>) -> Result<Bytes> {
+        self.read(path.as_str(), Some(range)).await.map_err(self.failed(Op::GetRange, path.as_str()))
+    }
+
+    async fn put_new(&self, path: &RemotePath, body: Vec<Bytes>) -> Result<Put> {
+        let failed = self.failed(Op::PutNew, path.as_str());
+        if body.iter().map(|part| part.len() as u64).sum::<u64>() > BODY_MAX {
+            return Err(failed(Failure::new(ErrorKind::Unsupported, "it is larger than any object of ours")));
+        }
+        self.put(&self.key(path.as_str()), &body).await.map_err(failed)
+    }
+
+    async fn stat(&self, path: &RemotePath) -> Result<Stat> {
+        let failed = self.failed(Op::Stat, path.as_str());
+        let size = self.bucket.size(&self.key(path.as_str())).await.map_err(&failed)?;
+        Ok(Stat { size: size.ok_or_else(|| failed(missing()))? })
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Listed>> {
+        if !is_prefix(prefix) {
+            return stream::empty().boxed();
+        }
+        let walk = Walk { remote: self, prefix, ready: Vec::new(), next: Next::First };
+        stream::try_unfold(walk, |mut walk| async move { Ok(walk.next().await?.map(|item| (item, walk))) })
+            .map(|item| item.map_err(self.failed(Op::List, prefix)))
+            .fuse()
+            .boxed()
+    }
+
+    async fn delete(&self, path: &RemotePath) -> Result<()> {
+        let deleted = self.bucket.delete(&self.key(path.as_str())).await;
+        deleted.map_err(self.failed(Op::Delete, path.as_str()))
+    }
+}
+
+/// A listing that asks again for a page that has failed: the layers above can't repeat what was handed on already.
+struct Walk<'a, B> {
+    remote: &'a Objects<B>,
+    prefix: &'a str,
+    ready: Vec<Listed>,
+    next: Next,
+}
+
+enum Next {
+    First,
+    From(String),
+    Nothing,
+}
+
+impl<B: Bucket> Walk<'_, B> {
+    async fn next(&mut self) -> std::result::Result<Option<Listed>, Failure> {
+        loop {
+            if let Some(item) = self.ready.pop() {
+                return Ok(Some(item));
+            }
+            let (from, first) = match &self.next {
+                Next::First => (None, true),
+                Next::From(from) => (Some(from.as_str()), false),
+                Next::Nothing => return Ok(None),
+            };
+            let page = self.page(from, first).await?;
+            let root = &self.remote.root;
+            let below = |(key, size): &(String, u64)| listed(key.strip_prefix(root.as_str())?, self.prefix, *size);
+            self.ready = page.found.iter().rev().filter_map(below).collect();
+            self.next = match page.next {
+                // A server that leads back to the same page would never come to an end.
+                Some(next) if from == Some(next.as_str()) => {
+                    return Err(Failure::new(ErrorKind::Unexpected, "the listing leads around in circles"));
+                }
+                Some(next) => Next::From(next),
+                None => Next::Nothing,
+            };
+        }
+    }
+
+    async fn page(&self, from: Option<&str>, first: bool) -> std::result::Result<Page, Failure> {
+        let mut failures = 0;
+        loop {
+            match self.remote.bucket.page(&self.remote.key(self.prefix), from).await {
+                // The first one is for the layers above to repeat.
+                Err(failure) if failure.kind.is_transient() && !first && failures < PAGE_FAILURES => {
+                    failures += 1;
+                    let pause = Duration::from_millis(250 << failures).mul_f64(fastrand::f64());
+                    tokio::time::sleep(pause.max(failure.retry_after.unwrap_or_default())).await;
+                }
+                page => return page,
+            }
+        }
+    }
+}
+
+/// What lets us in, made when it is needed and kept until it is refused or old. One caller makes it, the others wait.
+#[derive(Debug)]
+pub(super) struct Pass<T>(tokio::sync::Mutex<Option<(Arc<T>, tokio::time::Instant)>>);
+
+impl<T> Pass<T> {
+    pub(super) fn new() -> Self {
+        Self(tokio::sync::Mutex::new(None))
+    }
+
+    /// What is held, or what `make` makes, with how long it holds.
+    pub(super) async fn get(
+        &self,
+        make: impl Future<Output = std::result::Result<(T, Duration), Failure>>,
+    ) -> std::result::Result<Arc<T>, Failure> {
+        let mut held = self.0.lock().await;
+        if let Some((pass, until)) = &*held
+            && tokio::time::Instant::now() < *until
+        {
+            return Ok(Arc::clone(pass));
+        }
+        let (pass, lasts) = make.await?;
+        let pass = Arc::new(pass);
+        // A little early: it has to hold until the request arrives.
+        let lasts = lasts.min(PASS_MAX).saturating_sub(Duration::from_secs(60));
+        *held = Some((Arc::clone(&pass), tokio::time::Instant::now() + lasts));
+        Ok(pass)
+    }
+
+    /// Forgets what was refused, unless somebody has another by now.
+    pub(super) async fn forget(&self, refused: &Arc<T>) {
+        let mut held = self.0.lock().await;
+        if held.as_ref().is_some_and(|(pass, _)| Arc::ptr_eq(pass, refused)) {
+            *held = None;
+        }
+    }
+}
+
+pub(super) fn missing() -> Failure {
+    Failure::new(ErrorKind::NotFound, "it is not there")
+}
+
+/// The whole length of a body.
+pub(super) fn length(body: &[Bytes]) -> u64 {
+    body.iter().map(|part| part.len() as u64).sum()
+}
+
+/// An object up to this size may be put twice to find out what the server does.
+const TRIAL: usize = 64 << 10;
+/// How often in a row a page of a listing may fail.
+const PAGE_FAILURES: u32 = 6;
+const PASS_MAX: Duration = Duration::from_secs(86_400);
