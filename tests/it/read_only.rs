@@ -45,7 +45,6 @@ fn a_remote_that_refuses_every_write_can_be_read() {
             &["verify", "--read-data", "v:"],
             &["hashsum", "sha256", "v:docs"],
             &["key", "list", "v:"],
-            &["conflicts", "v:"],
             &["--ephemeral", "ls", "v:"],
         ] {
             let ran = reader.run(verb);
