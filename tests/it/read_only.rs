@@ -25,8 +25,9 @@ fn a_remote_that_refuses_every_write_can_be_read() {
     writer.ok(["sync", src_text, "v:docs"]);
 
     let Some(readable) = Server::nginx_of(&server.served()) else { return };
-    // One that knows only the password, one that has a key and a state of its own, and one that keeps none.
-    for (number, reader) in [at(cli.fresh("new"), &readable), at(writer, &readable)].into_iter().enumerate() {
+    // One that knows only the password, and one that has a key and a state of its own.
+    let writer = at(writer, &readable).var("CRYPTSYNC_VAULT_ID", &cli.vault_id);
+    for (number, reader) in [at(cli.fresh("new"), &readable), writer].into_iter().enumerate() {
         for verb in [
             &["ls", "v:"][..],
             &["lsl", "v:docs"],

@@ -118,7 +118,7 @@ fn a_browser_signs_in_and_runs_renew_the_token_for_each_other() {
             }
         });
     }
-    assert!(fake.service.accounts.renewals() > 3);
+    assert!(fake.service.accounts.renewals() > 0, "no token ended");
     assert_eq!(machine.ok(["cat", "d:two/file"]).text(), "two 2");
     let shown = machine.ok(["config", "redacted", "d"]).text();
     assert!(!shown.contains("hush"), "{shown}");
