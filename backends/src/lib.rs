@@ -11,6 +11,7 @@ pub mod testing;
 
 mod error;
 mod http;
+mod oauth;
 mod path;
 mod provider;
 mod remote;
@@ -20,6 +21,7 @@ mod settings;
 pub use http::{HttpFault, HttpFaults};
 
 pub use error::{ErrorKind, Op, RemoteError, Result};
+pub use oauth::{HeldToken, SignInError, SignedIn, TokenStore, sign_in};
 pub use path::{BadRemotePath, RemotePath};
 pub use provider::{Kind, Provider, Setting};
 pub use remote::{Caps, Listed, Put, Remote, Stat};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 #[cfg(any(test, feature = "testing"))]
 use crate::http::HttpFaults;
+use crate::oauth::TokenStore;
 use crate::shape::Shaper;
 use crate::{Kind, Provider};
 
@@ -61,10 +62,14 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// A value, or the table's default; an empty one counts as not given.
+    /// A value that was given; an empty one counts as not given.
+    pub(crate) fn given(&self, name: &str) -> Option<&'a str> {
+        self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A value, or the table's default.
     pub(crate) fn text(&self, name: &str) -> Option<&'a str> {
-        let given = self.values.get(name).map(String::as_str).filter(|value| !value.is_empty());
-        given.or_else(|| self.provider.setting(name)?.default)
+        self.given(name).or_else(|| self.provider.setting(name)?.default)
     }
 
     /// Whether a switch is on.
@@ -96,6 +101,8 @@ pub struct Transport {
     pub idle_timeout: Duration,
     /// How fast bytes and requests may go; no matter how fast if there is none.
     pub shaper: Option<Arc<Shaper>>,
+    /// Where the token of the remote is kept, if a person signs in to it; without, a new one lasts for this run.
+    pub tokens: Option<Arc<dyn TokenStore>>,
     /// What goes wrong on purpose.
     #[cfg(any(test, feature = "testing"))]
     pub faults: Option<Arc<HttpFaults>>,
@@ -108,6 +115,7 @@ impl Transport {
             connect_timeout,
             idle_timeout,
             shaper: Some(shaper),
+            tokens: None,
             #[cfg(any(test, feature = "testing"))]
             faults: None,
         }
@@ -120,6 +128,7 @@ impl Default for Transport {
             connect_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(300),
             shaper: None,
+            tokens: None,
             #[cfg(any(test, feature = "testing"))]
             faults: None,
         }

@@ -44,7 +44,7 @@ pub(super) const ANSWERS: &[(&[&str], &str)] = &[
     (&["link"], "a vault can't be shared by a link: `cryptsync key add person` lets somebody in"),
     (&["selfupdate", "self-update"], "updates come from where cryptsync was installed from"),
     (
-        &["authorize", "backend", "settier", "options", "features"],
+        &["backend", "settier", "options", "features"],
         "there is no storage service that takes this; `cryptsync config` is about remotes",
     ),
     (&["checksum"], "use `cryptsync hashsum`, or `cryptsync check SOURCE DEST`"),

@@ -97,6 +97,7 @@ pub(super) enum Verb {
     Adopt(commands::adopt::AdoptArgs),
     Writer(commands::writer::WriterArgs),
     Conflicts(commands::conflicts::ConflictsArgs),
+    Authorize(commands::config::AuthorizeArgs),
     Config(commands::config::ConfigArgs),
     Listremotes(commands::listremotes::ListremotesArgs),
     Version(commands::version::VersionArgs),

@@ -5,6 +5,7 @@
 
 mod absent;
 mod args;
+mod browser;
 mod bug;
 mod commands;
 mod completion;
@@ -25,6 +26,7 @@ mod settings;
 mod shell;
 mod signals;
 mod timetable;
+mod tokens;
 mod topics;
 mod without_effect;
 mod words;

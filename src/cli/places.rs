@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::output::CliError;
 use super::settings::{Settings, parse_age};
+use super::tokens::Tokens;
 use crate::class::Class;
 use crate::config::{Origin, Remote, RemoteText, Typed, parse_place, shown_place};
 use crate::ops::{BadCheckpoint, Place, RemoteProfile, Service, ServiceSettings};
@@ -119,13 +121,11 @@ impl Settings {
         if remote.provider.name == MIRROR {
             return self.mirror(remote);
         }
-        let mut settings = self.unlock(remote)?;
-        for setting in remote.provider.settings {
-            if let Some(text) = remote.text(setting.name) {
-                settings.insert(setting.name.to_owned(), text.to_owned());
-            }
+        let mut settings = ServiceSettings::new(self.values(remote, &[])?);
+        if remote.provider.sign_in {
+            settings = settings.keeping(Arc::new(Tokens::of(self, remote)?));
         }
-        Ok(Service::new(remote.provider.name, remote.path("root"), ServiceSettings::new(settings)))
+        Ok(Service::new(remote.provider.name, remote.path("root"), settings))
     }
 
     /// The remotes that hold the copies of a mirror.
@@ -174,10 +174,21 @@ impl Settings {
         }
     }
 
+    /// The settings of a remote that its service is told, secrets of the keyring among them, but for some.
+    pub(super) fn values(&self, remote: &Remote, but: &[&str]) -> Result<BTreeMap<String, String>, CliError> {
+        let mut values = self.unlock(remote, but)?;
+        for setting in remote.provider.settings.iter().filter(|setting| !but.contains(&setting.name)) {
+            if let Some(text) = remote.text(setting.name) {
+                values.insert(setting.name.to_owned(), text.to_owned());
+            }
+        }
+        Ok(values)
+    }
+
     /// Gets the secrets that the keyring has for a remote.
-    fn unlock(&self, remote: &Remote) -> Result<BTreeMap<String, String>, CliError> {
+    fn unlock(&self, remote: &Remote, but: &[&str]) -> Result<BTreeMap<String, String>, CliError> {
         let mut secrets = BTreeMap::new();
-        for (setting, id) in remote.in_keyring() {
+        for (setting, id) in remote.in_keyring().filter(|(setting, _)| !but.contains(setting)) {
             let what = || format!("the {setting} of the remote `{}:` is in the keyring", remote.name);
             let again = format!("`cryptsync config password {} {setting}` stores it again", remote.name);
             match crate::system_keyring::get(id) {

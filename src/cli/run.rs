@@ -133,7 +133,7 @@ fn take_process(signals: &Arc<Signals>, printer: &Arc<Printer>, limit: Option<Ar
 /// Runs a verb.
 pub(super) fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
     // What is wrong with the configuration is said before anything is done, but for the verbs that help to put it right.
-    if !matches!(verb, Verb::Config(_) | Verb::Version(_)) {
+    if !matches!(verb, Verb::Authorize(_) | Verb::Config(_) | Verb::Version(_)) {
         shell.settings.config.check()?;
     }
     match verb {
@@ -183,6 +183,7 @@ pub(super) fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::Adopt(args) => commands::adopt::run(shell, &args),
         Verb::Writer(args) => commands::writer::run(shell, &args),
         Verb::Conflicts(args) => commands::conflicts::run(shell, &args),
+        Verb::Authorize(args) => commands::config::authorize(shell, &args),
         Verb::Config(args) => commands::config::run(shell, &args),
         Verb::Listremotes(args) => commands::listremotes::run(shell, &args),
         Verb::Version(_) | Verb::Help(_) | Verb::Completion(_) | Verb::Gendocs(_) => Ok(()), // `start` has seen to them

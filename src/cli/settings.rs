@@ -11,6 +11,7 @@ use super::config_source::ConfigSource;
 use super::env::{Env, Input};
 use super::network::Retries;
 use super::output::{CliError, ProgressMode, Verbosity, rclone_short_size};
+use super::tokens::Unsaved;
 use crate::age::{Age, BadAge};
 use crate::id::VaultId;
 use crate::ops::{Demands, EngineOptions, Shaper};
@@ -19,7 +20,7 @@ use crate::world::World;
 /// Everything that is not about one verb.
 #[derive(Debug)]
 pub(super) struct Settings {
-    pub(super) config: ConfigSource,
+    pub(super) config: Arc<ConfigSource>,
     /// Flags that were typed, and whose variables thus do not count, by the names of the settings that they stand for.
     pub(super) typed_flags: Vec<&'static str>,
     pub(super) cwd: PathBuf,
@@ -43,8 +44,10 @@ pub(super) struct Settings {
     /// Standard input, for flags that read lists from it.
     pub(super) stdin: Stdin,
     pub(super) world: World,
-    /// What is to be said before the verb begins.
-    pub(super) notes: Mutex<Vec<String>>,
+    /// What is to be said before the next thing is done, and after it.
+    pub(super) notes: Arc<Mutex<Vec<String>>>,
+    /// The token that was renewed last.
+    pub(super) unsaved: Unsaved,
 }
 
 impl Settings {
@@ -61,7 +64,7 @@ impl Settings {
         }
         let network = flags.network.network(&env.world, &env.time_zone);
         Ok(Self {
-            config: config.with_flags(flags.service_flags.clone()),
+            config: Arc::new(config.with_flags(flags.service_flags.clone())),
             typed_flags: typed(&env.args),
             shaper: flags.network.has_limit().then(|| Arc::clone(&network.shaper)),
             cwd: env.cwd.clone(),
@@ -91,7 +94,8 @@ impl Settings {
             stdin_is_terminal: env.stdin.is_terminal,
             stdin: Stdin(Arc::clone(&env.stdin.io)),
             world: env.world.clone(),
-            notes: Mutex::default(),
+            notes: Arc::default(),
+            unsaved: Unsaved::default(),
         })
     }
 }

@@ -77,15 +77,19 @@ impl Shell {
         if self.signals.cancel.is_cancelled() { Err(CliError::new(Class::Interrupted, "stopped")) } else { Ok(()) }
     }
 
+    fn tell_notes(&self) {
+        for note in self.settings.notes.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            self.printer.note(format_args!("{note}"));
+        }
+    }
+
     /// Runs an op with an observer.
     pub(super) fn observed<T>(
         &self,
         observer: &dyn Observer,
         op: impl FnOnce(&Ctx<'_>) -> Result<T, OpsError>,
     ) -> Result<T, CliError> {
-        for note in self.settings.notes.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            self.printer.note(format_args!("{note}"));
-        }
+        self.tell_notes();
         let ctx = Ctx {
             world: self.world.clone(),
             observer,
@@ -97,7 +101,9 @@ impl Shell {
             cache_dir: self.settings.dirs.cache()?,
             engine: self.settings.engine.clone(),
         };
-        op(&ctx).map_err(|error| self.answers.take_failure().unwrap_or_else(|| error.into()))
+        let done = op(&ctx);
+        self.tell_notes();
+        done.map_err(|error| self.answers.take_failure().unwrap_or_else(|| error.into()))
     }
 }
 

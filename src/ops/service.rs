@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use cryptsync_backends::layers::Mirror;
 use cryptsync_backends::services::{self, Fs};
-use cryptsync_backends::{Remote, RemotePath};
+pub use cryptsync_backends::{HeldToken, SignedIn, TokenStore};
+use cryptsync_backends::{Remote, RemotePath, Transport};
 
 use super::{Network, OpsError};
 use crate::class::Class;
@@ -38,18 +39,27 @@ pub enum Service {
 
 /// The settings of a service by name. Values may be secrets: `Debug` shows names only.
 #[derive(Clone, Default)]
-pub struct ServiceSettings(BTreeMap<String, String>);
+pub struct ServiceSettings {
+    values: BTreeMap<String, String>,
+    tokens: Option<Arc<dyn TokenStore>>,
+}
 
 impl ServiceSettings {
     /// These settings.
     pub fn new(values: BTreeMap<String, String>) -> Self {
-        Self(values)
+        Self { values, tokens: None }
+    }
+
+    /// The same, with a place for the token of somebody who has signed in.
+    #[must_use]
+    pub fn keeping(self, tokens: Arc<dyn TokenStore>) -> Self {
+        Self { tokens: Some(tokens), ..self }
     }
 }
 
 impl fmt::Debug for ServiceSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.values.keys()).finish()
     }
 }
 
@@ -110,7 +120,8 @@ impl Service {
             }
             Self::Custom(remote) => Reached::new(Arc::clone(remote), false),
             Self::Remote { provider, settings } => {
-                let remote = services::open(provider, &settings.0, &network.transport()).map_err(|bad| {
+                let transport = Transport { tokens: settings.tokens.clone(), ..network.transport() };
+                let remote = services::open(provider, &settings.values, &transport).map_err(|bad| {
                     OpsError::new(Class::Usage, format!("the remote `{name}:` can't be used: {bad}"))
                         .hint(format!("`cryptsync config providers {provider}` explains the settings"))
                 })?;

@@ -6,7 +6,7 @@ use std::thread;
 use crate::support::cli::{Cli, Machine, contents, noise};
 use crate::support::servers::{ACCESS_KEY, AZURE_ACCOUNT, AZURE_KEY, BUCKET, PASSWORD, SECRET_KEY, Server, USER, me};
 
-type Settings = Vec<(&'static str, String)>;
+pub(crate) type Settings = Vec<(&'static str, String)>;
 
 fn s3(server: &Server) -> Settings {
     vec![
@@ -70,7 +70,7 @@ fn with(machine: Machine, settings: &Settings) -> Machine {
 }
 
 /// init, sync, nothing to do, change, sync, two writers at once, restore elsewhere, check, verify.
-fn lives_a_whole_life(settings: &Settings) {
+pub(crate) fn lives_a_whole_life(settings: &Settings) {
     let mut cli = Cli::new();
     let a = with(cli.machine("a"), settings);
     cli.vault_id = cli.init(&a);

@@ -1,16 +1,23 @@
 //! The services: one module each, with a table of its settings, and nothing shared between them but the trait. [`open`] makes one
 //! from settings.
 
+mod api;
 mod azureblob;
 mod b2;
 mod dal;
+mod drive;
+mod dropbox;
+mod folders;
 mod fs;
 mod ftp;
 mod gcs;
+mod koofr;
 mod memory;
 mod names;
 mod objects;
+mod onedrive;
 mod opendal;
+mod pcloud;
 mod s3;
 mod sftp;
 mod swift;
@@ -21,12 +28,18 @@ mod webdav;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use drive::Drive;
+pub use dropbox::Dropbox;
 pub use fs::Fs;
 pub use ftp::Ftp;
+pub use koofr::Koofr;
 pub use memory::Memory;
+pub use onedrive::OneDrive;
+pub use pcloud::PCloud;
 pub use sftp::Sftp;
 pub use webdav::WebDav;
 
+use crate::oauth::Grants;
 use crate::{BadSetting, Provider, Remote, Transport};
 
 /// All services that a configuration can name.
@@ -35,9 +48,14 @@ pub const PROVIDERS: &[&Provider] = &[
     &fs::PROVIDER,
     &azureblob::PROVIDER,
     &b2::PROVIDER,
+    &drive::PROVIDER,
+    &dropbox::PROVIDER,
     &ftp::PROVIDER,
     &gcs::PROVIDER,
+    &koofr::PROVIDER,
+    &onedrive::PROVIDER,
     &opendal::PROVIDER,
+    &pcloud::PROVIDER,
     &s3::PROVIDER,
     &sftp::PROVIDER,
     &swift::PROVIDER,
@@ -59,9 +77,14 @@ pub fn open(
     match kind {
         "azureblob" => Ok(Arc::new(azureblob::open(values, transport)?)),
         "b2" => Ok(Arc::new(b2::open(values, transport)?)),
+        "drive" => Ok(Arc::new(Drive::open(values, transport)?)),
+        "dropbox" => Ok(Arc::new(Dropbox::open(values, transport)?)),
         "ftp" => Ok(Arc::new(Ftp::open(values, transport)?)),
         "gcs" => Ok(Arc::new(gcs::open(values, transport)?)),
+        "koofr" => Ok(Arc::new(Koofr::open(values, transport)?)),
+        "onedrive" => Ok(Arc::new(OneDrive::open(values, transport)?)),
         "opendal" => Ok(Arc::new(opendal::open(values, transport)?)),
+        "pcloud" => Ok(Arc::new(PCloud::open(values, transport)?)),
         "s3" => Ok(Arc::new(s3::open(values, transport)?)),
         "sftp" => Ok(Arc::new(Sftp::open(values, transport)?)),
         "swift" => Ok(Arc::new(swift::open(values, transport)?)),
@@ -69,6 +92,17 @@ pub fn open(
         "memory" => Ok(Arc::new(Memory::new())),
         _ => Err(BadSetting::new("type", format!("is `{kind}`, which this version does not know"))),
     }
+}
+
+/// How a person signs in to a service of this kind, if one does.
+pub(crate) fn signed(kind: &str) -> Option<(&'static Provider, &'static Grants)> {
+    Some(match kind {
+        "drive" => (&drive::PROVIDER, &drive::GRANTS),
+        "dropbox" => (&dropbox::PROVIDER, &dropbox::GRANTS),
+        "onedrive" => (&onedrive::PROVIDER, &onedrive::GRANTS),
+        "pcloud" => (&pcloud::PROVIDER, &pcloud::GRANTS),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

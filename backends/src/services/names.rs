@@ -1,6 +1,7 @@
 //! What every service needs to turn the names of a server into ours.
 
-use crate::{Listed, RemotePath};
+use crate::settings::Values;
+use crate::{BadSetting, Listed, RemotePath};
 
 /// Whether any object of ours can begin like this.
 pub(crate) fn is_prefix(prefix: &str) -> bool {
@@ -13,6 +14,15 @@ pub(crate) fn listed(path: &str, prefix: &str, size: u64) -> Option<Listed> {
         return None;
     }
     Some(Listed { path: RemotePath::new(path).ok()?, size })
+}
+
+/// The setting `root` without slashes at its ends: empty for the top.
+pub(crate) fn root(values: &Values<'_>) -> Result<String, BadSetting> {
+    let parts: Vec<&str> = values.text("root").unwrap_or_default().split('/').filter(|part| !part.is_empty()).collect();
+    if parts.iter().any(|part| matches!(*part, "." | "..")) {
+        return Err(BadSetting::new("root", "has a component `.` or `..`"));
+    }
+    Ok(parts.join("/"))
 }
 
 #[cfg(test)]

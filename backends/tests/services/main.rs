@@ -1,8 +1,10 @@
 //! The services against real servers on this machine: the contract, and what goes wrong on the way.
 #![expect(clippy::unwrap_used, unreachable_pub, reason = "tests, with helpers that are shared as files")]
 
+mod fakes;
 mod servers;
 
+mod clouds;
 mod ftp;
 mod objects;
 mod s3;

@@ -102,19 +102,37 @@ impl Server {
 
     /// WebDAV by nginx with its extension module.
     pub fn nginx() -> Option<Self> {
+        Self::nginx_at(None)
+    }
+
+    /// The same, of what another server keeps, and whoever writes is answered 403.
+    pub fn nginx_of(kept: &Path) -> Option<Self> {
+        Self::nginx_at(Some(kept.to_owned()))
+    }
+
+    fn nginx_at(kept: Option<PathBuf>) -> Option<Self> {
         let program = installed("/usr/sbin/nginx", "nginx and libnginx-mod-http-dav-ext")?;
         let module = Path::new("/usr/lib/nginx/modules/ngx_http_dav_ext_module.so");
         installed(module.to_str().unwrap(), "libnginx-mod-http-dav-ext")?;
         Some(Self::start(move |port, dir| {
             let served = dir.join("served");
-            fs::create_dir(&served).unwrap();
+            let limit = match &kept {
+                Some(kept) => {
+                    std::os::unix::fs::symlink(kept, &served).unwrap();
+                    "limit_except GET PROPFIND OPTIONS { deny all; }"
+                }
+                None => {
+                    fs::create_dir(&served).unwrap();
+                    ""
+                }
+            };
             let at = dir.display();
             let text = format!(
                 "load_module {};\nworker_processes 1;\ndaemon off;\npid {at}/pid;\nerror_log {at}/log;\n{}events {{}}\nhttp {{\n\
                  access_log off; client_body_temp_path {at}/body; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f; \
                  uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;\nserver {{ listen 127.0.0.1:{port}; root {};\n\
                  location / {{ client_max_body_size 0; dav_methods PUT DELETE MKCOL COPY MOVE; dav_ext_methods PROPFIND OPTIONS; \
-                 create_full_put_path off; dav_access user:rw; }} }} }}\n",
+                 create_full_put_path off; dav_access user:rw; {limit} }} }} }}\n",
                 module.display(),
                 if rustix::process::getuid().is_root() { "user root;\n" } else { "" },
                 served.display(),

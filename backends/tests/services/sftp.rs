@@ -189,3 +189,49 @@ async fn a_long_line_is_kept_full() {
     // One request after the other would take 512 round trips: 25 seconds.
     assert!(up < Duration::from_secs(12) && down < Duration::from_secs(12), "up {up:?}, down {down:?}");
 }
+
+#[tokio::test]
+async fn the_users_own_file_and_a_machine_on_the_way_lead_there() {
+    let (Some(gate), Some(inner)) = (Server::sshd(), Server::sshd()) else { return };
+    let at = |server: &Server, name: &str| server.dir.path().join(name).display().to_string();
+    let line = |server: &Server| {
+        let key = fs::read_to_string(server.dir.path().join("host_key.pub")).unwrap();
+        format!("[127.0.0.1]:{} {key}", server.port)
+    };
+    fs::write(inner.dir.path().join("known"), line(&inner)).unwrap();
+    fs::write(gate.dir.path().join("known"), line(&gate)).unwrap();
+    let config = format!(
+        "Host nas\n  HostName 127.0.0.1\n  Port {}\n  User {me}\n  IdentityFile {}\n  UserKnownHostsFile {}\n  ProxyJump gate\n\
+         Host gate\n  HostName 127.0.0.1\n  Port {}\n  IdentityFile {}\n  UserKnownHostsFile {}\n",
+        inner.port,
+        at(&inner, "user_key"),
+        at(&inner, "known"),
+        gate.port,
+        at(&gate, "user_key"),
+        at(&gate, "known"),
+        me = me(),
+    );
+    let file = inner.dir.path().join("ssh_config");
+    fs::write(&file, config).unwrap();
+    let (file, root) = (file.display().to_string(), inner.served().join("some/where").display().to_string());
+    let values = [("host", "nas"), ("ssh_config", file.as_str()), ("root", root.as_str())];
+    let passed = || fs::read_to_string(gate.dir.path().join("log")).unwrap().matches("Accepted publickey").count();
+    contract(open(&values)).await;
+    assert!(passed() > 0, "nobody came through the gate");
+    // What is set for the remote counts more: the port of the gate itself, without anything on the way.
+    let (before, port, key, known) = (passed(), inner.port.to_string(), at(&inner, "user_key"), at(&inner, "known"));
+    let straight = [("proxy_jump", "none"), ("port", &port), ("key_file", &key), ("known_hosts_file", &known)];
+    let straight = [&values[..], &straight].concat();
+    assert_eq!(open(&straight).stat(&path("absent")).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(passed(), before);
+    // A gate that is another than the one that is known.
+    fs::write(gate.dir.path().join("known"), line(&inner).replace(&port, &gate.port.to_string())).unwrap();
+    let (kind, text) = said(&values).await;
+    assert_eq!(kind, ErrorKind::Untrusted, "{text}");
+    assert!(text.contains(&gate.port.to_string()), "{text}");
+    // One that does not let anybody through to where nobody listens.
+    fs::write(gate.dir.path().join("known"), line(&gate)).unwrap();
+    let (kind, text) = said(&[&values[..], &[("port", "1")]].concat()).await;
+    assert_eq!(kind, ErrorKind::Unreachable, "{text}");
+    assert!(text.contains("proxy_jump"), "{text}");
+}

@@ -108,3 +108,14 @@ impl CountItems for futures::stream::BoxStream<'_, cryptsync_backends::Result<cr
             .await
     }
 }
+
+#[tokio::test]
+async fn what_may_only_be_read_is_read() {
+    let Some(server) = Server::rclone_webdav() else { return };
+    open(&server, &[], None).put_new(&path("data/x"), vec![Bytes::from_static(b"there")]).await.unwrap();
+    let Some(readable) = Server::nginx_of(&server.served()) else { return };
+    let remote = open(&readable, &[], None);
+    assert_eq!(remote.get(&path("data/x")).await.unwrap(), "there");
+    let error = remote.put_new(&path("data/y"), vec![Bytes::from_static(b"new")]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error:?}");
+}

@@ -1,6 +1,9 @@
 //! A sealed environment for tests of the verbs: own directories, own answers.
 
 pub mod cli;
+#[expect(dead_code, unused_imports, reason = "some of it is for the tests of the services alone")]
+#[path = "../../../backends/tests/services/fakes/mod.rs"]
+pub mod fakes;
 pub mod pty;
 pub mod rclone;
 pub mod screen;

@@ -11,9 +11,11 @@ use russh::keys::agent::client::AgentClient;
 use russh::keys::{Algorithm, PrivateKeyWithHashAlg, PublicKeyOrCertificate, load_secret_key};
 use russh::{Preferred, SshId};
 use russh_sftp::client::RawSftpSession;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::hosts::Hosts;
+use super::ssh_config::{Found, look_up};
 use crate::http::Failure;
 use crate::settings::Values;
 use crate::{BadSetting, ErrorKind, Transport};
@@ -24,10 +26,14 @@ pub(super) struct Login {
     user: String,
     password: Option<String>,
     key_file: Option<PathBuf>,
+    /// Keys that `~/.ssh/config` names.
+    more_keys: Vec<PathBuf>,
     key_words: Option<String>,
     agent_first: bool,
     connect_timeout: Duration,
     idle_timeout: Duration,
+    /// The machines on the way, the nearest first.
+    jumps: Vec<Login>,
 }
 
 impl std::fmt::Debug for Login {
@@ -42,36 +48,87 @@ impl Login {
         if host.contains(['/', '@', ' ']) {
             return Err(BadSetting::new("host", "is not the name or address of a machine alone"));
         }
-        let port = values.text("port").and_then(|port| port.parse().ok()).filter(|port| *port != 0);
-        let port = port.ok_or_else(|| BadSetting::new("port", "is not a number from 1 to 65535"))?;
-        let file = values.text("known_hosts_file").map(PathBuf::from).or_else(|| Some(ssh_dir()?.join("known_hosts")));
+        let config = values.text("ssh_config").map(PathBuf::from).or_else(|| Some(ssh_dir()?.join("config")));
+        let said = said_of(config.as_deref(), host)?;
+        let port = match (values.given("port"), said.port) {
+            (None, Some(port)) => port,
+            _ => {
+                let port = values.text("port").and_then(|port| port.parse().ok()).filter(|port| *port != 0);
+                port.ok_or_else(|| BadSetting::new("port", "is not a number from 1 to 65535"))?
+            }
+        };
+        let file = values.text("known_hosts_file").map(PathBuf::from).or(said.known_hosts);
+        let file = file.or_else(|| Some(ssh_dir()?.join("known_hosts")));
         let file =
             file.ok_or_else(|| BadSetting::new("known_hosts_file", "is missing, and there is no home directory"))?;
+        let user = values.text("user").map(str::to_owned).or(said.user);
+        let user = user.ok_or_else(|| BadSetting::new("user", "is missing, and ~/.ssh/config names none"))?;
+        let host = said.host_name.as_deref().unwrap_or(host);
         let key_file = values.text("key_file").map(PathBuf::from);
         if let Some(file) = &key_file
             && let Err(error) = std::fs::File::open(file)
         {
             return Err(BadSetting::new("key_file", format!("`{}` can't be read: {error}", file.display())));
         }
-        Ok(Self {
+        let mut this = Self {
             hosts: Hosts {
                 host: host.trim_matches(['[', ']']).to_owned(),
                 port,
                 file,
                 learns: values.text("host_key") == Some("accept-new"),
             },
-            user: values.text("user").unwrap_or_default().to_owned(),
+            user,
             password: values.text("pass").map(str::to_owned),
             key_file,
+            more_keys: said.keys,
             key_words: values.text("key_file_pass").map(str::to_owned),
             agent_first: values.switch("key_use_agent"),
             connect_timeout: transport.connect_timeout,
             idle_timeout: transport.idle_timeout,
+            jumps: Vec::new(),
+        };
+        let jump = values.text("proxy_jump").map(str::to_owned).or(said.jump).filter(|jump| jump != "none");
+        for name in jump.iter().flat_map(|jump| jump.split(',')) {
+            let next = this.jump(name.trim(), config.as_deref())?;
+            this.jumps.push(next);
+        }
+        Ok(this)
+    }
+
+    /// A machine on the way: `user@host:port`. What `~/.ssh/config` says of it counts; the password is not for it.
+    fn jump(&self, name: &str, config: Option<&Path>) -> Result<Self, BadSetting> {
+        let bad = || BadSetting::new("proxy_jump", format!("holds `{name}`, which is not `user@host:port`"));
+        let (user, rest) = name.rsplit_once('@').map_or((None, name), |(user, rest)| (Some(user), rest));
+        let (host, port) = match rest.rsplit_once(':') {
+            Some((host, port)) => (host, Some(port.parse().ok().filter(|port| *port != 0).ok_or_else(bad)?)),
+            None => (rest, None),
+        };
+        if host.is_empty() {
+            return Err(bad());
+        }
+        let said = said_of(config, host)?;
+        Ok(Self {
+            hosts: Hosts {
+                host: said.host_name.unwrap_or_else(|| host.to_owned()),
+                port: port.or(said.port).unwrap_or(22),
+                file: said.known_hosts.unwrap_or_else(|| self.hosts.file.clone()),
+                learns: self.hosts.learns,
+            },
+            user: user.map(str::to_owned).or(said.user).unwrap_or_else(|| self.user.clone()),
+            password: None,
+            key_file: if said.keys.is_empty() { self.key_file.clone() } else { None },
+            more_keys: said.keys,
+            key_words: self.key_words.clone(),
+            agent_first: self.agent_first,
+            connect_timeout: self.connect_timeout,
+            idle_timeout: self.idle_timeout,
+            jumps: Vec::new(),
         })
     }
 
-    /// A session with the server's files. The handle keeps its connection.
-    pub(super) async fn open(&self, contacted: bool) -> Result<(Handle<Client>, RawSftpSession), Failure> {
+    /// A session with the server's files. The handles keep its connection: the last is the server's, the others those of machines on
+    /// the way.
+    pub(super) async fn open(&self, contacted: bool) -> Result<(Vec<Handle<Client>>, RawSftpSession), Failure> {
         let opened = tokio::time::timeout(self.connect_timeout, self.open_slowly(contacted)).await;
         opened.unwrap_or_else(|_| {
             let kind = if contacted { ErrorKind::Timeout } else { ErrorKind::Unreachable };
@@ -79,21 +136,31 @@ impl Login {
         })
     }
 
-    async fn open_slowly(&self, contacted: bool) -> Result<(Handle<Client>, RawSftpSession), Failure> {
-        let Hosts { host, port, .. } = &self.hosts;
-        let socket =
-            TcpStream::connect((host.as_str(), *port)).await.map_err(|error| self.no_connection(&error, contacted))?;
-        socket.set_nodelay(true).map_err(|error| self.no_connection(&error, contacted))?;
-        let verdict = Arc::new(Mutex::new(None));
-        let client = Client { hosts: self.hosts.clone(), verdict: Arc::clone(&verdict) };
-        let connected = connect_stream(Arc::new(self.config()), socket, client).await;
-        let refused = verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut handle = match (connected, refused) {
-            (_, Some(failure)) => return Err(failure),
-            (Err(error), None) => return Err(self.broken(&error)),
-            (Ok(handle), None) => handle,
-        };
-        self.prove(&mut handle).await?;
+    async fn open_slowly(&self, contacted: bool) -> Result<(Vec<Handle<Client>>, RawSftpSession), Failure> {
+        let host = &self.hosts.host;
+        let mut handles: Vec<Handle<Client>> = Vec::new();
+        for login in self.jumps.iter().chain([self]) {
+            let Hosts { host, port, .. } = &login.hosts;
+            let handle = match handles.last() {
+                None => {
+                    let socket = TcpStream::connect((host.as_str(), *port)).await;
+                    let socket = socket.map_err(|error| login.no_connection(&error, contacted))?;
+                    socket.set_nodelay(true).map_err(|error| login.no_connection(&error, contacted))?;
+                    login.enter(socket).await?
+                }
+                Some(before) => {
+                    let way = before.channel_open_direct_tcpip(host, u32::from(*port), "127.0.0.1", 0).await;
+                    let way = way.map_err(|error| {
+                        let kind = if contacted { ErrorKind::Reset } else { ErrorKind::Unreachable };
+                        Failure::new(kind, format!("the machine on the way does not lead to {host}:{port}: {error}"))
+                            .advice("check `proxy_jump`, and whether that machine allows TCP forwarding")
+                    })?;
+                    login.enter(way.into_stream()).await?
+                }
+            };
+            handles.push(handle);
+        }
+        let handle = handles.last().expect("the server itself is among them");
         let channel = handle.channel_open_session().await.map_err(|error| self.broken(&error))?;
         channel.request_subsystem(true, "sftp").await.map_err(|error| self.broken(&error))?;
         let config = russh_sftp::client::Config {
@@ -105,7 +172,25 @@ impl Login {
             Failure::new(ErrorKind::Misconfigured, format!("{host} offers no SFTP: {error}"))
                 .advice("the server has to have the subsystem `sftp`")
         })?;
-        Ok((handle, session))
+        Ok((handles, session))
+    }
+
+    /// Speaks SSH over a connection, and logs in.
+    async fn enter(
+        &self,
+        socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<Handle<Client>, Failure> {
+        let verdict = Arc::new(Mutex::new(None));
+        let client = Client { hosts: self.hosts.clone(), verdict: Arc::clone(&verdict) };
+        let connected = connect_stream(Arc::new(self.config()), socket, client).await;
+        let refused = verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut handle = match (connected, refused) {
+            (_, Some(failure)) => return Err(failure),
+            (Err(error), None) => return Err(self.broken(&error)),
+            (Ok(handle), None) => handle,
+        };
+        self.prove(&mut handle).await?;
+        Ok(handle)
     }
 
     fn config(&self) -> Config {
@@ -143,8 +228,8 @@ impl Login {
             if !self.agent_first && self.by_agent(handle).await? {
                 return Ok(());
             }
-            for name in ["id_ed25519", "id_ecdsa", "id_rsa"] {
-                let Some(file) = ssh_dir().map(|dir| dir.join(name)).filter(|file| file.is_file()) else { continue };
+            let usual = ["id_ed25519", "id_ecdsa", "id_rsa"].into_iter().filter_map(|name| Some(ssh_dir()?.join(name)));
+            for file in self.more_keys.iter().cloned().chain(usual).filter(|file| file.is_file()) {
                 // One that is locked, or broken, is not the one that was meant.
                 if let Ok(true) = self.by_key(handle, &file, self.key_words.as_deref()).await {
                     return Ok(());
@@ -266,6 +351,12 @@ impl Handler for Client {
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = failure;
         Ok(good)
     }
+}
+
+/// What the user's own file says of a host.
+fn said_of(config: Option<&Path>, host: &str) -> Result<Found, BadSetting> {
+    let said = config.map(|file| look_up(file, host)).transpose();
+    Ok(said.map_err(|why| BadSetting::new("ssh_config", format!("can't be used: {why}")))?.unwrap_or_default())
 }
 
 fn ssh_dir() -> Option<PathBuf> {

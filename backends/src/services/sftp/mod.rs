@@ -7,6 +7,7 @@ mod hosts;
 mod login;
 mod pool;
 mod remote;
+mod ssh_config;
 mod walk;
 
 pub use remote::Sftp;
@@ -19,9 +20,9 @@ pub(super) const PROVIDER: Provider = Provider {
     aliases: &[],
     about: "SFTP: a directory of a machine that one can log in to with SSH",
     settings: &[
-        Setting::new("host", Kind::Text, "The machine, by name or address").required(),
+        Setting::new("host", Kind::Text, "The machine, by name or address, or as ~/.ssh/config calls it").required(),
         Setting::new("port", Kind::Text, "Its port").or("22"),
-        Setting::new("user", Kind::Text, "The user there").required(),
+        Setting::new("user", Kind::Text, "The user there, if ~/.ssh/config does not name one"),
         Setting::new("pass", Kind::Text, "The user's password, if it is not done with a key").obscured(),
         Setting::new(
             "key_file",
@@ -39,6 +40,10 @@ pub(super) const PROVIDER: Provider = Provider {
             "What happens with a host that is not known yet",
         )
         .or("strict"),
+        Setting::new("ssh_config", Kind::Directory, "The file that says more of hosts, if not ~/.ssh/config")
+            .advanced(),
+        Setting::new("proxy_jump", Kind::Text, "Machines on the way, as `user@host:port`, with commas between them")
+            .advanced(),
         Setting::new("connections", Kind::Text, "How many connections there may be").or("2").advanced(),
     ],
     sign_in: false,

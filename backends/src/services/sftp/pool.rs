@@ -27,7 +27,8 @@ pub(super) struct Pool {
 
 /// One connection.
 pub(super) struct Link {
-    handle: Handle<Client>,
+    /// The server's, and before it those of machines on the way.
+    handles: Vec<Handle<Client>>,
     session: RawSftpSession,
     broken: AtomicBool,
 }
@@ -64,14 +65,14 @@ impl Pool {
         let mut place = self.links[index].lock().await;
         if let Some(link) = &*place
             && !link.broken.load(Ordering::Relaxed)
-            && !link.handle.is_closed()
+            && !link.handles.iter().any(Handle::is_closed)
         {
             return Ok(Arc::clone(link));
         }
         *place = None;
-        let (handle, session) = self.login.open(self.contacted.load(Ordering::Relaxed)).await?;
+        let (handles, session) = self.login.open(self.contacted.load(Ordering::Relaxed)).await?;
         self.contacted.store(true, Ordering::Relaxed);
-        let link = Arc::new(Link { handle, session, broken: AtomicBool::new(false) });
+        let link = Arc::new(Link { handles, session, broken: AtomicBool::new(false) });
         *place = Some(Arc::clone(&link));
         Ok(link)
     }

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::output::{CliError, write_object};
 use crate::cli::shell::Shell;
+use crate::cli::tokens::TOKEN;
 use crate::config::{
     Change, ConfigError, Document, Given, Kind, Provider, check_remote_name, checked_setting, nearest, provider,
     setting, shown_place,
@@ -19,6 +20,7 @@ use crate::path::printable;
 
 use super::providers::find;
 use super::secrets::{SecretsArg, Stored, forget};
+use super::sign_in::{self, Way};
 use super::{CreateArgs, PasswordArgs, UpdateArgs, bare};
 
 /// Names of settings with their values.
@@ -29,15 +31,16 @@ pub(super) type Pairs = Vec<(String, Zeroizing<Vec<u8>>)>;
 pub(super) struct How {
     pub(super) probe: bool,
     pub(super) secrets: Option<SecretsArg>,
+    pub(super) way: Way,
 }
 
 pub(super) fn create(shell: &Shell, args: &CreateArgs) -> Result<(), CliError> {
-    let how = How { probe: !args.how.no_probe, secrets: args.how.secrets };
+    let how = How { probe: !args.how.no_probe, secrets: args.how.secrets, way: args.way.way() };
     add(shell, bare(&args.name), find(&args.kind)?, pairs(&args.settings)?, how)
 }
 
 pub(super) fn update(shell: &Shell, args: &UpdateArgs) -> Result<(), CliError> {
-    let how = How { probe: !args.how.no_probe, secrets: args.how.secrets };
+    let how = How { probe: !args.how.no_probe, secrets: args.how.secrets, way: Way::Not };
     set(shell, bare(&args.name), pairs(&args.settings)?, how)
 }
 
@@ -55,9 +58,13 @@ pub(super) fn add(shell: &Shell, name: &str, of: &'static Provider, pairs: Pairs
             let plain = given(shell, name, of, &pairs, Some(SecretsArg::File), &mut Stored::default())?;
             return if plain.len() == there.len() && plain.iter().all(same) { Ok(()) } else { Err(taken(name)) };
         }
-        let settings = given(shell, name, of, &pairs, how.secrets, &mut stored)?;
+        let pairs = sign_in::joined(shell, of, pairs.clone(), how.way)?;
+        let mut settings = given(shell, name, of, &pairs, how.secrets, &mut stored)?;
+        verify(shell, name, &[Change::Add(name.to_owned(), settings.clone())], how.probe)?;
+        if let (Some(token), Some((_, kept))) = (renewed(shell), settings.iter_mut().find(|(key, _)| key == TOKEN)) {
+            *kept = token;
+        }
         let change = Change::Add(name.to_owned(), settings);
-        verify(shell, name, std::slice::from_ref(&change), how.probe)?;
         write(shell, &mut |document| match settings_of(document, name) {
             Some(_) => Err(taken(name)),
             None => Ok(vec![change.clone()]),
@@ -95,6 +102,13 @@ pub(super) fn set(shell: &Shell, name: &str, pairs: Pairs, how: How) -> Result<(
             });
         }
         verify(shell, name, &changes, how.probe)?;
+        let tokens = changes.iter_mut().filter_map(|change| match change {
+            Change::Set(_, key, kept) if key == TOKEN => Some(kept),
+            _ => None,
+        });
+        if let (Some(token), Some(kept)) = (renewed(shell), tokens.last()) {
+            *kept = token;
+        }
         write(shell, &mut |document| match settings_of(document, name) {
             Some(_) => Ok(changes.clone()),
             None => Err(no_remote(document, name)),
@@ -133,7 +147,7 @@ pub(super) fn password(shell: &Shell, args: &PasswordArgs) -> Result<(), CliErro
             .hint(format!("`cryptsync config update {name} {}=` removes it", setting.name)));
     }
     let pairs = vec![(setting.name.to_owned(), Zeroizing::new(secret.as_bytes().to_vec()))];
-    set(shell, name, pairs, How { probe: false, secrets: args.secrets })
+    set(shell, name, pairs, How { probe: false, secrets: args.secrets, way: Way::Not })
 }
 
 pub(super) fn delete(shell: &Shell, name: &str) -> Result<(), CliError> {
@@ -187,7 +201,7 @@ pub(super) fn copy(shell: &Shell, from: &str, to: &str) -> Result<(), CliError> 
         pairs.push((key, value));
     }
     let of = of.ok_or_else(|| CliError::usage(format!("the remote `{from}:` has no type in the file")))?;
-    add(shell, to, of, pairs, How { probe: false, secrets: None })
+    add(shell, to, of, pairs, How { probe: false, secrets: None, way: Way::Not })
 }
 
 /// Settings as the file will have them, checked.
@@ -251,6 +265,12 @@ fn verify(shell: &Shell, name: &str, changes: &[Change], probe: bool) -> Result<
         }
     }
     Ok(())
+}
+
+/// The token that looking has renewed, if it has: the one that was given is worth nothing then.
+fn renewed(shell: &Shell) -> Option<Given> {
+    let token = shell.settings.unsaved.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    Some(Given::Text(token.into_bytes()))
 }
 
 /// Changes the file, and says what became of comments.
@@ -329,7 +349,7 @@ fn valueless(last: &[u8]) -> CliError {
 }
 
 /// One line of standard input.
-fn piped(shell: &Shell) -> Result<Zeroizing<String>, CliError> {
+pub(super) fn piped(shell: &Shell) -> Result<Zeroizing<String>, CliError> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(SECRET_MAX as usize + 1)); // never grows, so leaves no copies
     let mut stdin = shell.stdin.lock().unwrap_or_else(PoisonError::into_inner);
     let read = (&mut **stdin).take(SECRET_MAX + 1).read_to_end(&mut bytes);

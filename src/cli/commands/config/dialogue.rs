@@ -10,6 +10,7 @@ use crate::crypto::KdfParams;
 use crate::path::printable;
 
 use super::change::{self, How, Pairs, settings_of};
+use super::sign_in::Way;
 use super::{encryption, providers};
 
 /// Asks what to do until somebody has had enough.
@@ -81,7 +82,7 @@ fn new(shell: &Shell) -> Result<(), CliError> {
             pairs.extend(asked(shell, of, setting, None)?);
         }
     }
-    change::add(shell, &name, of, pairs, How { probe: true, secrets: None })
+    change::add(shell, &name, of, pairs, How { probe: true, secrets: None, way: Way::Browser })
 }
 
 fn edit(shell: &Shell) -> Result<(), CliError> {
@@ -95,7 +96,7 @@ fn edit(shell: &Shell) -> Result<(), CliError> {
     }
     match pairs.is_empty() {
         true => show(shell, "Nothing is changed."),
-        false => change::set(shell, &name, pairs, How { probe: true, secrets: None }),
+        false => change::set(shell, &name, pairs, How { probe: true, secrets: None, way: Way::Not }),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::path::printable;
 use super::change::{How, Pairs, add, settings_of};
 use super::ini::{self, Section};
 use super::secrets::SecretsArg;
+use super::sign_in::Way;
 
 /// Take over remotes from rclone's configuration
 ///
@@ -71,7 +72,7 @@ pub(super) fn run(shell: &Shell, args: &ImportArgs) -> Result<(), CliError> {
             Verdict::Not(why) => ("not imported", why),
             Verdict::Import(_, _, notes) if args.dry_run => ("would be imported", notes.join("; ")),
             Verdict::Import(of, pairs, notes) => {
-                match add(shell, &section.name, of, pairs, How { probe: false, secrets: args.secrets }) {
+                match add(shell, &section.name, of, pairs, How { probe: false, secrets: args.secrets, way: Way::Not }) {
                     Ok(()) => ("imported", notes.join("; ")),
                     Err(error) => {
                         failed += 1;

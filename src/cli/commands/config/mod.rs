@@ -8,6 +8,7 @@ mod ini;
 mod providers;
 mod secrets;
 mod show;
+mod sign_in;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -16,12 +17,13 @@ use crate::cli::output::CliError;
 use crate::cli::shell::Shell;
 
 pub(crate) use secrets::SecretsArg;
+pub(crate) use sign_in::{AuthorizeArgs, authorize};
 
 /// Writes which copies a mirror has.
 pub(super) fn set_upstreams(shell: &Shell, mirror: &str, copies: &[String]) -> Result<(), CliError> {
     let text = copies.iter().map(|name| format!("{name}:")).collect::<Vec<_>>().join(" ");
     let pairs = vec![("upstreams".to_owned(), zeroize::Zeroizing::new(text.into_bytes()))];
-    change::set(shell, mirror, pairs, change::How { probe: false, secrets: None })
+    change::set(shell, mirror, pairs, change::How { probe: false, secrets: None, way: sign_in::Way::Not })
 }
 
 /// Look at the configuration, and change it
@@ -68,7 +70,7 @@ enum What {
     /// List the services and their settings
     Providers(ProvidersArgs),
     /// Sign in again to a service that needs it
-    Reconnect(NameArgs),
+    Reconnect(ReconnectArgs),
     /// Make the configuration file if there is none
     Touch,
     /// Seal the whole file with a password
@@ -89,6 +91,8 @@ pub(super) struct CreateArgs {
     settings: Vec<OsString>,
     #[command(flatten)]
     how: HowArgs,
+    #[command(flatten)]
+    way: sign_in::WayArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -151,6 +155,20 @@ pub(super) struct NameArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(super) struct ReconnectArgs {
+    /// The remote
+    name: String,
+    #[command(flatten)]
+    way: sign_in::WayArgs,
+    /// Do not look whether the remote can be used
+    #[arg(long)]
+    no_probe: bool,
+    /// Where the token goes [default: where it was]
+    #[arg(long, value_name = "WHERE")]
+    secrets: Option<SecretsArg>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct TwoArgs {
     /// The remote
     from: String,
@@ -179,7 +197,7 @@ pub(crate) fn run(shell: &Shell, args: &ConfigArgs) -> Result<(), CliError> {
         What::File => show::file(shell),
         What::Paths => show::paths(shell),
         What::Providers(args) => providers::run(shell, args.name.as_deref()),
-        What::Reconnect(args) => providers::reconnect(shell, bare(&args.name)),
+        What::Reconnect(args) => sign_in::reconnect(shell, args),
         What::Touch => shell.settings.config.touch(),
         What::Encryption(args) => encryption::run(shell, args),
         What::ImportRclone(args) => import::run(shell, args),

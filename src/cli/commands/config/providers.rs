@@ -1,4 +1,4 @@
-//! `config providers` and `reconnect`: what the tables of the services say.
+//! `config providers`: what the tables of the services say.
 
 use serde_json::{Value as Json, json};
 
@@ -31,14 +31,6 @@ pub(super) fn run(shell: &Shell, name: Option<&str>) -> Result<(), CliError> {
     shell.printer.data("every remote:")?;
     COMMON.iter().try_for_each(|setting| shell.printer.data(&line(setting)))?;
     Ok(())
-}
-
-/// Signs in again.
-pub(super) fn reconnect(shell: &Shell, name: &str) -> Result<(), CliError> {
-    let remote = shell.settings.config.get()?.remote(name)?;
-    // No service of this version signs in, so that there is nothing to do for one that would.
-    let what = format!("the remote `{name}:` is of type `{}`, which needs no sign-in", remote.provider.name);
-    Err(CliError::usage(what).hint(format!("`cryptsync config update {name} SETTING=VALUE` changes its settings")))
 }
 
 pub(super) fn find(name: &str) -> Result<&'static Provider, CliError> {
