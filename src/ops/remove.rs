@@ -10,7 +10,7 @@ use crate::filter::Filter;
 use crate::format::entry::EntryKind;
 use crate::format::key::{TreeKey, subtree_range};
 use crate::path::TreePath;
-use crate::transfer::{EditList, Kept};
+use crate::transfer::{EditList, Item, Kept};
 
 /// What `rm`, `delete` and `purge` have in common.
 #[derive(Debug, Clone, Default)]
@@ -123,10 +123,14 @@ pub fn delete(
             }
             return Ok(());
         }
+        // rclone does not see links without being told to.
+        let stays = |item: &Item| ctx.rclone_compat && item.entry.kind == EntryKind::Symlink;
         let (kept, mut files) = (Kept::default(), 0);
         for item in tree.below(path, filter, &kept)? {
             let item = item?;
-            if item.entry.kind != EntryKind::Dir {
+            if stays(&item) {
+                kept.note(&item.path);
+            } else if item.entry.kind != EntryKind::Dir {
                 files += 1;
             } else if ctx.rclone_compat && !filter.takes_dir(&item.path) {
                 kept.note(&item.path);
@@ -142,7 +146,7 @@ pub fn delete(
             let item = item?;
             let is_dir = item.entry.kind == EntryKind::Dir;
             let full = joined(path, &item.path)?;
-            if is_dir && (!rmdirs || kept.holds(&item.path)) || !is_dir && spared.contains(&item.path) {
+            if is_dir && (!rmdirs || kept.holds(&item.path)) || !is_dir && spared.contains(&item.path) || stays(&item) {
                 continue;
             }
             tree.tell(&full, Action::Delete, item.entry.size);

@@ -381,6 +381,69 @@ pub const ALL: &[Kept] = &[
         },
     },
     Kept {
+        told: "`lsjson --stat` of what is not there is exit code 3",
+        why: "rclone prints null and succeeds, which a script takes for an answer",
+        is: |case, outcome| {
+            case.verb == "lsjson"
+                && has(case, "--stat")
+                && codes(outcome) == (0, 3)
+                && outcome.rclone.stdout.trim() == "null"
+        },
+        example: || Case {
+            verb: "lsjson",
+            flags: vec![flag("--stat"), flag("--files-only")],
+            operands: vec![at("nope")],
+            shape: Shape::Lines,
+            ..case()
+        },
+    },
+    Kept {
+        told: "What `--immutable` refuses is exit code 6, whatever follows from it",
+        why: "rclone ends with the last error, which may be that directories of the source were left",
+        is: |case, outcome| {
+            has(case, "--immutable")
+                && codes(outcome) == (1, 6)
+                && outcome.differences.iter().all(|line| line.starts_with("exit code"))
+        },
+        example: || {
+            let mut case = Case {
+                verb: "move",
+                flags: vec![flag("--immutable"), flag("--delete-empty-src-dirs")],
+                operands: vec![at(""), Word::Place(Side::Dst, String::new())],
+                ..case()
+            };
+            let other = Node {
+                kind: Kind::File { content: "another".to_owned(), executable: false },
+                mtime: (1_500_000_000, 0),
+            };
+            case.trees.get_mut(&Side::Dst).unwrap().insert("a".to_owned(), other);
+            case
+        },
+    },
+    Kept {
+        told: "`--delete-excluded` deletes nothing below `--max-depth`",
+        why: "what is too deep was not looked at; rclone removes a directory with all that is in it, however deep",
+        is: |case, outcome| {
+            let left = |line: &String| line.starts_with("dst/") && line.ends_with("only there with cryptsync");
+            has(case, "--max-depth") && has(case, "--delete-excluded") && outcome.differences.iter().all(left)
+        },
+        example: || {
+            let mut case = Case {
+                verb: "sync",
+                direction: Direction::Between,
+                flags: vec![flag("--delete-excluded"), valued("--max-depth", "1")],
+                operands: vec![at(""), Word::Place(Side::Dst, String::new())],
+                ..case()
+            };
+            let mtime = (1_600_000_000, 0);
+            let file = Node { kind: Kind::File { content: "abc".to_owned(), executable: false }, mtime };
+            let dst = case.trees.get_mut(&Side::Dst).unwrap();
+            dst.insert("x".to_owned(), Node { kind: Kind::Dir, mtime });
+            dst.insert("x/f".to_owned(), file);
+            case
+        },
+    },
+    Kept {
         told: "`--max-delete` deletes all or nothing",
         why: "rclone deletes until the limit is reached, in no order that could be relied on",
         is: |case, outcome| {
