@@ -76,7 +76,9 @@ impl FromStr for SumKind {
     type Err = NoSuchSum;
 
     fn from_str(text: &str) -> Result<Self, NoSuchSum> {
-        let found = Self::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(text));
+        // With hyphens as in `SHA-1`, as rclone has it.
+        let name = text.replace('-', "");
+        let found = Self::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(&name));
         found.ok_or_else(|| NoSuchSum(text.to_owned()))
     }
 }

@@ -146,6 +146,15 @@ impl Filter {
         partition.as_ref().is_none_or(|partition| partition.holds(&text)) && rules.take_in(&[&text])
     }
 
+    /// Whether rules for files take in a directory by its name with a `/` behind it. rclone asks them which of the empty ones
+    /// may go.
+    pub fn takes_dir(&self, dir: &TreePath) -> bool {
+        let Inner { rules, partition, names, .. } = &*self.inner;
+        let text = format!("{}/", as_text(dir.as_bytes(), rules.is_compat()));
+        let is_part = partition.as_ref().is_none_or(|partition| partition.holds(&text));
+        names.is_none() && is_part && (rules.is_empty() || rules.take_in(&[&text]))
+    }
+
     /// Whether a directory is in scope, in one that is. If not, nothing below it is.
     pub fn enters(&self, dir: &TreePath) -> bool {
         if dir.is_root() {

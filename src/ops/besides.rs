@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::overlap::resolved;
+use super::sync::missing_dirs;
 use super::{OpsError, Place, RemoteProfile, SyncOptions};
 use crate::class::Class;
 use crate::history::source::Root;
@@ -42,6 +43,11 @@ pub(super) fn vault_backup(
         Place::Vault(other, path) if other.name == remote.name && !single && meets(path) => refuse("the source"),
         _ => Ok(Some(dir.clone())),
     }
+}
+
+/// Fails if something that is no directory is where what is replaced is to be kept.
+pub(super) fn refuse_backup(vault: &Vault, base: Option<&Root>, to: Option<&TreePath>) -> Result<(), OpsError> {
+    to.map_or(Ok(()), |to| missing_dirs(vault, base, to).map(drop))
 }
 
 /// What a plan makes of the vault to keep what it replaces, at `to`.

@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::besides::{backups, vault_backup, vault_places};
+use super::besides::{backups, refuse_backup, vault_backup, vault_places};
 use super::conflicts::waiting;
 use super::consent::Consent;
 use super::moving::{VaultSource, leave_vault};
 use super::narrow::narrow;
 use super::open::{Opened, open};
+use super::rename::move_whole;
 use super::sync::{
     brake, deadline, dest_filter, fitting, may_delete, missing_dirs, not_there, one, open_for_writing, plan_options,
     planned, session_options, target, tell_plan, threads, until_stopped, would_do,
@@ -22,7 +23,7 @@ use crate::format::entry::{Content, EntryKind};
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
-    Deadline, EditList, Found, Item, Kept, Plan, PlanOptions, Relay, SourceTree, Step, Uploaded, VaultContents,
+    Deadline, EditList, Found, Item, Kept, Plan, PlanOptions, Relay, Shadow, SourceTree, Step, Uploaded, VaultContents,
     VaultPlaces, VaultSide, base_root, commit_edits, lookup,
 };
 use crate::vault::{CommitInfo, Published, Session, Vault};
@@ -37,6 +38,9 @@ pub(super) fn between(
     source: At<'_>,
     dest: At<'_>,
 ) -> Result<SyncReport, OpsError> {
+    if let Some(report) = move_whole(ctx, options, source, dest)? {
+        return Ok(report);
+    }
     let (mut report, source) = transfer(ctx, options, source, dest)?;
     if let (Some(moving), false, Some(source)) = (options.moving, options.dry_run, source) {
         leave_vault(ctx, &source, options, moving, &mut report)?;
@@ -59,7 +63,8 @@ fn transfer<'a>(
     let source = other.as_ref().map_or(&opened.vault, |other| &other.vault);
     let source_root = base_root(source)?;
     let found = lookup(source, source_root.as_ref(), source_path)?;
-    if found.is_none() && !source_path.is_root() {
+    let passed = options.rules.links.passes_over(found.as_ref());
+    if passed || found.is_none() && !source_path.is_root() {
         return Err(not_there(source_remote, source_path));
     }
     let single = found.filter(|item| item.entry.kind != EntryKind::Dir);
@@ -91,7 +96,11 @@ fn transfer<'a>(
         report.conflicts = waiting(ctx, &opened.vault, &dest_remote.name, dest_path)?;
     }
     report.requests = opened.requests() + other.as_ref().map_or(0, Opened::requests);
-    Ok((report, Some(VaultSource { remote: source_remote, path: source_path, root: source_root, plan })))
+    // What fails here ends the run.
+    let failed = Shadow::new(source_path, HashSet::new());
+    let source =
+        VaultSource { remote: source_remote, path: source_path, root: source_root, plan, failed, failed_more: false };
+    Ok((report, Some(source)))
 }
 
 /// Refuses to sync or move what would then be part of itself, unless the filters leave it out. `false`: there is nothing to
@@ -161,13 +170,14 @@ impl Run<'_> {
         let (ctx, vault) = (self.ctx, self.vault());
         let base = base_root(vault)?;
         let extra = missing_dirs(vault, base.as_ref(), self.dest)?;
+        refuse_backup(vault, base.as_ref(), self.backup.as_ref())?;
         let mut plan = self.plan(base.as_ref())?;
         let mut report = planned(&plan);
         let consent = Consent::new(ctx, self.options.rules.interactive && !self.options.dry_run);
         narrow(ctx, self.options, &consent, &mut plan, &mut report)?;
         if self.options.dry_run {
             tell_plan(ctx, &mut plan)?;
-            return Ok((would_do(self.options, &plan), plan));
+            return Ok((would_do(self.options, &plan, self.single.is_some()), plan));
         }
         if plan.is_empty() && (consent.asks() || extra.is_empty() || self.single.is_some()) {
             return Ok((report, plan));

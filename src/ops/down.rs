@@ -24,8 +24,9 @@ use crate::format::entry::EntryKind;
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
-    Deadline, Download, Found, Item, Kept, LinkTargets, Local, LocalContents, LocalPlaces, Plan, PlanOptions, Shadow,
-    Spelling, Symlinks, Traits, VaultSide, Walk, base_root, local_path, lookup, stat_item, stat_with_metadata,
+    Deadline, Download, Found, Item, Kept, LinkTargets, Local, LocalContents, LocalPlaces, MARKS_MAX, Plan,
+    PlanOptions, Shadow, Spelling, Symlinks, Traits, VaultSide, Walk, base_root, local_path, lookup, stat_item,
+    stat_with_metadata,
 };
 use crate::vault::{Vault, VaultError};
 
@@ -43,6 +44,7 @@ pub(super) fn downward<'a>(
     let base = base_root(vault)?;
     let found = lookup(vault, base.as_ref(), path)?;
     let single = match found {
+        found if options.rules.links.passes_over(found.as_ref()) => return Err(not_there(remote, path)),
         Some(item) if item.entry.kind != EntryKind::Dir => Some(item),
         None if !path.is_root() => return Err(not_there(remote, path)),
         _ => None,
@@ -73,14 +75,20 @@ pub(super) fn downward<'a>(
     narrow(ctx, options, &consent, &mut plan, &mut report)?;
     if options.dry_run {
         tell_plan(ctx, &mut plan)?;
-        let report = SyncReport { requests: opened.requests(), ..would_do(options, &plan) };
-        return Ok((report, VaultSource { remote, path, root: base, plan }));
+        let report = SyncReport { requests: opened.requests(), ..would_do(options, &plan, is_single) };
+        let failed = Shadow::new(&prefix, HashSet::new());
+        return Ok((report, VaultSource { remote, path, root: base, plan, failed, failed_more: false }));
     }
     brake(ctx, options, &plan)?;
-    down.carry_out(&mut plan, partial, &mut report)?;
+    let known_before = report.failed;
+    let mut failed = down.carry_out(&mut plan, partial, &mut report)?;
+    // What failed and has no mark could be anything.
+    let failed_more = failed.len() > MARKS_MAX || report.failed - known_before > failed.len() as u64;
+    failed.extend(&plan.refused);
     report.conflicts = waiting(ctx, vault, &remote.name, path)?;
     report.requests = opened.requests();
-    Ok((report, VaultSource { remote, path, root: base, plan }))
+    let failed = Shadow::new(&prefix, failed);
+    Ok((report, VaultSource { remote, path, root: base, plan, failed, failed_more }))
 }
 
 /// The directory that a run goes to, and the name that its one file gets there, if it is told one.
@@ -173,7 +181,8 @@ impl Down<'_> {
         Ok(plan)
     }
 
-    fn carry_out(&self, plan: &mut Plan, partial: bool, report: &mut SyncReport) -> Result<(), OpsError> {
+    /// Tells what failed, as marks.
+    fn carry_out(&self, plan: &mut Plan, partial: bool, report: &mut SyncReport) -> Result<HashSet<u64>, OpsError> {
         let (ctx, vault) = (self.ctx, self.vault);
         let target = Target::new(vault, self.dest, self.prefix)?;
         let before = target.known()?.unwrap_or_default();
@@ -208,7 +217,7 @@ impl Down<'_> {
         report.bytes = done.bytes;
         report.deleted = done.deleted;
         report.failed += done.failed;
-        Ok(())
+        Ok(done.failures)
     }
 }
 

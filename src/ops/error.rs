@@ -50,7 +50,7 @@ impl From<TransferError> for OpsError {
     fn from(error: TransferError) -> Self {
         let hint = match &error {
             TransferError::Vault(vault) => vault.hint(),
-            TransferError::InTheWay { .. } => Some("move it away, or use `sync`, which replaces it".into()),
+            TransferError::InTheWay { .. } => Some("move it away; what is at the destination `sync` replaces".into()),
             TransferError::Late => Some("give it more time".into()),
             TransferError::Local { .. } => None,
         };

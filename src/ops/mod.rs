@@ -98,7 +98,7 @@ pub use stat::{DuRow, Stat, Stored, du, stat};
 pub use statements::{AdoptReport, RetireReport, adopt, retire};
 pub use sync::sync;
 pub use touch::{TouchOptions, touch};
-pub use tree::{TreeRow, tree};
+pub use tree::{Below, TreeOptions, TreeRow, tree};
 pub use verify::verify;
 pub use writers::{WriterRow, WriterState, writers};
 

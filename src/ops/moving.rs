@@ -11,7 +11,7 @@ use crate::event::{Action, Event};
 use crate::format::entry::EntryKind;
 use crate::history::source::Root;
 use crate::path::TreePath;
-use crate::transfer::{Item, Kept, Plan, Uploaded, lookup, remove_departed};
+use crate::transfer::{Item, Kept, Plan, Shadow, Uploaded, lookup, remove_departed};
 
 /// How a source is removed after it was copied.
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,11 +20,11 @@ pub struct Moving {
     pub delete_empty_src_dirs: bool,
 }
 
-/// Removes what was read from a directory (or, of a single file, from the one it is in) of this machine. Called when the
-/// commit is durable.
+/// Removes what was read from a directory (or, of a single file, from the one it is in) of this machine, and whether links
+/// were followed. Called when the commit is durable.
 pub(super) fn leave_local(
     ctx: &Ctx<'_>,
-    dir: &Path,
+    dir: (&Path, bool),
     uploaded: Option<&mut Uploaded>,
     dirs: &[TreePath],
     report: &mut SyncReport,
@@ -43,6 +43,17 @@ pub(super) struct VaultSource<'a> {
     pub(super) root: Option<Root>,
     /// What was to be done, which tells what has to stay.
     pub(super) plan: Plan,
+    /// What could not be done.
+    pub(super) failed: Shadow,
+    /// Whether more failed than is told by that.
+    pub(super) failed_more: bool,
+}
+
+impl VaultSource<'_> {
+    /// Whether an entry was not copied.
+    fn stays(&self, path: &TreePath) -> bool {
+        self.failed_more || self.plan.leaves_in_source(path) || self.failed.covers(path)
+    }
 }
 
 /// Removes from a vault what was copied from it. What somebody has changed meanwhile stays.
@@ -53,21 +64,23 @@ pub(super) fn leave_vault(
     moving: Moving,
     report: &mut SyncReport,
 ) -> Result<(), OpsError> {
-    let VaultSource { remote, path, root, plan } = source;
-    if let Some(why) = stays_for_now(plan, report) {
+    let VaultSource { remote, path, root, plan, .. } = source;
+    if let Some(why) = stays_for_now(source, report) {
         ctx.observer.event(Event::Notice(why));
         return Ok(());
     }
     let consent = Consent::new(ctx, options.rules.interactive);
     let change = Change { ctx, remote, dry_run: false, consent, operation: &options.operation };
     let (mut moved, mut stayed) = (0, 0);
+    let dirs_go = moving.delete_empty_src_dirs && !(options.rules.trusting && report.failed > 0);
     change.make(&mut |tree, edits, _| {
         (moved, stayed) = (0, 0);
         if let Some(item) = tree.find(path)?
             && item.entry.kind != EntryKind::Dir
         {
             // The plan is about this one entry, by whatever name.
-            if !plan.stays.is_empty() || plan.totals.skipped > 0 || !tree.allows("delete", path, "")? {
+            let stays = !plan.stays.is_empty() || plan.totals.skipped > 0 || !source.failed.is_empty();
+            if stays || !tree.allows("delete", path, "")? {
                 return Ok(());
             }
             if lookup(tree.vault, root.as_ref(), path)?.is_some_and(|old| old.entry == item.entry) {
@@ -89,7 +102,7 @@ pub(super) fn leave_vault(
                 EntryKind::Dir => Ok(true),
                 _ => tree.allows("delete", &joined(path, &item.path)?, ""),
             };
-            if skipped || plan.leaves_in_source(&item.path) {
+            if skipped || source.stays(&item.path) {
                 kept.note(&item.path);
             } else if !asked(&item)? {
                 kept.note(&item.path);
@@ -104,9 +117,9 @@ pub(super) fn leave_vault(
             let item = item?;
             let full = joined(path, &item.path)?;
             let goes = match item.entry.kind {
-                EntryKind::Dir => moving.delete_empty_src_dirs && !kept.holds(&item.path),
+                EntryKind::Dir => dirs_go && !kept.holds(&item.path) && !source.failed.covers(&item.path),
                 EntryKind::Symlink if options.rules.links.skips() => false,
-                _ => !changed.contains(&full) && !plan.leaves_in_source(&item.path) && !refused.contains(&item.path),
+                _ => !changed.contains(&full) && !source.stays(&item.path) && !refused.contains(&item.path),
             };
             if goes {
                 ctx.observer.event(Event::Done { path: &item.path, action: Action::Delete, size: 0 });
@@ -122,9 +135,9 @@ pub(super) fn leave_vault(
 }
 
 /// Why nothing at all is removed yet.
-fn stays_for_now(plan: &Plan, report: &SyncReport) -> Option<&'static str> {
-    if report.failed > plan.totals.skipped {
-        return Some("nothing is removed from the source, because some entries could not be handled");
+fn stays_for_now(source: &VaultSource<'_>, report: &SyncReport) -> Option<&'static str> {
+    if source.failed_more {
+        return Some("nothing is removed from the source, because too many entries could not be handled");
     }
     let late = report.stopped == Some(Stopped::MaxDuration);
     late.then_some(

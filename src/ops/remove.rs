@@ -125,7 +125,13 @@ pub fn delete(
         }
         let (kept, mut files) = (Kept::default(), 0);
         for item in tree.below(path, filter, &kept)? {
-            files += u64::from(item?.entry.kind != EntryKind::Dir);
+            let item = item?;
+            if item.entry.kind != EntryKind::Dir {
+                files += 1;
+            } else if ctx.rclone_compat && !filter.takes_dir(&item.path) {
+                kept.note(&item.path);
+                kept.note_in(item.path);
+            }
         }
         if options.dry_run || !options.interactive {
             tree.brake(files, options.force)?;

@@ -1,14 +1,16 @@
 //! `mv` and `cp` inside a vault: names change, or are added; content is neither read nor stored again.
 
+use std::cell::Cell;
+
 use super::consent::Consent;
 use super::edit_tree::{Change, Tree, in_vault, no_file, not_the_root};
 use super::remove::joined;
 use super::sync::not_there;
-use super::{Ctx, OpsError, Place, RemoteProfile, SyncReport};
+use super::{Ctx, OpsError, Place, RemoteProfile, SyncOptions, SyncReport};
 use crate::class::Class;
 use crate::event::Action;
 use crate::filter::Filter;
-use crate::format::entry::EntryKind;
+use crate::format::entry::{Entry, EntryKind};
 use crate::format::key::{TreeKey, subtree_range};
 use crate::path::TreePath;
 use crate::transfer::{EditList, Item, Kept};
@@ -58,8 +60,39 @@ pub fn rename(ctx: &Ctx<'_>, options: &RenameOptions) -> Result<SyncReport, OpsE
         tree.tell(&target, action, item.entry.size);
         let below = if item.entry.kind == EntryKind::Dir { tree.totals_below(source)?.entries } else { 0 };
         report.updated = 1 + below;
-        list_edits(tree, &item, &target, options.keep, edits)
+        list_edits(tree, &item, (Vec::new(), &target), options.keep, edits)
     })
+}
+
+/// As rclone moves a directory to where there is nothing, in one place and without filters: with everything in it, by its
+/// name. `None` if that is not what is asked for.
+///
+/// # Errors
+/// The vault can't be read or written.
+pub(super) fn move_whole(
+    ctx: &Ctx<'_>,
+    options: &SyncOptions,
+    (remote, source): (&RemoteProfile, &TreePath),
+    (dest_remote, dest): (&RemoteProfile, &TreePath),
+) -> Result<Option<SyncReport>, OpsError> {
+    let is_move = options.moving.is_some() && options.rules.trusting && options.filter.is_everything();
+    let apart = source.strip_prefix(dest).is_none() && dest.strip_prefix(source).is_none();
+    if !is_move || !apart || remote.name != dest_remote.name {
+        return Ok(None);
+    }
+    let is_whole = Cell::new(false);
+    let consent = Consent::new(ctx, options.rules.interactive && !options.dry_run);
+    let change = Change { ctx, remote, dry_run: options.dry_run, consent, operation: &options.operation };
+    let report = change.make(&mut |tree, edits, report| {
+        let item = tree.find(source)?.filter(|item| item.entry.kind == EntryKind::Dir);
+        let (Some(item), None) = (item, tree.kind(dest)?) else { return Ok(()) };
+        is_whole.set(true);
+        tree.tell(dest, Action::Move, 0);
+        report.updated = 1 + tree.totals_below(source)?.entries;
+        let above = tree.missing_dirs(&dest.parent().unwrap_or_default())?;
+        list_edits(tree, &item, (above, dest), false, edits)
+    })?;
+    Ok(is_whole.get().then_some(report))
 }
 
 /// Where the source goes: into a directory that is there, or to the name given.
@@ -101,16 +134,17 @@ fn target(tree: &Tree<'_>, remote: &RemoteProfile, item: &Item, dest: &TreePath)
     }
 }
 
-/// The edits in key order: what is put, what is put below it, what is removed, what is removed below that.
+/// The edits in key order: the directories that the target needs above it, what is put, what is put below it, what is removed, what is removed below that.
 fn list_edits(
     tree: &Tree<'_>,
     item: &Item,
-    target: &TreePath,
+    (above, target): (Vec<(TreePath, Entry)>, &TreePath),
     keep: bool,
     edits: &mut EditList,
 ) -> Result<(), OpsError> {
     #[derive(PartialEq, Eq, PartialOrd, Ord)]
     enum Part {
+        Above(usize),
         Put,
         PutBelow,
         Delete,
@@ -120,6 +154,7 @@ fn list_edits(
     let is_dir = item.entry.kind == EntryKind::Dir;
     let key = |path: &TreePath| TreeKey::from_path(path).expect("neither is the root");
     let mut parts = vec![(key(target), Part::Put)];
+    parts.extend(above.iter().enumerate().map(|(number, (path, _))| (key(path), Part::Above(number))));
     if is_dir {
         parts.push((subtree_range(target).start, Part::PutBelow));
     }
@@ -132,6 +167,10 @@ fn list_edits(
     parts.sort();
     for (_, part) in parts {
         match part {
+            Part::Above(number) => {
+                let (path, entry) = &above[number];
+                edits.put(path, entry.clone())?;
+            }
             Part::Put => {
                 // Whoever names a conflict copy has settled it.
                 let mut entry = item.entry.clone();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Difference, Place};
 use crate::path::TreePath;
-use crate::transfer::{Comparison, Naming, Order, Relation, Rows, Symlinks};
+use crate::transfer::{Comparison, Naming, Order, Relation, Rows, Symlinks, Totals};
 
 /// All of it. The default is what the verbs do without flags.
 #[derive(Debug, Clone)]
@@ -54,6 +54,14 @@ pub struct TransferRules {
     pub copied: bool,
     /// The destination is the name of the file itself, not of the directory that it goes into.
     pub to_name: bool,
+}
+
+impl TransferRules {
+    /// Whether a plan deletes more than it may.
+    pub(super) fn over_max_delete(&self, totals: &Totals) -> bool {
+        let over = |max: Option<u64>, amount: u64| max.is_some_and(|max| amount > max);
+        over(self.max_delete, totals.deleted_files) || over(self.max_delete_size, totals.deleted_bytes)
+    }
 }
 
 /// Where what is written over or deleted is kept.

@@ -222,8 +222,7 @@ pub(super) fn may_delete(
         ctx.observer.event(Event::Notice("nothing is deleted, because the run ended early"));
         return false;
     }
-    let over = |max: Option<u64>, amount: u64| max.is_some_and(|max| amount > max);
-    if over(rules.max_delete, totals.deleted_files) || over(rules.max_delete_size, totals.deleted_bytes) {
+    if rules.over_max_delete(totals) {
         report.stopped = Some(Stopped::MaxDelete);
         return false;
     }
@@ -292,11 +291,20 @@ pub(super) fn tell_plan(ctx: &Ctx<'_>, plan: &mut Plan) -> Result<(), OpsError> 
 }
 
 /// What a dry run reports: the plan as if it had been carried out.
-pub(super) fn would_do(options: &SyncOptions, plan: &Plan) -> SyncReport {
+pub(super) fn would_do(options: &SyncOptions, plan: &Plan, single: bool) -> SyncReport {
     let (totals, report) = (&plan.totals, planned(plan));
-    // rclone finds out by trying.
-    let unseen = if options.rules.trusting { totals.clashes } else { 0 };
+    // rclone finds out by trying, except for what it is told by name.
+    let unseen = if options.rules.trusting && !single { totals.clashes } else { 0 };
     let failed = report.failed - unseen;
+    if options.rules.over_max_delete(totals) {
+        return SyncReport {
+            files: totals.files,
+            bytes: totals.bytes,
+            failed,
+            stopped: Some(Stopped::MaxDelete),
+            ..report
+        };
+    }
     SyncReport { files: totals.files, bytes: totals.bytes, deleted: totals.deletes, failed, ..report }
 }
 

@@ -1,6 +1,8 @@
 //! `tree`: a listing in which everything below a directory follows it, as people draw trees.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
@@ -20,28 +22,50 @@ use crate::vault::VaultError;
 /// One entry, and where it hangs.
 #[derive(Debug, Clone)]
 pub struct TreeRow {
-    /// The entry.
-    pub listed: Listed,
+    /// The entry; `None` for the top.
+    pub listed: Option<Listed>,
     /// For each directory on the way to it and for itself: whether it is the last one where it is.
     pub last: Vec<bool>,
+    /// What is shown below a directory, if that was asked for.
+    pub below: Option<Below>,
 }
 
-/// What of a tree is shown, and in which order.
-pub(super) type Shown<'a> = (&'a dyn Fn(&Listed) -> bool, &'a dyn Fn(&Listed, &Listed) -> Ordering);
+/// What is shown below a directory.
+#[derive(Debug, Clone, Copy)]
+pub struct Below {
+    /// The bytes of all files.
+    pub bytes: u64,
+    /// How many levels below the top the deepest directory is, which may be this one.
+    pub deepest: usize,
+}
 
-/// Lists what `wanted` takes in, depth first, the entries of a directory by `order`. Holds one directory for each level.
+/// What of a tree is shown.
+pub struct TreeOptions<'a> {
+    /// The place, and what is in scope.
+    pub list: ListOptions,
+    /// What is shown of that.
+    pub wanted: &'a dyn Fn(&Listed) -> bool,
+    /// In which order.
+    pub order: &'a dyn Fn(&Listed, &Listed) -> Ordering,
+    /// Whether directories tell what is below them: everything is looked at once before anything is told.
+    pub sums: bool,
+}
+
+type Children<'a> = dyn FnMut(&TreePath) -> Result<std::vec::IntoIter<Listed>, OpsError> + 'a;
+
+/// Lists what is shown, depth first from the top. Holds one directory for each level, and with `sums` a number for each
+/// directory.
 ///
 /// # Errors
 /// The place is not a directory, or can't be read.
 pub fn tree(
     ctx: &Ctx<'_>,
-    options: &ListOptions,
-    (wanted, order): Shown<'_>,
+    options: &TreeOptions<'_>,
     row: &mut dyn FnMut(&TreeRow) -> io::Result<()>,
 ) -> Result<(), OpsError> {
-    let filter = Arc::new(options.filter.clone());
-    let source = Source::open(ctx, &options.place)?;
-    let mut skipped = 0u64;
+    let filter = Arc::new(options.list.filter.clone());
+    let source = Source::open(ctx, &options.list.place)?;
+    let (skipped, again) = (Cell::new(0u64), Cell::new(false));
     let mut children = |dir: &TreePath| -> Result<std::vec::IntoIter<Listed>, OpsError> {
         if ctx.cancel.is_cancelled() {
             return Err(VaultError::Cancelled.into());
@@ -50,21 +74,60 @@ pub fn tree(
         source.children(dir, &filter, &mut |item| match item {
             Ok(item) => {
                 let shown = !ctx.rclone_compat || item.entry.kind != EntryKind::Symlink;
-                found.extend(Some(listed(item)).filter(|listed| shown && wanted(listed)));
+                found.extend(Some(listed(item)).filter(|listed| shown && (options.wanted)(listed)));
                 Ok(())
             }
             Err(SideError::Skipped { path, reason }) => {
-                skipped += 1;
-                ctx.observer.event(Event::Failed { path: &path, reason: &reason });
+                if !again.get() {
+                    skipped.set(skipped.get() + 1);
+                    ctx.observer.event(Event::Failed { path: &path, reason: &reason });
+                }
                 Ok(())
             }
             Err(SideError::Special(_) | SideError::Link(_) | SideError::Partly { .. }) => Ok(()),
             Err(SideError::Fatal(error)) => Err(error.into()),
         })?;
-        found.sort_by(order);
+        found.sort_by(options.order);
         Ok(found.into_iter())
     };
+    let mut sums = HashMap::new();
+    if options.sums {
+        sum(&TreePath::root(), &mut children, &mut sums)?;
+        again.set(true);
+    }
+    draw(&sums, &mut children, row)?;
+    match skipped.get() {
+        0 => Ok(()),
+        skipped => Err(OpsError::new(Class::Failed, format!("{skipped} entries could not be read"))),
+    }
+}
+
+/// Adds up what is below a directory, and below each directory there. As deep as a path is long.
+fn sum(dir: &TreePath, children: &mut Children<'_>, sums: &mut HashMap<TreePath, Below>) -> Result<Below, OpsError> {
+    let mut below = Below { bytes: 0, deepest: dir.components().count() };
+    for listed in children(dir)? {
+        let bytes = if listed.kind == ListedKind::Dir {
+            let inner = sum(&listed.path, children, sums)?;
+            below.deepest = below.deepest.max(inner.deepest);
+            inner.bytes
+        } else {
+            listed.size
+        };
+        below.bytes = below.bytes.saturating_add(bytes);
+    }
+    sums.insert(dir.clone(), below);
+    Ok(below)
+}
+
+fn draw(
+    sums: &HashMap<TreePath, Below>,
+    children: &mut Children<'_>,
+    row: &mut dyn FnMut(&TreeRow) -> io::Result<()>,
+) -> Result<(), OpsError> {
+    let mut row = |found: &TreeRow| row(found).map_err(VaultError::local("cannot write the listing"));
+    // What is not there is found out before anything is told.
     let mut stack = vec![children(&TreePath::root())?];
+    row(&TreeRow { listed: None, last: Vec::new(), below: sums.get(&TreePath::root()).copied() })?;
     let mut last = Vec::new();
     while let Some(level) = stack.last_mut() {
         let Some(listed) = level.next() else {
@@ -75,17 +138,13 @@ pub fn tree(
         let is_last = level.as_slice().is_empty();
         let dir = (listed.kind == ListedKind::Dir).then(|| listed.path.clone());
         let row_last = last.iter().copied().chain([is_last]).collect();
-        row(&TreeRow { listed, last: row_last }).map_err(VaultError::local("cannot write the listing"))?;
+        row(&TreeRow { below: sums.get(&listed.path).copied(), listed: Some(listed), last: row_last })?;
         if let Some(dir) = dir {
             stack.push(children(&dir)?);
             last.push(is_last);
         }
     }
-    if skipped == 0 {
-        Ok(())
-    } else {
-        Err(OpsError::new(Class::Failed, format!("{skipped} entries could not be read")))
-    }
+    Ok(())
 }
 
 enum Source<'a> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::besides::{backups, vault_backup, vault_places};
+use super::besides::{backups, refuse_backup, vault_backup, vault_places};
 use super::conflicts::waiting;
 use super::consent::Consent;
 use super::moving::leave_local;
@@ -160,17 +160,22 @@ impl Up<'_> {
     fn dry_run(&self) -> Result<SyncReport, OpsError> {
         let base = base_root(self.vault())?;
         missing_dirs(self.vault(), base.as_ref(), self.dest)?;
+        refuse_backup(self.vault(), base.as_ref(), self.backup.as_ref())?;
         let mut plan = self.plan(base.as_ref(), &HashSet::new(), &self.known()?)?;
         let mut report = SyncReport::default();
         narrow(self.ctx, self.options, &Consent::new(self.ctx, false), &mut plan, &mut report)?;
         tell_plan(self.ctx, &mut plan)?;
-        Ok(SyncReport { requests: self.opened.requests(), ..would_do(self.options, &plan) })
+        Ok(SyncReport {
+            requests: self.opened.requests(),
+            ..would_do(self.options, &plan, self.source.single.is_some())
+        })
     }
 
     fn prepare(&self) -> Result<Ready, OpsError> {
         let vault = self.vault();
         let base = base_root(vault)?;
         let extra = missing_dirs(vault, base.as_ref(), self.dest)?;
+        refuse_backup(vault, base.as_ref(), self.backup.as_ref())?;
         let suspects = vault.state.suspects()?;
         let marks = suspects.keys().copied().collect();
         let scan_start = self.ctx.world.clock.now();
@@ -253,10 +258,12 @@ impl Up<'_> {
     /// Ends a move: what was read and is durable by now is removed.
     fn leave(&self, uploaded: Option<&mut Uploaded>, report: &mut SyncReport) -> Result<(), OpsError> {
         let Some(moving) = self.options.moving else { return Ok(()) };
-        let dirs = if moving.delete_empty_src_dirs { self.dirs.take() } else { Vec::new() };
+        let failed = self.options.rules.trusting && report.failed > 0;
+        let dirs = if moving.delete_empty_src_dirs && !failed { self.dirs.take() } else { Vec::new() };
         let parent = self.source.root.parent().unwrap_or(&self.source.root);
         let dir = if self.source.single.is_some() { parent } else { &self.source.root };
-        leave_local(self.ctx, dir, uploaded, &dirs, report)
+        let follows = self.options.rules.links == Symlinks::Follow;
+        leave_local(self.ctx, (dir, follows), uploaded, &dirs, report)
     }
 
     fn plan(&self, base: Option<&Root>, suspects: &HashSet<u64>, known: &Known) -> Result<Plan, OpsError> {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::dest::Dest;
 use super::edit::{self, Edit};
-use super::item::TransferError;
+use super::item::{TransferError, kind_name};
 use super::kept::mark;
 use super::plan::Plan;
 use super::sorter::{Sorted, Sorter};
@@ -86,16 +86,25 @@ pub fn keep_old(
         while let Some(dir) = above
             && known.insert(mark(&dir))
         {
-            if lookup(vault, base, &dir)?.is_none() {
-                put(&dir, new_dir(vault.world.clock.now()))?;
+            match lookup(vault, base, &dir)?.map(|found| found.entry.kind) {
+                Some(EntryKind::Dir) => {}
+                Some(kind) => return Err(in_the_way(dir, kind, EntryKind::Dir)),
+                None => put(&dir, new_dir(vault.world.clock.now()))?,
             }
             above = dir.parent().filter(|dir| !dir.is_root());
         }
         let mut entry = old.entry.clone();
         entry.set_conflict(None);
+        if lookup(vault, base, &path)?.is_some_and(|found| found.entry.kind == EntryKind::Dir) {
+            return Err(in_the_way(path, EntryKind::Dir, entry.kind));
+        }
         put(&path, entry)?;
     }
     Ok(Backups(sorter.finish().map_err(spool())?))
+}
+
+fn in_the_way(path: TreePath, is: EntryKind, needed: EntryKind) -> TransferError {
+    TransferError::InTheWay { path, is: kind_name(is), needed: kind_name(needed) }
 }
 
 fn new_dir(mtime: Timestamp) -> Entry {

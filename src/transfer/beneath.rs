@@ -1,4 +1,5 @@
-//! Directories below a root, opened one component at a time without following links, and kept open for a while.
+//! Directories below a root, opened one component at a time without following links unless that is wanted, and kept open for a
+//! while.
 
 use std::fs::File;
 use std::io;
@@ -14,6 +15,8 @@ use crate::path::TreePath;
 /// A root, and what is open below it.
 pub struct Beneath {
     root: Arc<OwnedFd>,
+    /// How directories below it are opened.
+    flags: OFlags,
     open: Mutex<LruCache<TreePath, Arc<OwnedFd>>>,
 }
 
@@ -24,7 +27,15 @@ impl Beneath {
     /// It can't be opened as a directory.
     pub fn new(root: &Path) -> io::Result<Self> {
         let root = Arc::new(openat(CWD, root, DIR_FLAGS, Mode::empty())?);
-        Ok(Self { root, open: Mutex::new(LruCache::new(OPEN_DIRS.try_into().expect("not zero"))) })
+        let flags = DIR_FLAGS | OFlags::NOFOLLOW;
+        Ok(Self { root, flags, open: Mutex::new(LruCache::new(OPEN_DIRS.try_into().expect("not zero"))) })
+    }
+
+    /// The same with links to directories taken for what they point to, if `follows`.
+    #[must_use]
+    pub(super) fn following(mut self, follows: bool) -> Self {
+        self.flags.set(OFlags::NOFOLLOW, !follows);
+        self
     }
 
     /// The root itself.
@@ -42,7 +53,7 @@ impl Beneath {
         }
         let mut dir = Arc::clone(&self.root);
         for name in path.components() {
-            dir = Arc::new(openat(&dir, name, DIR_FLAGS | OFlags::NOFOLLOW, Mode::empty())?);
+            dir = Arc::new(openat(&dir, name, self.flags, Mode::empty())?);
         }
         self.open.lock().expect("map operations").put(path.clone(), Arc::clone(&dir));
         Ok(dir)

@@ -29,6 +29,10 @@ pub struct Comparison {
     pub update_dirs: bool,
     /// Whether permission bits are compared.
     pub modes: bool,
+    /// Whether files of the same size and time are the same even if their contents are known to differ.
+    pub times_prove: bool,
+    /// Whether directories that a file is written into are given the source's time where nothing but that speaks for it.
+    pub touches_dirs: bool,
 }
 
 /// What makes two files the same.
@@ -79,6 +83,8 @@ impl Default for Comparison {
             update_times: true,
             update_dirs: true,
             modes: true,
+            times_prove: false,
+            touches_dirs: false,
         }
     }
 }
@@ -112,9 +118,10 @@ impl Comparison {
             return Ok(Verdict::Differs);
         }
         let known = known(source, dest);
+        let proven = !apart && (self.times_prove || known != Some(false));
         let look = || known.map_or_else(same_content, Ok);
-        let by = if self.update && !apart && self.by == By::Time && known != Some(false) { By::Size } else { self.by };
-        if by == By::Size || by == By::Time && !apart && known != Some(false) {
+        let by = if self.update && proven && self.by == By::Time { By::Size } else { self.by };
+        if by == By::Size || by == By::Time && proven {
             return Ok(Verdict::Same);
         }
         let stale = by == By::Time && apart && self.update_times;
@@ -130,6 +137,11 @@ impl Comparison {
         let stays = self.by == By::Size || self.immutable || self.ignore_existing || !self.update_dirs;
         let older = self.apart(source.mtime, dest.mtime) && !(self.update && dest.mtime > source.mtime);
         !stays && (self.ignore_times || older)
+    }
+
+    /// Whether a directory that stays as it is is given the source's time all the same if a file is written into it.
+    pub fn touches_dir(&self, source: &Entry, dest: &Entry) -> bool {
+        self.touches_dirs && self.update_dirs && source.mtime != dest.mtime
     }
 
     /// Whether two times count as different.
@@ -218,6 +230,7 @@ mod tests {
         assert_eq!(judge(&plain, &with(b"a"), &with(b"b")), Verdict::Differs);
         assert_eq!(judge(&plain, &with(b"a"), &with(b"a")), Verdict::Same);
         assert_eq!(judge(&Comparison { update: true, ..plain.clone() }, &with(b"a"), &with(b"b")), Verdict::Differs);
-        assert_eq!(judge(&Comparison { by: By::Size, ..plain }, &with(b"a"), &with(b"b")), Verdict::Same);
+        assert_eq!(judge(&Comparison { by: By::Size, ..plain.clone() }, &with(b"a"), &with(b"b")), Verdict::Same);
+        assert_eq!(judge(&Comparison { times_prove: true, ..plain }, &with(b"a"), &with(b"b")), Verdict::Same);
     }
 }

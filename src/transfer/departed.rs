@@ -96,18 +96,18 @@ pub struct Departed {
 }
 
 /// Removes what an upload has read from below `root`; afterwards those of `dirs` (parents first) that are empty. Files
-/// that changed since are reported and stay.
+/// that changed since are reported and stay. `follows`: it has read what is below links to directories, too.
 ///
 /// # Errors
 /// The root or the list of what was read can't be read.
 pub fn remove_departed(
-    root: &Path,
+    (root, follows): (&Path, bool),
     uploaded: Option<&mut Uploaded>,
     dirs: &[TreePath],
     observer: &dyn Observer,
 ) -> Result<Departed, TransferError> {
     let fail = || TransferError::local(format!("cannot remove what was moved from {}", root.display()));
-    let source = Dest::open(root, &Traits::default(), false).map_err(fail())?;
+    let source = Dest::open(root, &Traits::default(), false).map_err(fail())?.following(follows);
     let (mut departed, mut unlinked) = (Departed::default(), Unlinked::default());
     if let Some(uploaded) = uploaded {
         for record in uploaded.edits.read().map_err(fail())? {

@@ -68,6 +68,13 @@ impl Dest {
         })
     }
 
+    /// The same with links to directories on the way taken for what they point to, if `follows`.
+    #[must_use]
+    pub(super) fn following(mut self, follows: bool) -> Self {
+        self.dirs = self.dirs.following(follows);
+        self
+    }
+
     /// Makes a directory if it is not there. Its final mode and times come with [`Dest::set_meta`].
     pub(super) fn make_dir(&self, path: &TreePath, is_new: bool) -> io::Result<()> {
         self.beside(path, |dir, name| {

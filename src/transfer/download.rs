@@ -67,6 +67,8 @@ pub struct Downloaded {
     pub failed: u64,
     /// Marks, by [`path_mark`], of entries that are not there because they failed; what is below one is not there either.
     pub unwritten: HashSet<u64>,
+    /// Marks of everything that failed, the first [`MARKS_MAX`] and one more.
+    pub failures: HashSet<u64>,
 }
 
 struct Shared<'a> {
@@ -77,6 +79,7 @@ struct Shared<'a> {
     deleted: AtomicU64,
     failed: AtomicU64,
     unwritten: Mutex<HashSet<u64>>,
+    failures: Mutex<HashSet<u64>>,
     failure: Mutex<Option<VaultError>>,
     stopped: AtomicBool,
 }
@@ -101,6 +104,7 @@ impl Download<'_> {
             deleted: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             unwritten: Mutex::default(),
+            failures: Mutex::default(),
             failure: Mutex::default(),
             stopped: AtomicBool::new(false),
         };
@@ -130,6 +134,7 @@ impl Download<'_> {
             deleted: shared.deleted.into_inner(),
             failed: shared.failed.into_inner(),
             unwritten: shared.unwritten.into_inner().expect("inserting does not panic"),
+            failures: shared.failures.into_inner().expect("inserting does not panic"),
         })
     }
 }
@@ -411,6 +416,11 @@ impl Shared<'_> {
             return self.stop(VaultError::local(format!("`{path}` can't be written"))(error)); // nor can any other
         }
         self.failed.fetch_add(1, Ordering::Relaxed);
+        let mut failures = self.failures.lock().expect("inserting does not panic");
+        if failures.len() <= MARKS_MAX {
+            failures.insert(path_mark(&self.run.prefix, path));
+        }
+        drop(failures);
         let reason = format!("can't be written: {}", super::os_text(&error));
         self.run.observer.event(Event::Failed { path, reason: &reason });
     }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::compare::{By, Verdict};
+use super::compare::{By, Comparison, Verdict};
 use super::elsewhere::Found;
 use super::item::{Item, TransferError};
 use super::maker::Maker;
@@ -73,7 +73,10 @@ impl Maker<'_> {
     /// The first of the other places that has `item`: what is written then, if anything.
     pub(super) fn elsewhere(&mut self, item: &Item) -> Result<Option<Option<Item>>, TransferError> {
         let Some(places) = self.options.elsewhere else { return Ok(None) };
-        let compare = self.options.compare;
+        // What is newer here or there, or exists, says nothing about another place.
+        let plain =
+            Comparison { update: false, ignore_existing: false, ignore_times: false, ..self.options.compare.clone() };
+        let compare = &plain;
         let found = places.find(&item.path, &mut |contents, found| {
             let look = || Ok::<_, TransferError>(contents.same(item, found)?.unwrap_or(false));
             Ok(matches!(compare.judge(&item.entry, &found.entry, look)?, Verdict::Same | Verdict::Stale))

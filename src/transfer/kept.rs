@@ -42,7 +42,7 @@ impl Kept {
     }
 
     /// Something in the directory `dir` stays.
-    pub(super) fn note_in(&self, dir: TreePath) {
+    pub fn note_in(&self, dir: TreePath) {
         let mut marks = self.holding.borrow_mut();
         let mut above = Some(dir);
         while let Some(dir) = above

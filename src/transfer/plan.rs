@@ -137,6 +137,8 @@ pub struct Plan {
     kept: Kept,
     /// New directories that something is written into; `None` if that does not matter.
     needed: Option<HashSet<u64>>,
+    /// Directories whose times stay, because nothing is written into them.
+    idle: HashSet<u64>,
     /// How many steps there are, without those that are left out.
     live: u64,
     /// Which steps are left out after all.
@@ -179,6 +181,7 @@ impl Plan {
             kept: options.kept.clone(),
             live: made.live,
             needed: made.needed,
+            idle: made.idle,
             left_out: None,
             arranged: None,
             lacks: false,
@@ -272,7 +275,8 @@ impl Plan {
     /// The spool can't be read.
     pub fn steps(&mut self) -> Result<impl Iterator<Item = Result<Step, TransferError>> + '_, TransferError> {
         let fail = || TransferError::local(UNREADABLE);
-        let alive = Alive { kept: &self.kept, needed: self.needed.as_ref(), left_out: self.left_out.as_ref() };
+        let (kept, idle) = (&self.kept, &self.idle);
+        let alive = Alive { kept, needed: self.needed.as_ref(), idle, left_out: self.left_out.as_ref() };
         let reader = self.spool.read().map_err(fail())?;
         let steps = (0..).zip(reader).map(move |(number, record)| alive.step(number, &record.map_err(fail())?));
         Ok(steps.filter_map(Result::transpose))
@@ -284,7 +288,8 @@ impl Plan {
     /// The spool can't be read.
     pub fn turns(&mut self) -> Result<impl Iterator<Item = Result<(u64, Step), TransferError>> + '_, TransferError> {
         let fail = || TransferError::local(UNREADABLE);
-        let alive = Alive { kept: &self.kept, needed: self.needed.as_ref(), left_out: self.left_out.as_ref() };
+        let (kept, idle) = (&self.kept, &self.idle);
+        let alive = Alive { kept, needed: self.needed.as_ref(), idle, left_out: self.left_out.as_ref() };
         let is_arranged = self.arranged.is_some();
         let reader = self.arranged.as_mut().unwrap_or(&mut self.spool).read().map_err(fail())?;
         let turns = (0..).zip(reader).map(move |(place, record)| {
@@ -303,6 +308,7 @@ impl Plan {
 struct Alive<'p> {
     kept: &'p Kept,
     needed: Option<&'p HashSet<u64>>,
+    idle: &'p HashSet<u64>,
     left_out: Option<&'p Chosen>,
 }
 
@@ -315,7 +321,9 @@ impl Alive<'_> {
         let step = step::decode(record).map_err(|error| TransferError::local(UNREADABLE)(io::Error::other(error)))?;
         let spared = removed_dir(&step).is_some_and(|dir| self.kept.holds(dir));
         let needless = self.needed.is_some_and(|needed| new_dir(&step).is_some_and(|dir| !needed.contains(&mark(dir))));
-        Ok((!spared && !needless).then_some(step))
+        let is_idle = !self.idle.is_empty()
+            && matches!(&step, Step::Meta(item) if item.entry.kind == EntryKind::Dir && self.idle.contains(&mark(&item.path)));
+        Ok((!spared && !needless && !is_idle).then_some(step))
     }
 }
 

@@ -28,8 +28,13 @@ impl Shadow {
         mark
     }
 
+    /// Whether the set is empty.
+    pub fn is_empty(&self) -> bool {
+        self.marks.borrow().is_empty()
+    }
+
     /// Whether `path` or a directory above it is in the set.
-    pub(super) fn covers(&self, path: &TreePath) -> bool {
+    pub fn covers(&self, path: &TreePath) -> bool {
         let marks = self.marks.borrow();
         if marks.is_empty() {
             return false;

@@ -29,6 +29,11 @@ impl Symlinks {
         matches!(self, Self::Skip | Self::SkipQuietly)
     }
 
+    /// Whether this is a link that is passed over.
+    pub fn passes_over(self, found: Option<&Item>) -> bool {
+        self.skips() && found.is_some_and(|item| item.entry.kind == EntryKind::Symlink)
+    }
+
     /// What is left of an entry of a vault: `None` if it is passed over. What is passed over at a destination is kept.
     pub fn pass(self, found: Result<Item, SideError>, kept: Option<&Kept>) -> Option<Result<Item, SideError>> {
         match found {

@@ -138,7 +138,11 @@ impl Upload<'_> {
     /// The vault failed, or the plan can't be read. Files that failed are only counted.
     pub fn run(&self, plan: &mut Plan) -> Result<Uploaded, TransferError> {
         let fail = || TransferError::local(format!("cannot read the directory {}", self.root.display()));
-        let source = if self.single.is_some() { None } else { Some(Beneath::new(&self.root).map_err(fail())?) };
+        let source = if self.single.is_some() {
+            None
+        } else {
+            Some(Beneath::new(&self.root).map_err(fail())?.following(self.follows))
+        };
         let shared = Shared {
             upload: self,
             source,

@@ -203,6 +203,8 @@ fn both_versions_of_an_edited_file_stay_and_are_told_of() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((json[0]["path"].as_str(), json[0]["lost"].as_str()), (Some(&copy[..]), Some("d/a.txt")));
     assert!(json[0]["copy"]["commit"]["id"].is_string());
+    let shown = apart.machines[0].ok(["conflicts", "show", "v:d/a.txt", "--json"]).text();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), json);
     assert_eq!(apart.machines[0].ok(["conflicts", "ls", "v:elsewhere"]).text(), "");
 }
 
@@ -236,7 +238,9 @@ fn conflicts_are_settled_by_verbs() {
         let command = [&["conflicts", args[0], &path], &args[1..]].concat();
         machine.ok([&command[..], &["-n"]].concat());
         assert_eq!(machine.ok(["cat", &format!("v:{copy}")]).text(), before[&copy], "a dry run changes nothing");
-        machine.ok(&command);
+        let done = machine.ok([&command[..], &["--json"]].concat()).text();
+        let done: serde_json::Value = serde_json::from_str(&done).unwrap();
+        assert_eq!((&done["message_type"], &done["failed"]), (&"summary".into(), &0.into()), "{done}");
         let expected = left(&before[&file], &before[&copy]);
         for (path, content) in [file, copy, format!("d{n}/b.txt")].iter().zip(expected) {
             let output = machine.run(["cat", &format!("v:{path}")]);

@@ -60,7 +60,9 @@ fn a_copy_is_the_vault_itself_and_is_made_without_a_key() {
     let would = mule.ok(["replicate", "-n", "v:", "w:"]);
     assert!(would.text().starts_with("to copy: "), "{}", would.text());
     assert!(!cli.path("copy").exists());
-    mule.ok(["replicate", "v:", "w:"]);
+    let told = mule.ok(["--json", "replicate", "v:", "w:"]).text();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["copied"], &told["older"]), (&told["objects"], &serde_json::Value::Null), "{told}");
     assert_eq!(objects(&cli.path("vault")), objects(&cli.path("copy")));
     assert!(mule.ok(["replicate", "v:", "w:"]).text().starts_with("copied: 0 of "));
 

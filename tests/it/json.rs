@@ -86,6 +86,8 @@ const SUCCEED: &[&[&str]] = &[
     &["delete", "v:copied", "--rmdirs"],
     &["purge", "v:copied"],
     &["verify", "v:"],
+    &["verify", "--no-key", "v:"],
+    &["about", "v:"],
     &["log", "v:"],
     &["status", "v:"],
     &["writer", "list", "v:"],
@@ -106,7 +108,7 @@ const SUCCEED: &[&[&str]] = &[
 
 #[test]
 fn every_verb_succeeds_in_json() {
-    let (_cli, machine) = tree();
+    let (cli, machine) = tree();
     for args in SUCCEED {
         let output = run(&machine, args);
         assert_eq!(output.code, 0, "{args:?}: {}", output.stderr);
@@ -118,6 +120,13 @@ fn every_verb_succeeds_in_json() {
             assert!(value.is_object() || value.is_array(), "{args:?}");
         }
     }
+    let new = cli.machine("new").without("CRYPTSYNC_PASSWORD").var("CRYPTSYNC_VAULT_ID", &cli.vault_id);
+    let output = run(&new, &["device", "request", "v:"]);
+    let request: Value = serde_json::from_str(&output.text()).unwrap();
+    let output = run(&machine, &["device", "approve", "v:", request["text"].as_str().unwrap()]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let approved: Value = serde_json::from_str(&output.text()).unwrap();
+    assert!(approved["version"].is_number() && approved["member"].is_object(), "{approved}");
     let output = run(&machine, &["copy", "src", "v:again", "-v"]);
     let summary: Value = serde_json::from_str(&output.text()).unwrap();
     assert_eq!(

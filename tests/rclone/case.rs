@@ -52,8 +52,17 @@ pub enum Direction {
     Up,
     /// Only the source.
     Down,
-    /// All.
+    /// All, in one vault.
     Across,
+    /// All: the source in one vault, everything else in another.
+    Between,
+}
+
+/// The vaults that places are in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum In {
+    First,
+    Second,
 }
 
 /// The places of a case.
@@ -107,13 +116,25 @@ impl Side {
     }
 }
 
-impl Direction {
-    /// Whether cryptsync has this place in a vault.
-    pub fn in_vault(self, side: Side) -> bool {
+impl In {
+    /// The remote it is.
+    pub fn name(self) -> &'static str {
         match self {
-            Self::Up => side != Side::Src,
-            Self::Down => side == Side::Src,
-            Self::Across => true,
+            Self::First => "v",
+            Self::Second => "w",
+        }
+    }
+}
+
+impl Direction {
+    /// The vault that cryptsync has this place in, if it is in one.
+    pub fn vault_of(self, side: Side) -> Option<In> {
+        let is_source = side == Side::Src;
+        match self {
+            Self::Up => (!is_source).then_some(In::First),
+            Self::Down => is_source.then_some(In::First),
+            Self::Across => Some(In::First),
+            Self::Between => Some(if is_source { In::First } else { In::Second }),
         }
     }
 }
@@ -124,23 +145,31 @@ impl Case {
         std::iter::once(self.verb.to_owned()).chain(flags.chain(&self.operands).map(render)).collect()
     }
 
-    /// The arguments for rclone, with everything in one local directory.
+    /// The arguments for rclone, with everything in one local directory. Places that cryptsync has elsewhere than the source
+    /// are another remote, from which nothing can be renamed.
     pub fn rclone(&self, root: &Path) -> Vec<String> {
         self.words(&|word| match word {
             Word::Text(text) => text.clone(),
-            Word::Place(side, below) => below_place(&root.join(side.name()).display().to_string(), below),
+            Word::Place(side, below) => {
+                let apart = self.direction != Direction::Across && *side != Side::Src;
+                let remote = if apart { ":local:" } else { "" };
+                below_place(&format!("{remote}{}", root.join(side.name()).display()), below)
+            }
             Word::File(name) => root.join("files").join(name).display().to_string(),
         })
     }
 
-    /// The arguments for cryptsync: what is not in the vault, at `vault`, is in a local directory.
-    pub fn cryptsync(&self, root: &Path, vault: &str) -> Vec<String> {
+    /// The arguments for cryptsync: what is not in a vault, below `path`, is in a local directory.
+    pub fn cryptsync(&self, root: &Path, path: &str) -> Vec<String> {
         let words = self.words(&|word| match word {
             Word::Text(text) => text.clone(),
-            Word::Place(side, below) if self.direction.in_vault(*side) => {
-                below_place(&format!("{vault}/{}", side.name()), below)
+            Word::Place(side, below) => {
+                let place = match self.direction.vault_of(*side) {
+                    Some(vault) => format!("{}:{path}/{}", vault.name(), side.name()),
+                    None => root.join(side.name()).display().to_string(),
+                };
+                below_place(&place, below)
             }
-            Word::Place(side, below) => below_place(&root.join(side.name()).display().to_string(), below),
             Word::File(name) => root.join("files").join(name).display().to_string(),
         });
         [vec!["--rclone-compat".to_owned()], words].concat()

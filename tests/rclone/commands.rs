@@ -14,7 +14,7 @@ pub fn generate(seed: u64, now: i64) -> Case {
     let src = tree::generate(&mut rng, style);
     let dst = tree::variation(&mut rng, &src, style);
     let cmp = tree::variation(&mut rng, &src, style);
-    let direction = rng.pick(&[Direction::Up, Direction::Up, Direction::Down, Direction::Across]);
+    let direction = rng.pick(&[Direction::Up, Direction::Up, Direction::Down, Direction::Across, Direction::Between]);
     let mut case = Case::of(seed, direction, BTreeMap::from([(Side::Src, src), (Side::Dst, dst), (Side::Cmp, cmp)]));
     match rng.below(100) {
         0..=44 => transfer(&mut rng, &mut case),
@@ -113,21 +113,31 @@ fn safety(rng: &mut Rng, case: &mut Case) {
     }
     let links = case.trees.values().flat_map(|tree| tree.values()).any(|node| matches!(node.kind, Kind::Link(_)));
     if links && rng.chance(50) {
-        case.flags.push(flag(rng.pick(&["-l", "-L", "--links", "--copy-links"])));
+        // Links in a vault are not followed.
+        let some: &[_] =
+            if case.direction == Direction::Up { &["-l", "-L", "--links", "--copy-links"] } else { &["-l", "--links"] };
+        case.flags.push(flag(rng.pick(some)));
+        if has(case, "-L") || has(case, "--copy-links") {
+            // Nor are they anywhere but in the source.
+            for tree in case.trees.iter_mut().filter(|(side, _)| **side != Side::Src).map(|(_, tree)| tree) {
+                tree.retain(|_, node| !matches!(node.kind, Kind::Link(_)));
+            }
+        }
     }
     if rng.chance(5) {
         case.flags.push(flag(rng.pick(&["-n", "--dry-run"])));
     }
     if rng.chance(4) {
-        case.flags.push(flag("--check-first"));
-    }
-    if rng.chance(4) {
-        case.flags.push(valued("--order-by", rng.pick(&["size", "size,desc", "name", "modtime,asc"])));
+        case.flags.push(flag(rng.pick(&["-x", "--one-file-system"])));
     }
     if rng.chance(5) {
         case.flags.push(flag(rng.pick(&["-M", "--metadata"])));
         case.modes = true;
     }
+}
+
+fn has(case: &Case, name: &str) -> bool {
+    case.flags.contains(&flag(name))
 }
 
 fn transfer_to(rng: &mut Rng, case: &mut Case) {

@@ -47,11 +47,12 @@ fn limits(rng: &mut Rng, flags: &mut Vec<Vec<Word>>) {
     let size = |rng: &mut Rng| rng.pick(&["0", "1", "1b", "3B", "100B", "512B", "1K", "1.5k", "2Ki", "1M"]);
     let age = |rng: &mut Rng| rng.pick(&["1h", "6h", "1d", "10d", "2w", "3M", "1y", "100000", "2020-09-01", "36h"]);
     for _ in 0..=rng.below(2) {
-        let (name, value) = match rng.below(5) {
+        let (name, value) = match rng.below(6) {
             0 => ("--min-size", size(rng)),
             1 => ("--max-size", size(rng)),
             2 => ("--min-age", age(rng)),
             3 => ("--max-age", age(rng)),
+            4 => ("--hash-filter", rng.pick(&["0/2", "1/2", "1/3", "5/3", "0/1"])),
             _ => ("--max-depth", rng.pick(&["1", "2", "3"])),
         };
         if !flags.iter().any(|flag| flag[0] == Word::Text(name.to_owned())) {

@@ -75,7 +75,7 @@ fn lsf(rng: &mut Rng, case: &mut Case) {
     if rng.chance(60) {
         // Sizes of directories are the file system's business.
         let fields =
-            if files_only { ["ps", "tsp", "hp", "pm", "sh", "ptsh"] } else { ["p", "tp", "pt", "t", "pm", "hp"] };
+            if files_only { ["ps", "tsp", "hp", "pm", "sh", "pTish"] } else { ["p", "tp", "piT", "t", "pm", "ohp"] };
         case.flags.push(valued(rng.pick(&["-F", "--format"]), rng.pick(&fields)));
         if rng.chance(30) {
             case.flags.push(valued(

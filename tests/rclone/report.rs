@@ -16,13 +16,13 @@ pub fn render(case: &Case, outcome: &Outcome) -> String {
     line(format!("-- rclone ended with {}:\n{}{}", outcome.rclone.code, outcome.rclone.stdout, outcome.rclone.stderr));
     let ours = &outcome.cryptsync;
     line(format!("-- cryptsync ended with {}:\n{}{}", ours.code, ours.stdout, ours.stderr));
-    line(format!("-- to repeat it by hand, with a vault at `v:`:\n{}", script(case)));
+    line(format!("-- to repeat it by hand, with vaults at `v:` and `w:`:\n{}", script(case)));
     text
 }
 
 /// One line.
 pub fn brief(case: &Case, outcome: &Outcome) -> String {
-    let args = case.cryptsync(Path::new("/tmp/case"), "v:case").join(" ");
+    let args = case.cryptsync(Path::new("/tmp/case"), "case").join(" ");
     format!("{:#x}: {args}: {}\n", case.seed, outcome.differences.join(" | "))
 }
 
@@ -36,13 +36,19 @@ pub fn script(case: &Case) -> String {
         writeln!(script, "printf %b {} > files/{}", quoted(&escaped(text)), quoted(name)).unwrap();
     }
     writeln!(script, "cp -a /tmp/case /tmp/case.orig 2>/dev/null").unwrap();
-    writeln!(script, "cryptsync sync --force /tmp/case v:case").unwrap();
+    for vault in ["v", "w"] {
+        writeln!(script, "cryptsync sync --force /tmp/case {vault}:case").unwrap();
+    }
     let root = Path::new("/tmp/case");
     let input = case.stdin.as_ref().map(|text| format!(" <<< {}", quoted(text))).unwrap_or_default();
     let words = |args: Vec<String>| args.iter().map(|arg| quoted(arg)).collect::<Vec<_>>().join(" ");
-    let note = if case.direction == Direction::Across { "" } else { "  # on a copy of /tmp/case" };
+    let note = if matches!(case.direction, Direction::Across | Direction::Between) {
+        ""
+    } else {
+        "  # on a copy of /tmp/case"
+    };
     writeln!(script, "rclone {}{input}", words(case.rclone(root))).unwrap();
-    writeln!(script, "cryptsync {}{input}{note}", words(case.cryptsync(root, "v:case"))).unwrap();
+    writeln!(script, "cryptsync {}{input}{note}", words(case.cryptsync(root, "case"))).unwrap();
     script
 }
 

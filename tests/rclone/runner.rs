@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
-use super::case::{Case, Shape, Side};
+use super::case::{Case, Direction, In, Shape, Side};
 use super::tree::{self, Kind, Tree};
 use crate::support::cli::{Cli, Machine, Output};
 use crate::support::rclone::Rclone;
 
-/// A vault and both programs.
+/// Two vaults and both programs.
 pub struct Runner {
     rclone: Rclone,
     cli: Cli,
@@ -27,7 +27,7 @@ pub struct Ran {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
-    trees: BTreeMap<Side, Tree>,
+    pub trees: BTreeMap<Side, Tree>,
     /// Files that it wrote beside the trees.
     files: BTreeMap<String, String>,
 }
@@ -44,7 +44,11 @@ impl Runner {
     pub fn new() -> Self {
         let rclone = Rclone::find().expect("`bash tests/run` installs rclone; CRYPTSYNC_TEST_RCLONE names another one");
         let cli = Cli::with_vault();
-        let machine = cli.machine("home");
+        let second = cli.path("second");
+        let machine = cli.machine("home").var("CRYPTSYNC_CONFIG_W_TYPE", "fs");
+        let machine = machine.var("CRYPTSYNC_CONFIG_W_ROOT", second.to_str().unwrap());
+        let words = cli.path("second words");
+        machine.ok(["init", "w:", "--kdf", "64M,3,1", "--recovery-file", words.to_str().unwrap()]);
         Self { rclone, cli, machine, batches: 0 }
     }
 
@@ -58,25 +62,34 @@ impl Runner {
             lay_out(case, &theirs.join(at.to_string()));
             lay_out(case, &ours.join(at.to_string()));
         }
-        let vault = format!("v:{}", self.batches);
-        self.machine.ok(["sync", "--force", "-q", ours.to_str().unwrap(), &vault]);
+        let path = self.batches.to_string();
+        let both = cases.iter().any(|case| case.direction == Direction::Between);
+        let vaults = if both { &[In::First, In::Second][..] } else { &[In::First] };
+        for vault in vaults {
+            let vault = format!("{}:{path}", vault.name());
+            self.machine.ok(["sync", "--force", "-q", ours.to_str().unwrap(), &vault]);
+        }
         let ran: Vec<(Output, Output)> = cases
             .iter()
             .enumerate()
             .map(|(at, case)| {
                 let (theirs, ours) = (theirs.join(at.to_string()), ours.join(at.to_string()));
                 let rclone = feed(self.rclone.command(case.rclone(&theirs)), case.stdin.as_deref());
-                let args = case.cryptsync(&ours, &format!("{vault}/{at}"));
+                let args = case.cryptsync(&ours, &format!("{path}/{at}"));
                 (rclone, feed(self.machine.command(args), case.stdin.as_deref()))
             })
             .collect();
-        self.machine.ok(["sync", "--force", "-q", &vault, back.to_str().unwrap()]);
+        for vault in vaults {
+            let back = back.join(vault.name());
+            self.machine.ok(["sync", "--force", "-q", &format!("{}:{path}", vault.name()), back.to_str().unwrap()]);
+        }
         let outcomes = cases.iter().enumerate().zip(ran).map(|((at, case), (rclone, cryptsync))| {
             let at = at.to_string();
             let local = ours.join(&at);
             let rclone = ran_in(rclone, case, &theirs.join(&at), &|side| theirs.join(&at).join(side.name()));
             let cryptsync = ran_in(cryptsync, case, &local, &|side| {
-                if case.direction.in_vault(side) { back.join(&at).join(side.name()) } else { local.join(side.name()) }
+                let root = case.direction.vault_of(side).map(|vault| back.join(vault.name()).join(&at));
+                root.as_ref().unwrap_or(&local).join(side.name())
             });
             let differences = compare(case, &rclone, &cryptsync, started);
             Outcome { rclone, cryptsync, differences }

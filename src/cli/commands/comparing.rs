@@ -189,6 +189,8 @@ pub(crate) fn rules(
             update_times: !compare.no_update_modtime,
             update_dirs: !compare.no_update_dir_modtime,
             modes: !compat,
+            times_prove: compat,
+            touches_dirs: compat,
         },
         empty_dirs: !compat || walk.create_empty_src_dirs,
         replace: !compat || before,

@@ -156,6 +156,11 @@ impl FilterFlags {
         self.max_depth.is_some_and(|depth| depth >= 0)
     }
 
+    /// How many levels are descended, if that is limited.
+    pub(crate) fn max_depth(&self) -> Option<usize> {
+        self.max_depth.and_then(|depth| usize::try_from(depth).ok()).filter(|depth| *depth > 0)
+    }
+
     fn limits(&self, settings: &Settings) -> Result<Definition, CliError> {
         let (now, zone) = (settings.world.clock.now(), &settings.time_zone);
         let size = |size: Option<TypedSize>| size.and_then(|size| size.bytes(settings.rclone_compat));

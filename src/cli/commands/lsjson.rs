@@ -82,9 +82,9 @@ pub(crate) fn run(shell: &Shell, args: &LsjsonArgs) -> Result<(), CliError> {
     }
     let place = shell.settings.place(&args.path)?;
     let sums = match (args.hash, args.hash_type.is_empty()) {
-        (false, _) => Vec::new(),
+        (false, true) => Vec::new(),
         (true, true) => SumKind::ALL.to_vec(),
-        (true, false) => args.hash_type.clone(),
+        (_, false) => args.hash_type.clone(),
     };
     let extras = Extras { sums, metadata: args.metadata };
     if args.stat {

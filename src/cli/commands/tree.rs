@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use super::filters::FilterFlags;
 use crate::cli::output::{CliError, Layout, tree_size, write_array};
 use crate::cli::shell::Shell;
-use crate::ops::{self, ListOptions, Listed, ListedKind, TreeRow};
+use crate::ops::{self, Below, ListOptions, Listed, ListedKind, TreeOptions};
 use crate::path::printable;
 use crate::world::Timestamp;
 
@@ -46,7 +46,8 @@ pub(crate) struct TreeArgs {
     /// Names in double quotes
     #[arg(short = 'Q', long)]
     quote: bool,
-    /// The size of each file in bytes; with --human-readable they are shown anyway, with a unit
+    /// The size of each file in bytes, and of each directory the sum of what is shown below it; with --human-readable they are
+    /// shown anyway, with a unit
     #[arg(short, long)]
     size: bool,
     /// The modification time of each file
@@ -121,8 +122,8 @@ impl TreeArgs {
         if self.dirsfirst { is_dir(b).cmp(&is_dir(a)).then(order) } else { order }
     }
 
-    /// One entry, without the lines to its left.
-    fn label(&self, shell: &Shell, row: &Listed) -> Vec<u8> {
+    /// One entry, without the lines to its left. `below`: what a directory holds.
+    fn label(&self, shell: &Shell, row: &Listed, below: Option<Below>) -> Vec<u8> {
         let is_dir = row.kind == ListedKind::Dir;
         let mut about = Vec::new();
         if self.protections && !is_dir {
@@ -137,6 +138,7 @@ impl TreeArgs {
         if self.modtime && !is_dir {
             about.push(short_time(shell, row.mtime));
         }
+        about.extend(below.filter(|_| is_dir).map(|below| self.sum(shell, below)));
         let about = if about.is_empty() { String::new() } else { format!("[{}]  ", about.join(" ")) };
         let full = [b"/", row.path.as_bytes()].concat();
         let name = if self.full_path { &full } else { row.path.name().unwrap_or_default() };
@@ -148,21 +150,36 @@ impl TreeArgs {
         [about.as_bytes(), quote, &shell.printer.name(name), quote, target.as_bytes()].concat()
     }
 
+    /// What is below a directory. Nothing is known of what is below the last level that is shown.
+    fn sum(&self, shell: &Shell, below: Below) -> String {
+        let level = self.level.filter(|level| *level != 0).map(usize::from).or(self.filter.max_depth());
+        let unknown = below.bytes == 0 && level.is_some_and(|level| below.deepest >= level);
+        match (shell.settings.human_readable, unknown) {
+            (true, true) => "?".repeat(4),
+            (true, false) => format!("{:>4}", tree_size(below.bytes)),
+            (false, true) => "?".repeat(11),
+            (false, false) => format!("{:>11}", below.bytes),
+        }
+    }
+
     fn draw(
         &self,
         shell: &Shell,
-        options: &ListOptions,
+        list: ListOptions,
         line: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(), CliError> {
         let (mut dirs, mut files) = (0u64, 0u64);
-        let mut begun = false;
-        let top: &[u8] = if self.quote { b"\"/\"" } else { b"/" };
+        let top = if self.quote { "\"/\"" } else { "/" };
         let (wanted, order) = (|row: &Listed| self.wants(row), |a: &Listed, b: &Listed| self.order(a, b));
+        let options =
+            TreeOptions { list, wanted: &wanted, order: &order, sums: self.size || shell.settings.human_readable };
         shell.call(false, |ctx| {
-            ops::tree(ctx, options, (&wanted, &order), &mut |TreeRow { listed, last }| {
-                if !std::mem::replace(&mut begun, true) {
-                    line(top)?;
-                }
+            ops::tree(ctx, &options, &mut |row| {
+                let last = &row.last;
+                let Some(listed) = &row.listed else {
+                    let sum = row.below.map(|below| format!("[{}]  ", self.sum(shell, below))).unwrap_or_default();
+                    return line(format!("{sum}{top}").as_bytes());
+                };
                 let count = if listed.kind == ListedKind::Dir { &mut dirs } else { &mut files };
                 *count += 1;
                 let mut text = Vec::new();
@@ -172,13 +189,10 @@ impl TreeArgs {
                         .for_each(|last| text.extend_from_slice(if *last { "    " } else { "│   " }.as_bytes()));
                     text.extend_from_slice(if *own { "└── " } else { "├── " }.as_bytes());
                 }
-                text.extend(self.label(shell, listed));
+                text.extend(self.label(shell, listed, row.below));
                 line(&text)
             })
         })?;
-        if !begun {
-            line(top)?;
-        }
         if self.noreport {
             return Ok(());
         }
@@ -202,14 +216,14 @@ pub(crate) fn run(shell: &Shell, args: &TreeArgs) -> Result<(), CliError> {
         });
     }
     let Some(file) = &args.output else {
-        return args.draw(shell, &options, &mut |line| shell.printer.record(line, b"\n"));
+        return args.draw(shell, options, &mut |line| shell.printer.record(line, b"\n"));
     };
     let bad = |error: io::Error| {
         let what = format!("--output: cannot write {}", printable(file.as_encoded_bytes()));
         CliError::usage(what).caused_by(error)
     };
     let mut out = io::BufWriter::new(std::fs::File::create(shell.settings.cwd.join(file)).map_err(bad)?);
-    args.draw(shell, &options, &mut |line| out.write_all(line).and_then(|()| out.write_all(b"\n")))?;
+    args.draw(shell, options, &mut |line| out.write_all(line).and_then(|()| out.write_all(b"\n")))?;
     out.flush().map_err(bad)
 }
 

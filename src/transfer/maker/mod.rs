@@ -1,5 +1,7 @@
 //! Makes the steps of a plan: what is to be done about each entry, one after the other in key order.
 
+mod writing;
+
 use std::collections::HashSet;
 
 use super::clashes::Clashes;
@@ -30,6 +32,8 @@ pub(super) struct Maker<'a> {
     blocked: HashSet<u64>,
     made_dirs: Vec<u64>,
     needed: HashSet<u64>,
+    /// Directories whose times are the source's only if a file is written into them.
+    idle: HashSet<u64>,
     stays: HashSet<u64>,
     pub(super) fresh: Vec<u64>,
     pub(super) settled: Vec<u64>,
@@ -43,6 +47,7 @@ pub(super) struct Made {
     pub(super) live: u64,
     pub(super) totals: Totals,
     pub(super) needed: Option<HashSet<u64>>,
+    pub(super) idle: HashSet<u64>,
     pub(super) refused: Vec<u64>,
     pub(super) stays: HashSet<u64>,
     pub(super) fresh: Vec<u64>,
@@ -62,6 +67,7 @@ impl<'a> Maker<'a> {
             blocked: HashSet::new(),
             made_dirs: Vec::new(),
             needed: HashSet::new(),
+            idle: HashSet::new(),
             stays: HashSet::new(),
             fresh: Vec::new(),
             settled: Vec::new(),
@@ -72,13 +78,15 @@ impl<'a> Maker<'a> {
     pub(super) fn finish(mut self) -> Result<Made, TransferError> {
         self.spare_kept();
         let needless = self.made_dirs.iter().filter(|mark| !self.needed.contains(mark)).count() as u64;
-        self.totals.updates -= needless;
+        let idle = self.idle.len() as u64;
+        self.totals.updates -= needless + idle;
         let spool = self.spool.finish().map_err(TransferError::local(SPOOLING))?;
         Ok(Made {
-            live: spool.len() - needless,
+            live: spool.len() - needless - idle,
             spool,
             totals: self.totals,
             needed: (!self.options.empty_dirs).then_some(self.needed),
+            idle: self.idle,
             refused: self.refused,
             stays: self.stays,
             fresh: self.fresh,
@@ -165,8 +173,13 @@ impl<'a> Maker<'a> {
             }
             (true, _) => self.clash(item, old),
             (false, EntryKind::Dir) => {
-                if !self.options.compare.updates_dir(&item.entry, &old.entry) {
-                    item.entry.mtime = old.entry.mtime;
+                let compare = self.options.compare;
+                if !compare.updates_dir(&item.entry, &old.entry) {
+                    if compare.touches_dir(&item.entry, &old.entry) {
+                        self.idle.insert(mark(&item.path));
+                    } else {
+                        item.entry.mtime = old.entry.mtime;
+                    }
                 }
                 self.refresh(item, &old)
             }
@@ -191,7 +204,7 @@ impl<'a> Maker<'a> {
                     }
                 }
             }
-            Verdict::Stale if self.options.compare.immutable => self.refuse_immutable(&item),
+            Verdict::Stale if self.options.compare.immutable => self.differs(item, old),
             Verdict::Differs => self.differs(item, old),
             Verdict::Same | Verdict::Stale => {
                 self.tell(Relation::Same, &item, true);
@@ -270,6 +283,7 @@ impl<'a> Maker<'a> {
         self.totals.files += 1;
         self.totals.bytes += item.entry.size;
         self.need(&item.path);
+        self.touch(&item.path);
         self.push(&Step::Refer(item, old))
     }
 
@@ -311,6 +325,11 @@ impl<'a> Maker<'a> {
 
     /// A directory on one side only, where the other has something else.
     fn clash(&mut self, item: Item, old: Item) -> Result<(), TransferError> {
+        if item.entry.kind == EntryKind::File && matches!(self.elsewhere(&item)?, Some(None)) {
+            // It is not needed there.
+            self.stay(&item);
+            return self.only_dest(old);
+        }
         self.blocked.insert(mark(&item.path));
         if item.entry.kind != EntryKind::Dir || self.options.empty_dirs {
             let (is, needed) = (kind_name(old.entry.kind), kind_name(item.entry.kind));
@@ -384,6 +403,7 @@ impl<'a> Maker<'a> {
         let stands = item.entry.kind != EntryKind::Dir && self.options.kept.is(&item.path);
         if stands {
             self.totals.skipped += 1;
+            self.totals.clashes += 1;
             let reason = "can't replace a directory that this run leaves alone";
             self.options.observer.event(Event::Failed { path: &item.path, reason });
         }
@@ -404,36 +424,6 @@ impl<'a> Maker<'a> {
             self.totals.skipped += 1;
             let reason = "can't replace a directory that holds what this run leaves alone";
             self.options.observer.event(Event::Failed { path: &item.path, reason });
-        }
-    }
-
-    fn put(&mut self, item: Item, replaces: Option<EntryKind>, old: Option<Box<Item>>) -> Result<(), TransferError> {
-        if replaces == Some(EntryKind::Dir) && item.entry.kind != EntryKind::Dir {
-            self.replaced_dirs.push(item.clone());
-        }
-        if item.entry.kind == EntryKind::File {
-            self.totals.files += 1;
-            self.totals.bytes += item.entry.size;
-        } else {
-            self.totals.updates += 1;
-        }
-        if !self.options.empty_dirs {
-            match (item.entry.kind, replaces) {
-                (EntryKind::Dir, None) => self.made_dirs.push(mark(&item.path)),
-                _ => self.need(&item.path),
-            }
-        }
-        self.push(&Step::Put { item, replaces, old })
-    }
-
-    /// Something is written at `path`: the directories above it have to be made.
-    fn need(&mut self, path: &TreePath) {
-        let mut above = path.parent();
-        while let Some(dir) = above
-            && !self.options.empty_dirs
-            && self.needed.insert(mark(&dir))
-        {
-            above = dir.parent();
         }
     }
 
