@@ -46,7 +46,7 @@ pub trait Remote: Send + Sync + Debug {
     /// Deletes objects, in as few requests as the service needs. Those that are absent are fine. After an error any of them may
     /// still be there.
     async fn delete_many(&self, paths: &[RemotePath]) -> Result<()> {
-        for some in paths.chunks(DELETES_AT_ONCE) {
+        for some in paths.chunks(self.caps().max_concurrency.clamp(1, DELETES_AT_ONCE)) {
             let calls: Vec<_> = some.iter().map(|path| self.delete(path)).collect();
             future::try_join_all(calls).await?;
         }

@@ -92,7 +92,8 @@ impl Cloud {
         transport.tokens = self.shelf.clone().map(|shelf| shelf as Arc<dyn TokenStore>);
         let policy = RetryPolicy { attempts: 8, base: Duration::from_millis(20), cap: Duration::from_millis(300) };
         let retry = Retry::new(services::open(self.kind, &values, &transport).unwrap(), policy);
-        Arc::new(Limit::new(Arc::new(retry), 16))
+        let at_once = retry.caps().max_concurrency;
+        Arc::new(Limit::new(Arc::new(retry), at_once))
     }
 }
 
