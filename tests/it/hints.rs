@@ -53,7 +53,6 @@ fn verbs_of_rclone_and_restic_that_are_not_here_are_answered() {
         "link",
         "selfupdate",
         "self-update",
-        "authorize",
         "backend",
         "settier",
         "checksum",

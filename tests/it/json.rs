@@ -123,7 +123,8 @@ fn every_verb_succeeds_in_json() {
     let new = cli.machine("new").without("CRYPTSYNC_PASSWORD").var("CRYPTSYNC_VAULT_ID", &cli.vault_id);
     let output = run(&new, &["device", "request", "v:"]);
     let request: Value = serde_json::from_str(&output.text()).unwrap();
-    let output = run(&machine, &["device", "approve", "v:", request["text"].as_str().unwrap()]);
+    let (text, fingerprint) = (request["text"].as_str().unwrap(), request["fingerprint"].as_str().unwrap());
+    let output = run(&machine, &["device", "approve", "v:", text, "--fingerprint", fingerprint]);
     assert_eq!(output.code, 0, "{}", output.stderr);
     let approved: Value = serde_json::from_str(&output.text()).unwrap();
     assert!(approved["version"].is_number() && approved["member"].is_object(), "{approved}");

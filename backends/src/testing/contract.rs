@@ -33,7 +33,10 @@ pub async fn contract(remote: Arc<dyn Remote>) {
     remote.barrier().await.expect("a barrier with nothing to do");
     assert!(!remote.describe().is_empty());
     clear(remote).await;
-    assert_eq!(list(remote, "contract/").await, []);
+    let mut left = list(remote, "contract/").await;
+    // A server that overwrites may go on showing what was raced, however often it is deleted.
+    left.retain(|item| remote.caps().put_new || item.path != path("raced"));
+    assert_eq!(left, []);
 }
 
 async fn sizes_round_trip(remote: &dyn Remote) {
