@@ -99,7 +99,10 @@ fn tree_is_drawn_depth_first() {
     let text = both(&machine, &src, &["tree", "--level", "1", "--noreport", "--noindent"]);
     assert_eq!(text, "/\na\ne\nf1\nlnk -> f1\n");
     let text = both(&machine, &src, &["tree", "--full-path", "-s", "--include", "x.txt"]);
-    assert!(text.contains("│   └── [          2]  /a/b\n") && text.contains("└── [          2]  /a/b/x.txt\n"), "{text}");
+    assert!(
+        text.contains("│   └── [          2]  /a/b\n") && text.contains("└── [          2]  /a/b/x.txt\n"),
+        "{text}"
+    );
     machine.run(["tree", "v:nope"]).fails(3, &["does not exist"]);
     assert_eq!(machine.ok(["tree", "v:t/f1"]).text(), "/\n└── f1\n\n0 directories, 1 files\n");
     machine.run(["tree", "nope"]).fails(3, &["no directory"]);
