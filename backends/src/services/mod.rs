@@ -20,6 +20,7 @@ mod opendal;
 mod pcloud;
 mod s3;
 mod sftp;
+mod store;
 mod swift;
 mod walk;
 mod web;
