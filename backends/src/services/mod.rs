@@ -7,7 +7,6 @@ mod b2;
 mod dal;
 mod drive;
 mod dropbox;
-mod folders;
 mod fs;
 mod ftp;
 mod gcs;

@@ -16,6 +16,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use super::api::{length, past_end};
 use super::names::listed;
 use super::store::{Store, Tried};
+use super::walk::patiently;
 use crate::http::{BODY_MAX, Failure, Reply};
 use crate::{BadSetting, Caps, ErrorKind, Listed, Put};
 
@@ -203,12 +204,15 @@ impl<B: Bucket> Walk<'_, B> {
             if let Some(item) = self.ready.pop() {
                 return Ok(Some(item));
             }
-            let (from, first) = match &self.next {
-                Next::First => (None, true),
-                Next::From(from) => (Some(from.as_str()), false),
+            let from = match &self.next {
+                Next::First => None,
+                Next::From(from) => Some(from.as_str()),
                 Next::Nothing => return Ok(None),
             };
-            let page = self.page(from, first).await?;
+            // The first one is for the layers above to repeat.
+            let retries = if from.is_none() { 0 } else { PAGE_RETRIES };
+            let key = self.remote.key(self.prefix);
+            let page = patiently(retries, || self.remote.bucket.page(&key, from)).await?;
             let root = &self.remote.root;
             let below = |(key, size): &(String, u64)| listed(key.strip_prefix(root.as_str())?, self.prefix, *size);
             self.ready = page.found.iter().rev().filter_map(below).collect();
@@ -220,21 +224,6 @@ impl<B: Bucket> Walk<'_, B> {
                 Some(next) => Next::From(next),
                 None => Next::Nothing,
             };
-        }
-    }
-
-    async fn page(&self, from: Option<&str>, first: bool) -> Tried<Page> {
-        let mut failures = 0;
-        loop {
-            match self.remote.bucket.page(&self.remote.key(self.prefix), from).await {
-                // The first one is for the layers above to repeat.
-                Err(failure) if failure.kind.is_transient() && !first && failures < PAGE_FAILURES => {
-                    failures += 1;
-                    let pause = Duration::from_millis(250 << failures).mul_f64(fastrand::f64());
-                    tokio::time::sleep(pause.max(failure.retry_after.unwrap_or_default())).await;
-                }
-                page => return page,
-            }
         }
     }
 }
@@ -276,5 +265,5 @@ impl<T> Pass<T> {
 /// An object up to this size may be put twice to find out what the server does.
 const TRIAL: u64 = 64 << 10;
 /// How often in a row a page of a listing may fail.
-const PAGE_FAILURES: u32 = 6;
+const PAGE_RETRIES: u32 = 6;
 const PASS_MAX: Duration = Duration::from_secs(86_400);

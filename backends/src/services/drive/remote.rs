@@ -15,9 +15,9 @@ use super::{GRANTS, PROVIDER};
 use crate::http::{BODY_MAX, Failure, Http};
 use crate::oauth::{App, Bearer};
 use crate::services::api::{Api, Who, exactly, in_the_way, not_found};
-use crate::services::folders::patiently;
 use crate::services::names::{is_prefix, listed, root};
 use crate::services::store::{Store, Tried};
+use crate::services::walk::{RETRIES, patiently};
 use crate::settings::Values;
 use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
 
@@ -102,7 +102,7 @@ impl Drive {
     async fn all(&self, prefix: &str) -> Tried<Vec<Listed>> {
         let start = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
         let folder = format!("{}/{start}", self.root);
-        let ids = patiently(|| self.folders.find(&self.calls, &folder, true)).await?;
+        let ids = patiently(RETRIES, || self.folders.find(&self.calls, &folder, true)).await?;
         let below = |path: &str| if path.is_empty() { String::new() } else { format!("{path}/") };
         let mut level: HashMap<String, String> = ids.into_iter().map(|id| (id, below(start))).collect();
         let mut found: BTreeMap<String, Item> = BTreeMap::new();
@@ -112,7 +112,7 @@ impl Drive {
             }
             let folders: Vec<String> = level.keys().cloned().collect();
             let mut next = HashMap::new();
-            for item in patiently(|| self.calls.children(&folders, None)).await? {
+            for item in patiently(RETRIES, || self.calls.children(&folders, None)).await? {
                 let Some(folder) = level.get(&item.parent).filter(|_| !item.name.contains('/')) else { continue };
                 let path = format!("{folder}{}", item.name);
                 if item.size.is_some() {

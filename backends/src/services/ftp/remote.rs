@@ -16,7 +16,7 @@ use super::session::Session;
 use super::trouble::Trouble;
 use crate::http::{BODY_MAX, Failure};
 use crate::services::store::{Store, Tried};
-use crate::services::walk::{Directories, Entry, TEMP_PREFIX, walk};
+use crate::services::walk::{Entry, TEMP_PREFIX, walk};
 use crate::settings::Values;
 use crate::shape::Shaper;
 use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
@@ -63,6 +63,14 @@ impl Ftp {
         if let Some(shaper) = &self.shaper {
             shaper.request().await;
         }
+    }
+
+    async fn look(&self, directory: &str) -> Tried<Vec<Entry>> {
+        self.paced().await;
+        let mut lent = self.pool.lend().await?;
+        let full = lent.full(&self.root, directory);
+        let done = lent.entries(&full).await;
+        lent.back(done)
     }
 
     /// Makes the directories above a path, and those of the root, that are not known to be there.
@@ -156,17 +164,6 @@ impl Ftp {
 }
 
 #[async_trait]
-impl Directories for Ftp {
-    async fn look(&self, directory: &str) -> Tried<Vec<Entry>> {
-        self.paced().await;
-        let mut lent = self.pool.lend().await?;
-        let full = lent.full(&self.root, directory);
-        let done = lent.entries(&full).await;
-        lent.back(done)
-    }
-}
-
-#[async_trait]
 impl Store for Ftp {
     fn caps(&self) -> Caps {
         Caps {
@@ -207,7 +204,7 @@ impl Store for Ftp {
     }
 
     fn walk<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Tried<Listed>> {
-        walk(self, prefix, self.sessions)
+        walk(prefix, self.sessions, move |directory| async move { self.look(&directory).await })
     }
 
     async fn remove(&self, path: &str) -> Tried<()> {

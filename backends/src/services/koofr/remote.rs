@@ -18,9 +18,9 @@ use crate::http::{BODY_MAX, Failure, Http, Reply};
 use crate::services::api::{
     Api, Ask, Who, changed_on_the_way, encoded, exactly, in_the_way, json, length, not_found, refusal,
 };
-use crate::services::folders::{Entry, walk};
 use crate::services::names::root;
 use crate::services::store::{Store, Tried};
+use crate::services::walk::{Entry, walk};
 use crate::settings::Values;
 use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
 
@@ -114,11 +114,11 @@ impl Koofr {
         self.api.send(&ask.kind(format!("multipart/form-data; boundary={boundary}"))).await
     }
 
-    async fn look(&self, folder: &str) -> Tried<Option<Vec<Entry>>> {
+    async fn look(&self, folder: &str) -> Tried<Vec<Entry>> {
         let reply = self.api.send(&Ask::get(self.url("", "list", folder).await?)).await?;
         match reply.status.as_u16() {
             200 => {}
-            404 => return Ok(None),
+            404 => return Ok(Vec::new()),
             _ => return Err(refused(&reply)),
         }
         let answer = json(&reply)?;
@@ -126,7 +126,7 @@ impl Koofr {
             let size = if found["type"] == "dir" { None } else { Some(found["size"].as_u64()?) };
             Some(Entry { name: found["name"].as_str()?.to_owned(), size })
         };
-        Ok(Some(answer["files"].as_array().into_iter().flatten().filter_map(entry).collect()))
+        Ok(answer["files"].as_array().into_iter().flatten().filter_map(entry).collect())
     }
 }
 
@@ -188,7 +188,7 @@ impl Store for Koofr {
     }
 
     fn walk<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Tried<Listed>> {
-        walk(prefix, move |folder| async move { self.look(&folder).await })
+        walk(prefix, 4, move |folder| async move { self.look(&folder).await })
     }
 
     async fn remove(&self, path: &str) -> Tried<()> {

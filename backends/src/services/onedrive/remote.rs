@@ -17,9 +17,9 @@ use crate::services::api::{
     Api, Ask, Progress, Who, changed_on_the_way, encoded, exactly, in_pieces, in_the_way, json, length, not_found,
     piece, refusal,
 };
-use crate::services::folders::{Entry, walk};
 use crate::services::names::root;
 use crate::services::store::{Store, Tried};
+use crate::services::walk::{Entry, walk};
 use crate::settings::Values;
 use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
 
@@ -133,14 +133,14 @@ impl OneDrive {
         }
     }
 
-    async fn look(&self, folder: &str) -> Tried<Option<Vec<Entry>>> {
+    async fn look(&self, folder: &str) -> Tried<Vec<Entry>> {
         let mut entries = Vec::new();
         let mut next = Some(self.item(folder, "children") + "?$top=999&$select=name,size,file,folder");
         while let Some(url) = next {
             let reply = self.api.send(&Ask::get(url)).await?;
             match reply.status.as_u16() {
                 200 => {}
-                404 => return Ok(None),
+                404 => return Ok(Vec::new()),
                 _ => return Err(refused(&reply)),
             }
             let page = json(&reply)?;
@@ -157,7 +157,7 @@ impl OneDrive {
                 return Err(Failure::new(ErrorKind::Untrusted, "the listing goes on at another address"));
             }
         }
-        Ok(Some(entries))
+        Ok(entries)
     }
 }
 
@@ -223,7 +223,7 @@ impl Store for OneDrive {
     }
 
     fn walk<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Tried<Listed>> {
-        walk(prefix, move |folder| async move { self.look(&folder).await })
+        walk(prefix, 4, move |folder| async move { self.look(&folder).await })
     }
 
     async fn remove(&self, path: &str) -> Tried<()> {

@@ -16,9 +16,9 @@ use crate::oauth::{App, Bearer};
 use crate::services::api::{
     Api, Ask, Who, changed_on_the_way, encoded, exactly, in_the_way, json, length, not_found, refusal,
 };
-use crate::services::folders::patiently;
 use crate::services::names::{listed, root};
 use crate::services::store::{Store, Tried};
+use crate::services::walk::{RETRIES, patiently};
 use crate::settings::Values;
 use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
 
@@ -101,7 +101,7 @@ impl PCloud {
     async fn all(&self, prefix: &str) -> Tried<Vec<Listed>> {
         let start = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
         let listing = Ask::get(self.url("listfolder", start, "&recursive=1"));
-        let found = match patiently(|| self.ask(&listing)).await {
+        let found = match patiently(RETRIES, || self.ask(&listing)).await {
             Err(failure) if failure.kind == ErrorKind::NotFound => return Ok(Vec::new()),
             found => found?,
         };

@@ -9,14 +9,14 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use russh_sftp::client::error::Error;
-use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
+use russh_sftp::protocol::{File, FileAttributes, OpenFlags, StatusCode};
 
 use super::PROVIDER;
 use super::login::Login;
 use super::pool::{Lent, Pool};
-use super::walk::Walk;
 use crate::http::{BODY_MAX, Failure};
 use crate::services::store::{Store, Tried};
+use crate::services::walk::{Entry, TEMP_PREFIX, walk};
 use crate::settings::Values;
 use crate::shape::{Direction, Shaper};
 use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
@@ -24,7 +24,7 @@ use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
 /// A directory of another machine.
 #[derive(Debug)]
 pub struct Sftp {
-    pub(super) pool: Pool,
+    pool: Pool,
     /// Without a slash at the end; empty for where a login leads.
     root: String,
     said: String,
@@ -58,7 +58,7 @@ impl Sftp {
     }
 
     /// The server's name for a path.
-    pub(super) fn full(&self, path: &str) -> String {
+    fn full(&self, path: &str) -> String {
         match self.root.as_str() {
             "" if path.is_empty() => ".".to_owned(),
             "" => path.to_owned(),
@@ -217,6 +217,32 @@ impl Sftp {
         }
         Ok(piece)
     }
+
+    /// What is directly in a directory.
+    async fn look(&self, directory: &str) -> Tried<Vec<Entry>> {
+        let lent = self.lend().await?;
+        let full = self.full(directory);
+        let path = if full.len() > 1 { full.trim_end_matches('/') } else { &full };
+        let handle = match lent.opendir(path).await {
+            Ok(opened) => opened.handle,
+            Err(Error::Status(status)) if status.status_code == StatusCode::NoSuchFile => return Ok(Vec::new()),
+            // A file where the path says directory.
+            Err(error) => match lent.lstat(path).await {
+                Ok(found) if found.attrs.permissions.is_some() && !found.attrs.is_dir() => return Ok(Vec::new()),
+                _ => return Err(lent.failure(error)),
+            },
+        };
+        let mut entries = Vec::new();
+        let read = loop {
+            match lent.readdir(handle.clone()).await {
+                Ok(more) => entries.extend(more.files.into_iter().filter_map(entry)),
+                Err(Error::Status(status)) if status.status_code == StatusCode::Eof => break Ok(entries),
+                Err(error) => break Err(lent.failure(error)),
+            }
+        };
+        lent.close(handle).await.map_err(|error| lent.failure(error))?;
+        read
+    }
 }
 
 #[async_trait]
@@ -263,11 +289,7 @@ impl Store for Sftp {
     }
 
     fn walk<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Tried<Listed>> {
-        stream::try_unfold(Walk::new(self, prefix), |mut walk| async move {
-            Ok(walk.next().await?.map(|item| (item, walk)))
-        })
-        .fuse()
-        .boxed()
+        walk(prefix, DIRECTORIES_AT_ONCE, move |directory| async move { self.look(&directory).await })
     }
 
     async fn remove(&self, path: &str) -> Tried<()> {
@@ -287,6 +309,16 @@ impl Store for Sftp {
     }
 }
 
+/// A file or a directory; a server that tells no kinds has files only.
+fn entry(found: File) -> Option<Entry> {
+    let (name, attrs) = (found.filename, found.attrs);
+    if attrs.is_dir() {
+        return Some(Entry { name, size: None });
+    }
+    let is_file = attrs.permissions.is_none() || attrs.is_regular();
+    is_file.then(|| Entry { name, size: Some(attrs.size.unwrap_or_default()) })
+}
+
 /// The body in pieces that a request can hold, with their places.
 fn pieces(body: &[Bytes]) -> impl Iterator<Item = (u64, Bytes)> {
     let mut offset = 0;
@@ -298,9 +330,8 @@ fn pieces(body: &[Bytes]) -> impl Iterator<Item = (u64, Bytes)> {
     })
 }
 
-/// What a name begins with that is no object's.
-pub(super) const TEMP_PREFIX: &str = ".tmp-";
 /// What every server takes and gives in one request.
 const PIECE: u64 = 32 << 10;
 /// Requests of one object on their way: 2 MiB, which is 320 Mbit/s at 50 ms for each object.
 const AT_ONCE: usize = 64;
+const DIRECTORIES_AT_ONCE: usize = 8;

@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::future::BoxFuture;
-use futures::stream::{self, BoxStream, FuturesUnordered, StreamExt};
+use futures::stream::BoxStream;
 
 use super::PROVIDER;
 use super::multistatus::Found;
 use super::site::{Site, refused};
 use crate::http::{BODY_MAX, Failure, Reply};
-use crate::services::names::{is_prefix, listed};
 use crate::services::store::{Store, Tried};
+use crate::services::walk::{Entry, TEMP_PREFIX, walk};
 use crate::settings::Values;
 use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
 
@@ -106,6 +105,17 @@ impl WebDav {
             _ => Err(refused(&reply)),
         }
     }
+
+    /// What is directly below a directory: nothing else is believed.
+    async fn look(&self, directory: &str) -> Tried<Vec<Entry>> {
+        // One that is gone meanwhile has nothing to show.
+        let found = self.site.find(directory, "1").await?.unwrap_or_default();
+        let entry = |Found { path, is_directory, size }: Found| {
+            let name = path.strip_prefix(directory)?.trim_end_matches('/').to_owned();
+            Some(Entry { name, size: (!is_directory).then_some(size.unwrap_or_default()) })
+        };
+        Ok(found.into_iter().filter_map(entry).collect())
+    }
 }
 
 #[async_trait]
@@ -172,12 +182,7 @@ impl Store for WebDav {
     }
 
     fn walk<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Tried<Listed>> {
-        let start = prefix.rsplit_once('/').map_or(String::new(), |(dir, _)| format!("{dir}/"));
-        let walk =
-            Walk { remote: self, prefix, waiting: vec![start], asked: FuturesUnordered::new(), ready: Vec::new() };
-        stream::try_unfold(walk, |mut walk| async move { Ok(walk.next().await?.map(|item| (item, walk))) })
-            .fuse()
-            .boxed()
+        walk(prefix, DIRECTORIES_AT_ONCE, move |directory| async move { self.look(&directory).await })
     }
 
     async fn remove(&self, path: &str) -> Tried<()> {
@@ -192,78 +197,11 @@ impl Store for WebDav {
     }
 }
 
-/// A walk through directories, several at once.
-struct Walk<'a> {
-    remote: &'a WebDav,
-    prefix: &'a str,
-    waiting: Vec<String>,
-    asked: FuturesUnordered<BoxFuture<'a, Looked>>,
-    ready: Vec<Listed>,
-}
-
-impl Walk<'_> {
-    async fn next(&mut self) -> Tried<Option<Listed>> {
-        loop {
-            if let Some(item) = self.ready.pop() {
-                return Ok(Some(item));
-            }
-            while self.asked.len() < DIRECTORIES_AT_ONCE
-                && let Some(directory) = self.waiting.pop()
-            {
-                let remote = self.remote;
-                self.asked.push(Box::pin(async move {
-                    let mut found = remote.site.find(&directory, "1").await;
-                    for _ in 0..DIRECTORY_RETRIES {
-                        match &found {
-                            Err(failure) if failure.kind.is_transient() => {
-                                let pause = Duration::from_millis(500).mul_f64(fastrand::f64());
-                                tokio::time::sleep(pause.max(failure.retry_after.unwrap_or_default())).await;
-                                found = remote.site.find(&directory, "1").await;
-                            }
-                            _ => break,
-                        }
-                    }
-                    (directory, found)
-                }));
-            }
-            let Some((directory, found)) = self.asked.next().await else { return Ok(None) };
-            // One that is gone meanwhile has nothing to show.
-            let found = found?.unwrap_or_default();
-            self.take(&directory, found);
-        }
-    }
-
-    /// Sorts what is directly below a directory. Nothing else is believed, so no answer leads around in circles.
-    fn take(&mut self, directory: &str, found: Vec<Found>) {
-        for Found { path, is_directory, size } in found {
-            let Some(name) = path.strip_prefix(directory).map(|name| name.trim_end_matches('/')) else { continue };
-            if name.is_empty() || name.contains('/') || name.starts_with(TEMP_PREFIX) {
-                continue;
-            }
-            let path = format!("{directory}{name}");
-            if is_directory {
-                let below = format!("{path}/");
-                if (below.starts_with(self.prefix) || self.prefix.starts_with(&below)) && is_prefix(&below) {
-                    self.waiting.push(below);
-                }
-            } else if let Some(item) = listed(&path, self.prefix, size.unwrap_or_default()) {
-                self.ready.push(item);
-            }
-        }
-    }
-}
-
-/// A directory, and what is in it, if it is there.
-type Looked = (String, Tried<Option<Vec<Found>>>);
-
 /// Whether an answer may mean that a directory is missing. Servers have many words for it.
 fn is_missing(reply: &Reply) -> bool {
     matches!(reply.status.as_u16(), 403 | 404 | 409 | 500)
 }
 
-/// What a name begins with that is no object's.
-const TEMP_PREFIX: &str = ".tmp-";
 /// From here on what arrived is looked at before it gets its name.
 const LARGE: u64 = 1 << 20;
 const DIRECTORIES_AT_ONCE: usize = 8;
-const DIRECTORY_RETRIES: u32 = 4;
