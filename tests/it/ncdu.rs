@@ -110,6 +110,12 @@ fn gives_the_terminal_back_whatever_happens() {
     screen.wait_for("/small");
     screen.terminate();
     ends_in_order(&mut screen, 130);
+    // The second signal ends it where it is, and may come before or after it has ended by itself.
+    let mut screen = start(&machine, &["v:"], 24, 80);
+    screen.wait_for("/small");
+    screen.terminate();
+    screen.terminate();
+    ends_in_order(&mut screen, 130);
 }
 
 #[test]
