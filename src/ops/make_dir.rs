@@ -19,6 +19,7 @@ use crate::vault::VaultError;
 pub fn mkdir(ctx: &Ctx<'_>, place: &Place, dry_run: bool, operation: &str) -> Result<SyncReport, OpsError> {
     let (remote, path) = match place {
         Place::Vault(remote, path) => (remote, path),
+        Place::Plain(profile, _) => return Err(super::plain::refuse(profile, "`mkdir`")),
         Place::Local(path) => {
             let fail = format!("cannot make the directory {}", path.display());
             let made = if dry_run || path.is_dir() { Ok(()) } else { std::fs::create_dir_all(path) };
@@ -95,6 +96,7 @@ pub fn rmdir(ctx: &Ctx<'_>, place: &Place, options: &RemoveOptions) -> Result<Sy
     let (remote, path) = match place {
         Place::Vault(remote, path) if path.is_root() => return Err(not_the_root("rmdir", remote)),
         Place::Vault(remote, path) => (remote, path),
+        Place::Plain(profile, _) => return Err(super::plain::refuse(profile, "`rmdir`")),
         Place::Local(path) => {
             if !path.is_dir() {
                 return Err(OpsError::new(Class::DirNotFound, format!("there is no directory {}", path.display())));
