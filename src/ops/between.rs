@@ -211,8 +211,7 @@ impl Run<'_> {
         };
         let stats = session.stats();
         report.stored = stats.stored.load(Ordering::Relaxed);
-        report.deduplicated =
-            if by_reference { plan.totals.bytes } else { stats.deduplicated.load(Ordering::Relaxed) };
+        report.deduplicated = if by_reference { plan.totals.bytes } else { stats.deduplicated.load(Ordering::Relaxed) };
         let totals = &plan.totals;
         (report.files, report.bytes) =
             if by_reference { (totals.files, totals.bytes) } else { (uploaded.files, uploaded.bytes) };

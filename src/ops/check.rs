@@ -21,13 +21,13 @@ use crate::filter::Filter;
 use crate::format::entry::{Content, EntryKind};
 use crate::format::key::TreeKey;
 use crate::history::chunk_list::ListReader;
+use crate::history::source::Root;
 use crate::id::{BlobId, BlobKind};
 use crate::path::TreePath;
 use crate::sum::{SumKind, Summer};
-use crate::history::source::Root;
 use crate::transfer::{
-    Beneath, FileReader, FilesSide, FilesTree, Item, SideError, VaultSide, Walk, base_root, local_path, lookup, os_text,
-    stat_file, stat_item,
+    Beneath, FileReader, FilesSide, FilesTree, Item, SideError, VaultSide, Walk, base_root, local_path, lookup,
+    os_text, stat_file, stat_item,
 };
 use crate::vault::{Part, Vault, VaultError, is_of_one_file, is_passing};
 

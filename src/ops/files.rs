@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::list::missing_local;
 use super::between::file_name;
+use super::list::missing_local;
 use super::open::{Opened, open};
 use super::plain::{self, Plain};
 use super::sync::not_there;

@@ -21,8 +21,8 @@ use crate::format::entry::EntryKind;
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
-    Deadline, Deliver, FilesContents, FilesSide, Item, Kept, MARKS_MAX, Plan, PlanOptions, Shadow, VaultSide, base_root,
-    lookup, stat_file,
+    Deadline, Deliver, FilesContents, FilesSide, Item, Kept, MARKS_MAX, Plan, PlanOptions, Shadow, VaultSide,
+    base_root, lookup, stat_file,
 };
 use crate::vault::Vault;
 use crate::world::Timestamp;
@@ -116,8 +116,10 @@ fn named(
     refuse_filters(options)?;
     match dest.parent() {
         Some(parent) => Ok((parent, Some(file_name(dest)))),
-        None => Err(OpsError::new(Class::Failed, format!("`{}:` is a directory, but the source is a file", profile.name))
-            .hint("write the name that the file is to have after the colon")),
+        None => {
+            Err(OpsError::new(Class::Failed, format!("`{}:` is a directory, but the source is a file", profile.name))
+                .hint("write the name that the file is to have after the colon"))
+        }
     }
 }
 

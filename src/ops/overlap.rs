@@ -45,7 +45,8 @@ pub(super) fn refuse_plain(remote: &RemoteProfile, plain: &PlainProfile, path: &
         return Ok(());
     }
     let what = format!("`{}:{path}` and the vault of `{}:` are in one place", plain.name, remote.name);
-    Err(OpsError::new(Class::Fatal, what).hint("choose a `root` for the plain files that the vault is not below, nor above"))
+    Err(OpsError::new(Class::Fatal, what)
+        .hint("choose a `root` for the plain files that the vault is not below, nor above"))
 }
 
 /// The directories of the vault that are on this machine and there.

@@ -73,7 +73,14 @@ impl Plain {
             ..Traits::default()
         };
         // Directories are as the vault has them.
-        Local { is_source, traits, metadata: false, links: false, incomplete: true, shadow: Shadow::new(prefix, Default::default()) }
+        Local {
+            is_source,
+            traits,
+            metadata: false,
+            links: false,
+            incomplete: true,
+            shadow: Shadow::new(prefix, Default::default()),
+        }
     }
 }
 
@@ -104,8 +111,9 @@ pub(super) fn not_there(profile: &PlainProfile, path: &TreePath) -> OpsError {
 /// Refuses a verb, or a setting of one, that plain files have no use for.
 pub(super) fn refuse(profile: &PlainProfile, what: &str) -> OpsError {
     let text = format!("{what} takes a vault, and `{}:` is plain: it holds files of other programs", profile.name);
-    OpsError::new(Class::Usage, text)
-        .hint("copy, sync, move, check, ls, lsf, lsjson, size, cat and the sums take plain remotes; rclone does the rest")
+    OpsError::new(Class::Usage, text).hint(
+        "copy, sync, move, check, ls, lsf, lsjson, size, cat and the sums take plain remotes; rclone does the rest",
+    )
 }
 
 const SECOND: u64 = 1_000_000_000;

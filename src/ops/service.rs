@@ -155,7 +155,8 @@ impl Service {
         else {
             return false;
         };
-        let place = |settings: &ServiceSettings| PLACE.map(|name| settings.values.get(name).cloned().unwrap_or_default());
+        let place =
+            |settings: &ServiceSettings| PLACE.map(|name| settings.values.get(name).cloned().unwrap_or_default());
         let root = |settings: &ServiceSettings| {
             TreePath::from_user(settings.values.get("root").map_or(&b""[..], |root| root.as_bytes())).ok()
         };

@@ -49,8 +49,12 @@ fn stat_plain(ctx: &Ctx<'_>, profile: &PlainProfile, path: &TreePath) -> Result<
     let (kind, mtime) = (ListedKind::Dir, ctx.world.clock.now());
     let listed = match files.single() {
         Some(item) => listed(item.clone()),
-        None if !super::plain::Plain::connect(ctx, profile)?.is_there(path)? => return Err(super::plain::not_there(profile, path)),
-        None => Listed { path: path.clone(), kind, size: 0, mtime, mode: None, attributes: Vec::new(), sums: Vec::new() },
+        None if !super::plain::Plain::connect(ctx, profile)?.is_there(path)? => {
+            return Err(super::plain::not_there(profile, path));
+        }
+        None => {
+            Listed { path: path.clone(), kind, size: 0, mtime, mode: None, attributes: Vec::new(), sums: Vec::new() }
+        }
     };
     Ok(Stat { listed, below: None, stored: None, conflict: None })
 }

@@ -18,9 +18,7 @@ use super::step::Step;
 use crate::event::{Action, Event, Observer};
 use crate::format::entry::EntryKind;
 use crate::path::TreePath;
-use crate::vault::{
-    FileEntry, FileKind, FilesIo, Part, Vault, VaultError, is_changed, is_of_one_file, is_passing,
-};
+use crate::vault::{FileEntry, FileKind, FilesIo, Part, Vault, VaultError, is_changed, is_of_one_file, is_passing};
 use crate::world::Timestamp;
 
 /// One run to plain files.
@@ -146,7 +144,10 @@ impl Shared<'_> {
                 match item.entry.kind {
                     EntryKind::File if self.run.deadline.has_passed() => {}
                     EntryKind::File if replaces == Some(EntryKind::Dir) => {
-                        self.fail(&item.path, "there is a directory of this name, which is not replaced at such a place");
+                        self.fail(
+                            &item.path,
+                            "there is a directory of this name, which is not replaced at such a place",
+                        );
                     }
                     EntryKind::File => {
                         if jobs.send(Job { item, replaces: replaces.is_some(), old, time_only }).is_err() {

@@ -104,7 +104,8 @@ impl<'a> FilesSide<'a> {
 
     /// Whether a directory holds a file that puts it out of scope.
     fn is_marked(&self, found: &[FileEntry]) -> bool {
-        let is_marker = |entry: &FileEntry| self.filter.markers().iter().any(|marker| *marker == *entry.name.as_bytes());
+        let is_marker =
+            |entry: &FileEntry| self.filter.markers().iter().any(|marker| *marker == *entry.name.as_bytes());
         found.iter().any(|entry| entry.kind != FileKind::Dir && is_marker(entry))
     }
 
@@ -236,7 +237,10 @@ impl<'a> FilesSide<'a> {
                 if let Some(kept) = &self.kept {
                     kept.note_in(below.path.clone());
                 }
-                return Err(SideError::Skipped { path: below.path, reason: format!("can't be listed: {}", said(&error)) });
+                return Err(SideError::Skipped {
+                    path: below.path,
+                    reason: format!("can't be listed: {}", said(&error)),
+                });
             }
             Err(error) => return Err(TransferError::from(error).into()),
         }
@@ -269,8 +273,7 @@ pub fn stat_file(tree: FilesTree<'_>, path: &TreePath, now: Timestamp) -> Result
 pub(super) fn item(path: TreePath, entry: &FileEntry, now: Timestamp) -> Item {
     let kind = if entry.kind == FileKind::Dir { EntryKind::Dir } else { EntryKind::File };
     let mtime = mtime_of(entry).unwrap_or(now);
-    let entry =
-        Entry { kind, size: entry.size, mtime, mode: None, content: Content::None, attributes: Vec::new() };
+    let entry = Entry { kind, size: entry.size, mtime, mode: None, content: Content::None, attributes: Vec::new() };
     Item { path, entry, place: None }
 }
 

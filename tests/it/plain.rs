@@ -115,7 +115,9 @@ fn files(dir: &Path) {
     fs::write(dir.join("deep/large"), noise(1, 9 << 20)).unwrap();
     fs::write(dir.join("deep/er/medium"), noise(2, 70_000)).unwrap();
     fs::write(dir.join("deep/a name, with ümlauts & 100%"), "x").unwrap();
-    for (n, name) in ["small", "empty", "deep/large", "deep/er/medium", "deep/a name, with ümlauts & 100%"].iter().enumerate() {
+    for (n, name) in
+        ["small", "empty", "deep/large", "deep/er/medium", "deep/a name, with ümlauts & 100%"].iter().enumerate()
+    {
         age(&dir.join(name), 1_500_000_000 + 1000 * n as u64);
     }
 }

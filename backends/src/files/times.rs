@@ -14,7 +14,8 @@ impl FileTime {
     pub(crate) fn to_decimal(self) -> String {
         let total = i128::from(self.secs) * SECOND + i128::from(self.nanos);
         let sign = if total < 0 { "-" } else { "" };
-        let (secs, nanos) = (total.unsigned_abs() / SECOND.unsigned_abs(), total.unsigned_abs() % SECOND.unsigned_abs());
+        let (secs, nanos) =
+            (total.unsigned_abs() / SECOND.unsigned_abs(), total.unsigned_abs() % SECOND.unsigned_abs());
         let text = format!("{sign}{secs}.{nanos:09}");
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     }
@@ -23,7 +24,10 @@ impl FileTime {
     pub(crate) fn from_decimal(text: &str) -> Option<Self> {
         let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
         let (secs, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        if secs.is_empty() || secs.len() > SECS_MAX || !(secs.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit())) {
+        if secs.is_empty()
+            || secs.len() > SECS_MAX
+            || !(secs.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()))
+        {
             return None;
         }
         let nanos = format!("{fraction:0<9}").get(..9)?.parse::<i128>().ok()?;

@@ -13,7 +13,7 @@ use opendal::{Operator, services};
 use super::dal::{Dal, through};
 use super::objects::CreatesOnce;
 use crate::files::DalFiles;
-use crate::http::Http;
+use crate::http::{Http, endpoint};
 use crate::settings::Values;
 use crate::{BadSetting, Kind, Provider, Setting, Transport};
 
@@ -80,20 +80,14 @@ pub(super) fn open(values: &BTreeMap<String, String>, transport: &Transport) -> 
 ///
 /// # Errors
 /// A setting can't be used.
-pub(super) fn open_files(
-    values: &BTreeMap<String, String>,
-    transport: &Transport,
-) -> Result<DalFiles, BadSetting> {
+pub(super) fn open_files(values: &BTreeMap<String, String>, transport: &Transport) -> Result<DalFiles, BadSetting> {
     let (operator, http, said) = operator(values, transport)?;
     let whole = values.get("root").is_none_or(|root| root.trim_matches('/').is_empty());
     Ok(DalFiles::new(through(operator, http), said, whole))
 }
 
 /// The bucket, how it is reached, and what it is called.
-fn operator(
-    values: &BTreeMap<String, String>,
-    transport: &Transport,
-) -> Result<(Operator, Http, String), BadSetting> {
+fn operator(values: &BTreeMap<String, String>, transport: &Transport) -> Result<(Operator, Http, String), BadSetting> {
     let checked = Values::check(&PROVIDER, values)?;
     let scheme = checked.text("scheme").unwrap_or_default();
     let options = OPTIONS.iter().find(|(name, _)| *name == scheme).map_or(&[][..], |(_, options)| options);
@@ -109,7 +103,7 @@ fn operator(
     if let Some(missing) = options.iter().find(|name| is_credential(name) && checked.text(name).is_none()) {
         return Err(BadSetting::new(missing, "is missing"));
     }
-    let endpoint = super::web::endpoint("endpoint", checked.text("endpoint").unwrap_or_default())?;
+    let endpoint = endpoint("endpoint", checked.text("endpoint").unwrap_or_default(), "options of the service")?;
     let root = checked.text("root").unwrap_or_default().trim_matches('/');
     let mut given: BTreeMap<String, String> = values.clone();
     given.retain(|name, value| is_known(name) && !value.is_empty());

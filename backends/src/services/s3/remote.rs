@@ -40,11 +40,7 @@ pub(in crate::services) fn open_files(
 }
 
 /// The bucket, how it is reached, and what it is called.
-fn operator(
-    values: &Values<'_>,
-    place: &Place,
-    transport: &Transport,
-) -> Result<(Operator, Http, String), BadSetting> {
+fn operator(values: &Values<'_>, place: &Place, transport: &Transport) -> Result<(Operator, Http, String), BadSetting> {
     let bucket = values.text("bucket").unwrap_or_default();
     if bucket.contains('/') {
         return Err(BadSetting::new("bucket", "holds a `/`; what comes after it belongs to `root`"));

@@ -10,15 +10,16 @@ use russh_sftp::client::error::Error;
 use russh_sftp::protocol::{FileAttributes, OpenFlags, Packet, StatusCode};
 
 use super::pool::{Lent, Link};
-use super::remote::{AT_ONCE, Outcome, PIECE, Sftp};
+use super::remote::{AT_ONCE, PIECE, Sftp};
 use crate::files::{FileEntry, FileKind, FileTime, FileWriter, Files, FilesCaps, NewFile, changed, last_name};
 use crate::http::Failure;
+use crate::services::store::Tried;
 use crate::shape::Direction;
 use crate::{ErrorKind, Op, Result};
 
 impl Sftp {
     /// The entry that attributes describe. A link is what it points to, if that is a file.
-    async fn entry(&self, lent: &Lent<'_>, path: &str, attributes: FileAttributes) -> Outcome<FileEntry> {
+    async fn entry(&self, lent: &Lent<'_>, path: &str, attributes: FileAttributes) -> Tried<FileEntry> {
         let name = last_name(path).to_owned();
         let link = FileEntry { name, kind: FileKind::Link, size: 0, time: None, version: None };
         if !attributes.is_symlink() {
@@ -31,7 +32,7 @@ impl Sftp {
         }
     }
 
-    async fn find(&self, lent: &Lent<'_>, path: &str) -> Outcome<Option<FileEntry>> {
+    async fn find(&self, lent: &Lent<'_>, path: &str) -> Tried<Option<FileEntry>> {
         // The directory itself may be reached by a link.
         let found = if path.is_empty() { lent.stat(self.full(path)).await } else { lent.lstat(self.full(path)).await };
         match found {
@@ -41,7 +42,7 @@ impl Sftp {
         }
     }
 
-    async fn entries(&self, dir: &str) -> Outcome<Option<Vec<FileEntry>>> {
+    async fn entries(&self, dir: &str) -> Tried<Option<Vec<FileEntry>>> {
         let lent = self.lend().await?;
         let handle = match lent.opendir(self.full(dir)).await {
             Ok(opened) => opened.handle,
@@ -77,7 +78,7 @@ impl Sftp {
     }
 
     /// A range of the file that was seen. What is open stays what it is, should another take its name.
-    async fn read_seen(&self, path: &str, range: Range<u64>, seen: &FileEntry) -> Outcome<Option<Bytes>> {
+    async fn read_seen(&self, path: &str, range: Range<u64>, seen: &FileEntry) -> Tried<Option<Bytes>> {
         let lent = self.lend().await?;
         let opened = lent.open(self.full(path), OpenFlags::READ, FileAttributes::empty()).await;
         let handle = opened.map_err(|error| lent.failure(error))?.handle;
@@ -99,7 +100,7 @@ impl Sftp {
         Ok(body)
     }
 
-    async fn create(&self, temp: &str) -> Outcome<(Arc<Link>, String)> {
+    async fn create(&self, temp: &str) -> Tried<(Arc<Link>, String)> {
         let lent = self.lend().await?;
         let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUDE;
         let open = || lent.open(self.full(temp), flags, FileAttributes::empty());
@@ -114,7 +115,7 @@ impl Sftp {
     }
 
     /// Makes the directories that a path is in, as everybody else would make them.
-    async fn make_plain_dirs(&self, lent: &Lent<'_>, path: &str) -> Outcome<()> {
+    async fn make_plain_dirs(&self, lent: &Lent<'_>, path: &str) -> Tried<()> {
         let full = self.full(path);
         for at in full.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0) {
             let dir = &full[..at];
@@ -131,7 +132,7 @@ impl Sftp {
     }
 
     /// Gives what is at `temp` its name, in place of what has it.
-    async fn rename_over(&self, lent: &Lent<'_>, temp: &str, path: &str, replaces: bool) -> Outcome<()> {
+    async fn rename_over(&self, lent: &Lent<'_>, temp: &str, path: &str, replaces: bool) -> Tried<()> {
         if !replaces {
             let renamed = lent.rename(self.full(temp), self.full(path)).await;
             return renamed.map(drop).map_err(|error| lent.failure(error));
@@ -207,9 +208,7 @@ impl Files for Sftp {
         match self.find(&lent, path).await.map_err(failed)? {
             None => Ok(()),
             Some(found) if !found.is_same_version(seen) => Err(changed(Op::Delete, path, &self.said)),
-            Some(_) => {
-                lent.remove(self.full(path)).await.map(drop).map_err(|error| failed(lent.failure(error)))
-            }
+            Some(_) => lent.remove(self.full(path)).await.map(drop).map_err(|error| failed(lent.failure(error))),
         }
     }
 
@@ -246,7 +245,7 @@ struct SftpWriter {
 }
 
 impl SftpWriter {
-    async fn put(&self, bytes: Bytes) -> Outcome<()> {
+    async fn put(&self, bytes: Bytes) -> Tried<()> {
         let lent = self.sftp.pool.lend_again(&self.link).await;
         let starts = (0..bytes.len()).step_by(PIECE as usize).map(Ok);
         stream::iter(starts)
@@ -262,7 +261,7 @@ impl SftpWriter {
             .await
     }
 
-    async fn publish(&self) -> Outcome<bool> {
+    async fn publish(&self) -> Tried<bool> {
         let lent = self.sftp.pool.lend_again(&self.link).await;
         // An old server, or another's, knows of no such thing.
         match lent.fsync(self.handle.as_str()).await {
