@@ -1,15 +1,19 @@
 //! The services: one module each, with a table of its settings, and nothing shared between them but the trait. [`open`] makes one
 //! from settings.
 
+mod answers;
 mod api;
 mod azureblob;
 mod b2;
+mod bodies;
 mod dal;
 mod drive;
 mod dropbox;
 mod fs;
 mod ftp;
 mod gcs;
+#[cfg(test)]
+mod given;
 mod koofr;
 mod memory;
 mod names;
@@ -24,6 +28,7 @@ mod swift;
 mod walk;
 mod web;
 mod webdav;
+mod xml;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,6 +44,7 @@ pub use pcloud::PCloud;
 pub use sftp::Sftp;
 pub use webdav::WebDav;
 
+use crate::files::Files;
 use crate::oauth::Grants;
 use crate::{BadSetting, Provider, Remote, Transport};
 
@@ -92,6 +98,20 @@ pub fn open(
         "memory" => Ok(Arc::new(Memory::new())),
         _ => Err(BadSetting::new("type", format!("is `{kind}`, which this version does not know"))),
     }
+}
+
+/// The plain files of this kind that the settings describe; `None` if a service of this kind can't be that.
+pub(crate) fn open_files(
+    kind: &str,
+    values: &BTreeMap<String, String>,
+    transport: &Transport,
+) -> Option<Result<Arc<dyn Files>, BadSetting>> {
+    Some(match kind {
+        "opendal" => opendal::open_files(values, transport).map(|files| Arc::new(files) as Arc<dyn Files>),
+        "s3" => s3::open_files(values, transport).map(|files| Arc::new(files) as Arc<dyn Files>),
+        "sftp" => Sftp::open(values, transport).map(|files| Arc::new(files) as Arc<dyn Files>),
+        _ => return None,
+    })
 }
 
 /// How a person signs in to a service of this kind, if one does.

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use super::login::{Client, Login};
 use crate::ErrorKind;
 use crate::http::Failure;
+use crate::services::answers::{not_found, past_end};
 
 /// The connections to one server. They are made when they are needed, and again when one has broken.
 #[derive(Debug)]
@@ -61,6 +62,13 @@ impl Pool {
         }
     }
 
+    /// A connection that was lent before: what is open is open on that one only.
+    pub(super) async fn lend_again(&self, link: &Arc<Link>) -> Lent<'_> {
+        let place = self.places.acquire().await.expect("the semaphore is never closed");
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        Lent { pool: self, link: Arc::clone(link), _place: place }
+    }
+
     async fn link(&self, index: usize) -> Result<Arc<Link>, Failure> {
         let mut place = self.links[index].lock().await;
         if let Some(link) = &*place
@@ -79,6 +87,11 @@ impl Pool {
 }
 
 impl Lent<'_> {
+    /// The connection itself.
+    pub(super) fn link(&self) -> Arc<Link> {
+        Arc::clone(&self.link)
+    }
+
     /// What an error of the session means. One of the connection ends its use.
     pub(super) fn failure(&self, error: Error) -> Failure {
         let failure = failure_of(error);
@@ -119,10 +132,10 @@ fn failure_of(error: Error) -> Failure {
     let words: String = status.error_message.chars().filter(|c| !c.is_control()).take(200).collect();
     let lower = words.to_lowercase();
     match status.status_code {
-        StatusCode::NoSuchFile => Failure::new(ErrorKind::NotFound, "it is not there"),
+        StatusCode::NoSuchFile => not_found(),
         StatusCode::PermissionDenied => Failure::new(ErrorKind::PermissionDenied, "the server does not allow it")
             .advice("check what this user may do there, and `root`"),
-        StatusCode::Eof => Failure::new(ErrorKind::RangePastEnd, "it ends before that"),
+        StatusCode::Eof => past_end(),
         StatusCode::OpUnsupported => Failure::new(ErrorKind::Unsupported, "the server can't do this"),
         StatusCode::ConnectionLost | StatusCode::NoConnection => Failure::new(ErrorKind::Reset, "the connection broke"),
         _ if lower.contains("space") || lower.contains("quota") => {

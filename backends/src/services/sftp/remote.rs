@@ -15,6 +15,8 @@ use super::PROVIDER;
 use super::login::Login;
 use super::pool::{Lent, Pool};
 use crate::http::{BODY_MAX, Failure};
+use crate::services::answers::{all_there, in_the_way, past_end, too_large};
+use crate::services::bodies::length;
 use crate::services::store::{Store, Tried};
 use crate::services::walk::{Entry, TEMP_PREFIX, walk};
 use crate::settings::Values;
@@ -22,15 +24,15 @@ use crate::shape::{Direction, Shaper};
 use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
 
 /// A directory of another machine.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Sftp {
-    pool: Pool,
+    pub(super) pool: Arc<Pool>,
     /// Without a slash at the end; empty for where a login leads.
     root: String,
-    said: String,
+    pub(super) said: String,
     shaper: Option<Arc<Shaper>>,
     /// Directories that are known to be there.
-    made: Mutex<BTreeSet<String>>,
+    made: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Sftp {
@@ -49,16 +51,16 @@ impl Sftp {
         let root = root.strip_prefix("~/").unwrap_or(root).trim_end_matches('/').to_owned();
         let said = format!("sftp:{login:?}/{root}").replace("//", "/");
         Ok(Self {
-            pool: Pool::new(login, connections),
+            pool: Arc::new(Pool::new(login, connections)),
             root,
             said,
             shaper: transport.shaper.clone(),
-            made: Mutex::default(),
+            made: Arc::default(),
         })
     }
 
     /// The server's name for a path.
-    fn full(&self, path: &str) -> String {
+    pub(super) fn full(&self, path: &str) -> String {
         match self.root.as_str() {
             "" if path.is_empty() => ".".to_owned(),
             "" => path.to_owned(),
@@ -66,13 +68,13 @@ impl Sftp {
         }
     }
 
-    async fn shape(&self, direction: Direction, bytes: usize) {
+    pub(super) async fn shape(&self, direction: Direction, bytes: usize) {
         if let Some(shaper) = &self.shaper {
             shaper.take(direction, bytes).await;
         }
     }
 
-    async fn lend(&self) -> Tried<Lent<'_>> {
+    pub(super) async fn lend(&self) -> Tried<Lent<'_>> {
         if let Some(shaper) = &self.shaper {
             shaper.request().await;
         }
@@ -107,7 +109,7 @@ impl Sftp {
             Ok(found) if found.attrs.permissions.is_none() || found.attrs.is_regular() => {
                 Ok(Some(found.attrs.size.unwrap_or_default()))
             }
-            Ok(_) => Err(Failure::new(ErrorKind::NotADirectory, "there is something else of this name")),
+            Ok(_) => Err(in_the_way()),
             Err(Error::Status(status)) if status.status_code == StatusCode::NoSuchFile => Ok(None),
             Err(error) => Err(lent.failure(error)),
         }
@@ -125,7 +127,7 @@ impl Sftp {
             opened => opened,
         };
         let handle = handle.map_err(|error| lent.failure(error))?.handle;
-        let length: u64 = body.iter().map(|part| part.len() as u64).sum();
+        let length = length(body);
         let written = stream::iter(pieces(body).map(Ok))
             .try_for_each_concurrent(AT_ONCE, |(offset, piece)| {
                 let handle = handle.clone();
@@ -148,10 +150,7 @@ impl Sftp {
         }
         let there = found.map_err(|error| lent.failure(error))?.attrs.size.unwrap_or(length);
         closed.map_err(|error| lent.failure(error))?;
-        if there != length {
-            return Err(Failure::new(ErrorKind::Reset, format!("{length} bytes were sent and {there} have arrived")));
-        }
-        Ok(())
+        all_there(length, there)
     }
 
     /// Gives what is at `temp` its name. OpenSSH replaces nothing then; others may, and some lose both of two at once.
@@ -176,18 +175,18 @@ impl Sftp {
         }
     }
 
-    async fn read_open(&self, lent: &Lent<'_>, handle: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
+    pub(super) async fn read_open(&self, lent: &Lent<'_>, handle: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
         let found = lent.fstat(handle).await.map_err(|error| lent.failure(error))?.attrs;
         if found.permissions.is_some() && !found.is_regular() {
-            return Err(Failure::new(ErrorKind::NotADirectory, "there is something else of this name"));
+            return Err(in_the_way());
         }
         let size = found.size.unwrap_or_default();
         let range = range.unwrap_or(0..size);
         if range.start > range.end || range.end > size {
-            return Err(Failure::new(ErrorKind::RangePastEnd, "it ends before that"));
+            return Err(past_end());
         }
         if range.end - range.start > BODY_MAX {
-            return Err(Failure::new(ErrorKind::Unsupported, "it is larger than any object of ours"));
+            return Err(too_large());
         }
         let starts = (range.start..range.end).step_by(PIECE as usize);
         let mut pieces = stream::iter(starts)
@@ -331,7 +330,7 @@ fn pieces(body: &[Bytes]) -> impl Iterator<Item = (u64, Bytes)> {
 }
 
 /// What every server takes and gives in one request.
-const PIECE: u64 = 32 << 10;
+pub(super) const PIECE: u64 = 32 << 10;
 /// Requests of one object on their way: 2 MiB, which is 320 Mbit/s at 50 ms for each object.
-const AT_ONCE: usize = 64;
+pub(super) const AT_ONCE: usize = 64;
 const DIRECTORIES_AT_ONCE: usize = 8;
