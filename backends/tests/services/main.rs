@@ -6,6 +6,7 @@ mod servers;
 
 mod clouds;
 mod ftp;
+mod matrix;
 mod objects;
 mod s3;
 mod sftp;
