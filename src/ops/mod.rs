@@ -19,6 +19,7 @@ mod files;
 mod hashsum;
 mod init;
 mod inspect;
+mod inward;
 mod key;
 mod list;
 mod make_dir;
@@ -27,7 +28,10 @@ mod moving;
 mod narrow;
 mod network;
 mod open;
+mod origin;
+mod outward;
 mod overlap;
+mod plain;
 mod probe;
 mod rcat;
 mod remove;
@@ -87,6 +91,7 @@ pub use make_dir::{mkdir, rmdir, rmdirs};
 pub use mirror::{CopyReport, HealOptions, heal, only_there};
 pub use moving::Moving;
 pub use network::{Network, Rate, Rates, RequestRate, Shaper};
+pub use plain::{PlainProfile, probe_plain};
 pub use probe::{Probe, probe};
 pub use rcat::rcat;
 pub use remove::{delete, purge, rm};
@@ -205,6 +210,8 @@ pub enum Place {
     Local(PathBuf),
     /// A path inside the vault of a remote.
     Vault(RemoteProfile, TreePath),
+    /// A path among the plain files of a remote.
+    Plain(PlainProfile, TreePath),
 }
 
 /// `init`
