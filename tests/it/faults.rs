@@ -94,7 +94,7 @@ fn listings_that_miss_some_lose_nothing() {
     fs::create_dir(&src).unwrap();
     change(&src, 0, true);
     env.up(&src, "").unwrap();
-    for round in 1..12 {
+    for round in 1..9 {
         let before = snapshot(&src);
         let stale = || Arc::new(Faulty::over(Arc::clone(&remote), FaultPlan::seeded(round).hide_listed(0.3)));
         env.custom = Some(stale());
