@@ -1,16 +1,19 @@
 //! The services: one module each, with a table of its settings, and nothing shared between them but the trait. [`open`] makes one
 //! from settings.
 
+mod answers;
 mod api;
 mod azureblob;
 mod b2;
+mod bodies;
 mod dal;
 mod drive;
 mod dropbox;
-mod folders;
 mod fs;
 mod ftp;
 mod gcs;
+#[cfg(test)]
+mod given;
 mod koofr;
 mod memory;
 mod names;
@@ -20,10 +23,12 @@ mod opendal;
 mod pcloud;
 mod s3;
 mod sftp;
+mod store;
 mod swift;
 mod walk;
 mod web;
 mod webdav;
+mod xml;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::trouble::{Trouble, within};
 use crate::ErrorKind;
 use crate::http::{BODY_MAX, Failure};
+use crate::services::answers::{not_found, past_end, too_large};
 use crate::services::walk::Entry;
 use crate::shape::{Direction, Shaper};
 
@@ -69,7 +70,7 @@ impl Session {
     async fn listed_size(&mut self, full: &str) -> Outcome<Option<u64>> {
         let (directory, name) = full.rsplit_once('/').unwrap_or(("", full));
         let entries = self.entries(directory).await?;
-        Ok(entries.into_iter().find(|entry| entry.name == name && !entry.is_directory).map(|entry| entry.size))
+        Ok(entries.into_iter().find(|entry| entry.name == name).and_then(|entry| entry.size))
     }
 
     /// Stores a body under a name, and sees that all of it arrived.
@@ -99,14 +100,13 @@ impl Session {
         range: Option<Range<u64>>,
         shaper: Option<&Arc<Shaper>>,
     ) -> Outcome<Bytes> {
-        let missing = || Failure::new(ErrorKind::NotFound, "it is not there");
-        let size = self.size(full).await?.ok_or_else(missing)?;
+        let size = self.size(full).await?.ok_or_else(not_found)?;
         let Range { start, end } = range.unwrap_or(0..size);
         if start > end || end > size {
-            return Err(Failure::new(ErrorKind::RangePastEnd, "it ends before that"));
+            return Err(past_end());
         }
         if end - start > BODY_MAX {
-            return Err(Failure::new(ErrorKind::Unsupported, "it is larger than any object of ours"));
+            return Err(too_large());
         }
         if start == end {
             return Ok(Bytes::new());
@@ -179,8 +179,7 @@ impl Session {
             Ok(file) if file.is_symlink() => None,
             Ok(file) => Some(Ok(Entry {
                 name: file.name().to_owned(),
-                is_directory: file.is_directory(),
-                size: file.size() as u64,
+                size: (!file.is_directory()).then_some(file.size() as u64),
             })),
             // What can't be read may be an object: a listing with a hole in it is worse than none.
             Err(_) => {

@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::BoxStream;
 use http::Method;
 use serde_json::{Value, json};
 
 use super::{GRANTS, PROVIDER};
-use crate::http::{BODY_MAX, Failure, Http, Reply};
+use crate::http::{BODY_MAX, Failure, Http, Reply, encoded, refusal};
 use crate::oauth::{App, Bearer};
-use crate::services::api::{
-    Api, Ask, Progress, Who, changed_on_the_way, encoded, exactly, in_pieces, in_the_way, json, length, not_found,
-    past_end, piece, refusal,
-};
-use crate::services::folders::{Entry, walk};
+use crate::services::answers::{changed_on_the_way, exactly, in_the_way, not_found};
+use crate::services::api::{Api, Ask, Progress, Who, forgotten, in_pieces, json};
+use crate::services::bodies::{length, piece};
 use crate::services::names::root;
+use crate::services::store::{Store, Tried};
+use crate::services::walk::{Entry, walk};
 use crate::settings::Values;
-use crate::{BadSetting, Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat, Transport};
+use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
 
 /// A folder of a OneDrive.
 #[derive(Debug)]
@@ -34,14 +34,12 @@ pub struct OneDrive {
     root: String,
 }
 
-type Tried<T> = std::result::Result<T, Failure>;
-
 impl OneDrive {
     /// The remote that the settings describe. Connects to nothing yet.
     ///
     /// # Errors
     /// A setting can't be used, or nobody has signed in.
-    pub fn open(values: &BTreeMap<String, String>, transport: &Transport) -> std::result::Result<Self, BadSetting> {
+    pub fn open(values: &BTreeMap<String, String>, transport: &Transport) -> Result<Self, BadSetting> {
         let values = Values::check(&PROVIDER, values)?;
         let http = Http::new(transport, None)?;
         let bearer = Bearer::of(&values, App::of(&values, &GRANTS)?, http.clone(), transport)?;
@@ -53,10 +51,6 @@ impl OneDrive {
         Ok(Self { api: Api::new(http, Who::Signed(bearer)), endpoint, drive, root: root(&values)? })
     }
 
-    fn failed(&self, op: Op, path: &str) -> impl Fn(Failure) -> RemoteError {
-        move |failure| failure.of(op, path, &self.describe())
-    }
-
     /// The address of an item, and what is wanted of it: `content`, `children`.
     fn item(&self, path: &str, what: &str) -> String {
         let whole = [self.root.as_str(), path.trim_end_matches('/')].join("/");
@@ -66,24 +60,6 @@ impl OneDrive {
             (true, what) => format!("{}/root/{what}", self.drive),
             (false, "") => format!("{}/root:/{}", self.drive, parts.join("/")),
             (false, what) => format!("{}/root:/{}:/{what}", self.drive, parts.join("/")),
-        }
-    }
-
-    async fn read(&self, path: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
-        let mut reply = self.api.send(&Ask::get(self.item(path, "content")).object(range.as_ref())).await?;
-        if reply.status.as_u16() == 302 {
-            let to = reply.header("location").map(|to| self.trusted(to)).transpose()?;
-            let to =
-                to.ok_or_else(|| Failure::new(ErrorKind::Unexpected, "the answer says not where the content is"))?;
-            reply = self.api.send(&Ask::get(to).unsigned().object(range.as_ref())).await?;
-            if matches!(reply.status.as_u16(), 401 | 403 | 404 | 410) {
-                // The address has ended meanwhile: the next try gets another.
-                return Err(Failure::new(ErrorKind::Reset, "the address of the content has ended"));
-            }
-        }
-        match reply.status.as_u16() {
-            200 | 206 | 416 => exactly(reply, range),
-            _ => Err(refused(&reply)),
         }
     }
 
@@ -104,7 +80,107 @@ impl OneDrive {
         }
     }
 
-    /// The size of what is at a path; `None` if there is nothing.
+    async fn in_session(&self, path: &str, body: &[Bytes], total: u64) -> Tried<Reply> {
+        let wanted = json!({ "item": { "@microsoft.graph.conflictBehavior": "fail" } });
+        let reply = self.api.send(&Ask::post(self.item(path, "createUploadSession")).json(&wanted)).await?;
+        if !reply.status.is_success() {
+            return Ok(reply);
+        }
+        let session = json(&reply)?;
+        let Some(url) = session["uploadUrl"].as_str() else {
+            return Err(Failure::new(ErrorKind::Unexpected, "the answer names no session"));
+        };
+        let url = &self.trusted(url)?;
+        let put = |range: Range<u64>| async move {
+            let ask = Ask::new(Method::PUT, url)
+                .unsigned()
+                .header("content-range", format!("bytes {}-{}/{total}", range.start, range.end - 1))
+                .body("application/octet-stream", piece(body, range));
+            let reply = self.api.send(&ask).await?;
+            match reply.status.as_u16() {
+                200 | 201 | 409 => Ok(Progress::Done(reply)),
+                202 => expected(&reply, total),
+                // A piece that is there already.
+                416 => self.status(url, path, total).await,
+                404 | 410 => Err(forgotten()),
+                _ => Err(refused(&reply)),
+            }
+        };
+        let sent = in_pieces(total, PIECE, put, |_| self.status(url, path, total)).await;
+        if !matches!(&sent, Ok(reply) if reply.status.is_success()) {
+            // What can't be given up now ends by itself; the first failure is the one to tell.
+            drop(self.api.send(&Ask::new(Method::DELETE, url).unsigned()).await);
+        }
+        sent
+    }
+
+    /// How far a session is. One that is not there any more may have been finished, with the answer lost.
+    async fn status(&self, url: &str, path: &str, total: u64) -> Tried<Progress<Reply>> {
+        let reply = self.api.send(&Ask::get(url).unsigned()).await?;
+        match reply.status.as_u16() {
+            200 => expected(&reply, total),
+            404 | 410 => {
+                let found = self.api.send(&Ask::get(self.item(path, ""))).await?;
+                let whole = found.status.is_success() && json(&found)?["size"].as_u64() == Some(total);
+                if whole { Ok(Progress::Done(found)) } else { Err(forgotten()) }
+            }
+            _ => Err(refused(&reply)),
+        }
+    }
+
+    async fn look(&self, folder: &str) -> Tried<Vec<Entry>> {
+        let mut entries = Vec::new();
+        let mut next = Some(self.item(folder, "children") + "?$top=999&$select=name,size,file,folder");
+        while let Some(url) = next {
+            let reply = self.api.send(&Ask::get(url)).await?;
+            match reply.status.as_u16() {
+                200 => {}
+                404 => return Ok(Vec::new()),
+                _ => return Err(refused(&reply)),
+            }
+            let page = json(&reply)?;
+            for found in page["value"].as_array().into_iter().flatten() {
+                let Some(name) = found["name"].as_str() else { continue };
+                let size = if found["folder"].is_object() { None } else { found["size"].as_u64() };
+                if size.is_some() || found["folder"].is_object() {
+                    entries.push(Entry { name: name.to_owned(), size });
+                }
+            }
+            next = page["@odata.nextLink"].as_str().map(str::to_owned);
+            // The token goes to the service, and to nobody whom an answer names.
+            if next.as_ref().is_some_and(|next| !next.starts_with(&format!("{}/", self.endpoint))) {
+                return Err(Failure::new(ErrorKind::Untrusted, "the listing goes on at another address"));
+            }
+        }
+        Ok(entries)
+    }
+}
+
+#[async_trait]
+impl Store for OneDrive {
+    fn caps(&self) -> Caps {
+        Caps { max_concurrency: 4, read_range: true, put_new: true, max_object: BODY_MAX, list_delay: Duration::ZERO }
+    }
+
+    fn describe(&self) -> String {
+        format!("onedrive:{}", self.root)
+    }
+
+    async fn read(&self, path: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
+        let mut reply = self.api.send(&Ask::get(self.item(path, "content")).object(range.as_ref())).await?;
+        if reply.status.as_u16() == 302 {
+            let to = reply.header("location").map(|to| self.trusted(to)).transpose()?;
+            let to =
+                to.ok_or_else(|| Failure::new(ErrorKind::Unexpected, "the answer says not where the content is"))?;
+            reply = self.api.send(&Ask::get(to).unsigned().object(range.as_ref())).await?;
+            if matches!(reply.status.as_u16(), 401 | 403 | 404 | 410) {
+                // The address has ended meanwhile: the next try gets another.
+                return Err(Failure::new(ErrorKind::Reset, "the address of the content has ended"));
+            }
+        }
+        exactly(reply, range, refused)
+    }
+
     async fn size(&self, path: &str) -> Tried<Option<u64>> {
         let Some(found) = self.find(path).await? else { return Ok(None) };
         if found["folder"].is_object() { Err(in_the_way()) } else { Ok(found["size"].as_u64()) }
@@ -138,136 +214,15 @@ impl OneDrive {
         Err(changed_on_the_way())
     }
 
-    async fn in_session(&self, path: &str, body: &[Bytes], total: u64) -> Tried<Reply> {
-        let wanted = json!({ "item": { "@microsoft.graph.conflictBehavior": "fail" } });
-        let reply = self.api.send(&Ask::post(self.item(path, "createUploadSession")).json(&wanted)).await?;
-        if !reply.status.is_success() {
-            return Ok(reply);
-        }
-        let session = json(&reply)?;
-        let Some(url) = session["uploadUrl"].as_str() else {
-            return Err(Failure::new(ErrorKind::Unexpected, "the answer names no session"));
-        };
-        let url = &self.trusted(url)?;
-        let put = |range: Range<u64>| async move {
-            let ask = Ask::new(Method::PUT, url)
-                .unsigned()
-                .header("content-range", format!("bytes {}-{}/{total}", range.start, range.end - 1))
-                .body("application/octet-stream", piece(body, range));
-            let reply = self.api.send(&ask).await?;
-            match reply.status.as_u16() {
-                200 | 201 | 409 => Ok(Progress::Done(reply)),
-                202 => expected(&reply, total),
-                // A piece that is there already.
-                416 => self.status(url, path, total).await,
-                404 | 410 => Err(Failure::new(ErrorKind::Unexpected, "the service has forgotten the upload")),
-                _ => Err(refused(&reply)),
-            }
-        };
-        let sent = in_pieces(total, PIECE, put, |_| self.status(url, path, total)).await;
-        if !matches!(&sent, Ok(reply) if reply.status.is_success()) {
-            // What can't be given up now ends by itself; the first failure is the one to tell.
-            drop(self.api.send(&Ask::new(Method::DELETE, url).unsigned()).await);
-        }
-        match sent {
-            // The session is gone, and with it what was sent: the next try begins anew.
-            Err(failure) if failure.says.contains("forgotten") => Err(Failure { kind: ErrorKind::Reset, ..failure }),
-            sent => sent,
-        }
+    fn walk<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Tried<Listed>> {
+        walk(prefix, 4, move |folder| async move { self.look(&folder).await })
     }
 
-    /// How far a session is. One that is not there any more may have been finished, with the answer lost.
-    async fn status(&self, url: &str, path: &str, total: u64) -> Tried<Progress<Reply>> {
-        let reply = self.api.send(&Ask::get(url).unsigned()).await?;
-        match reply.status.as_u16() {
-            200 => expected(&reply, total),
-            404 | 410 => {
-                let found = self.api.send(&Ask::get(self.item(path, ""))).await?;
-                let whole = found.status.is_success() && json(&found)?["size"].as_u64() == Some(total);
-                if whole { Ok(Progress::Done(found)) } else { Err(Failure::new(ErrorKind::Unexpected, FORGOTTEN)) }
-            }
-            _ => Err(refused(&reply)),
-        }
-    }
-
-    async fn look(&self, folder: &str) -> Tried<Option<Vec<Entry>>> {
-        let mut entries = Vec::new();
-        let mut next = Some(self.item(folder, "children") + "?$top=999&$select=name,size,file,folder");
-        while let Some(url) = next {
-            let reply = self.api.send(&Ask::get(url)).await?;
-            match reply.status.as_u16() {
-                200 => {}
-                404 => return Ok(None),
-                _ => return Err(refused(&reply)),
-            }
-            let page = json(&reply)?;
-            for found in page["value"].as_array().into_iter().flatten() {
-                let Some(name) = found["name"].as_str() else { continue };
-                let size = if found["folder"].is_object() { None } else { found["size"].as_u64() };
-                if size.is_some() || found["folder"].is_object() {
-                    entries.push(Entry { name: name.to_owned(), size });
-                }
-            }
-            next = page["@odata.nextLink"].as_str().map(str::to_owned);
-            // The token goes to the service, and to nobody whom an answer names.
-            if next.as_ref().is_some_and(|next| !next.starts_with(&format!("{}/", self.endpoint))) {
-                return Err(Failure::new(ErrorKind::Untrusted, "the listing goes on at another address"));
-            }
-        }
-        Ok(Some(entries))
-    }
-}
-
-#[async_trait]
-impl Remote for OneDrive {
-    fn caps(&self) -> Caps {
-        Caps { max_concurrency: 4, read_range: true, put_new: true, max_object: BODY_MAX, list_delay: Duration::ZERO }
-    }
-
-    fn describe(&self) -> String {
-        format!("onedrive:{}", self.root)
-    }
-
-    async fn get(&self, path: &RemotePath) -> Result<Bytes> {
-        self.read(path.as_str(), None).await.map_err(self.failed(Op::Get, path.as_str()))
-    }
-
-    async fn get_range(&self, path: &RemotePath, range: Range<u64>) -> Result<Bytes> {
-        let failed = self.failed(Op::GetRange, path.as_str());
-        if range.start > range.end {
-            return Err(failed(past_end()));
-        }
-        if range.is_empty() || range.end > BODY_MAX {
-            let size = self.size(path.as_str()).await.map_err(&failed)?.ok_or_else(|| failed(not_found()))?;
-            return if range.end > size { Err(failed(past_end())) } else { Ok(Bytes::new()) };
-        }
-        self.read(path.as_str(), Some(range)).await.map_err(failed)
-    }
-
-    async fn put_new(&self, path: &RemotePath, body: Vec<Bytes>) -> Result<Put> {
-        self.put(path.as_str(), &body).await.map_err(self.failed(Op::PutNew, path.as_str()))
-    }
-
-    async fn stat(&self, path: &RemotePath) -> Result<Stat> {
-        let failed = self.failed(Op::Stat, path.as_str());
-        match self.size(path.as_str()).await.map_err(&failed)? {
-            Some(size) => Ok(Stat { size }),
-            None => Err(failed(not_found())),
-        }
-    }
-
-    fn list<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Listed>> {
-        let found = walk(prefix, move |folder| async move { self.look(&folder).await });
-        found.map(move |item| item.map_err(self.failed(Op::List, prefix))).boxed()
-    }
-
-    async fn delete(&self, path: &RemotePath) -> Result<()> {
-        let failed = self.failed(Op::Delete, path.as_str());
-        let ask = Ask::new(Method::DELETE, self.item(path.as_str(), ""));
-        let reply = self.api.send(&ask).await.map_err(&failed)?;
+    async fn remove(&self, path: &str) -> Tried<()> {
+        let reply = self.api.send(&Ask::new(Method::DELETE, self.item(path, ""))).await?;
         match reply.status.as_u16() {
             200..=299 | 404 => Ok(()),
-            _ => Err(failed(refused(&reply))),
+            _ => Err(refused(&reply)),
         }
     }
 }
@@ -307,7 +262,6 @@ fn refused(reply: &Reply) -> Failure {
 }
 
 const ENDPOINT: &str = "https://graph.microsoft.com/v1.0";
-const FORGOTTEN: &str = "the service has forgotten the upload";
 /// What is sent in one call: the least that any edition of the documents allows.
 const ONE_CALL: u64 = 4 << 20;
 /// A multiple of 320 KiB, as Graph demands.
