@@ -3,6 +3,7 @@
 //! Owns the trait, its error, the services that implement it, what these can be told, and the layers that wrap them. Never
 //! sees a key, a chunk or a configuration file: what it stores is opaque, and what it says is safe to print.
 
+pub mod files;
 pub mod layers;
 pub mod services;
 pub mod shape;

@@ -19,6 +19,7 @@ mod files;
 mod hashsum;
 mod init;
 mod inspect;
+mod inward;
 mod key;
 mod links;
 mod list;
@@ -28,7 +29,10 @@ mod moving;
 mod narrow;
 mod network;
 mod open;
+mod origin;
+mod outward;
 mod overlap;
+mod plain;
 mod probe;
 mod rcat;
 mod remove;
@@ -89,6 +93,7 @@ pub use make_dir::{mkdir, rmdir, rmdirs};
 pub use mirror::{CopyReport, HealOptions, heal, only_there};
 pub use moving::Moving;
 pub use network::{Network, Rate, Rates, RequestRate, Shaper};
+pub use plain::{PlainProfile, probe_plain};
 pub use probe::{Probe, probe};
 pub use rcat::rcat;
 pub use remove::{delete, purge, rm};
@@ -207,6 +212,8 @@ pub enum Place {
     Local(PathBuf),
     /// A path inside the vault of a remote.
     Vault(RemoteProfile, TreePath),
+    /// A path among the plain files of a remote.
+    Plain(PlainProfile, TreePath),
 }
 
 /// `init`

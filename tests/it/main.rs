@@ -43,6 +43,7 @@ mod moving;
 mod ncdu;
 mod output;
 mod pending;
+mod plain;
 mod properties;
 mod races;
 mod read_only;

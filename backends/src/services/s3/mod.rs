@@ -9,4 +9,4 @@ mod remote;
 mod tests;
 
 pub(super) use providers::PROVIDER;
-pub(super) use remote::open;
+pub(super) use remote::{open, open_files};

@@ -3,6 +3,7 @@
 //! Owns the settings, logging in, and how an object is created whole: written under a temporary name, synced, and renamed.
 //! Needs no `ssh` program. Many requests are on their way at once over few connections, so distance costs little.
 
+mod files;
 mod hosts;
 mod login;
 mod pool;
