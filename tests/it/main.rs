@@ -52,6 +52,7 @@ mod requests;
 mod round_trip;
 mod secrets;
 mod sign_in;
+mod slow_link;
 mod standing;
 mod sums;
 mod support;
