@@ -87,6 +87,7 @@ pub(super) enum Verb {
     About(commands::about::AboutArgs),
     Verify(commands::verify::VerifyArgs),
     Replicate(commands::replicate::ReplicateArgs),
+    Cleanup(commands::cleanup::CleanupArgs),
     Remote(commands::remote::RemoteArgs),
     #[command(visible_alias = "snapshots")]
     Log(commands::log::LogArgs),

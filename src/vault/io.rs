@@ -133,6 +133,20 @@ impl RemoteIo {
         self.wait(async { Ok(self.remote.barrier().await?) })
     }
 
+    /// The same remote for what has to be done even if the run was stopped.
+    #[must_use]
+    pub fn uncancelled(&self) -> Self {
+        Self { cancel: Cancel::default(), ..self.clone() }
+    }
+
+    /// Does something with the remote itself, for as long as the run is not stopped.
+    ///
+    /// # Errors
+    /// Cancelled.
+    pub fn drive<T>(&self, work: impl AsyncFnOnce(&dyn Remote) -> T) -> Result<T, VaultError> {
+        self.wait(async { Ok(work(&*self.remote).await) })
+    }
+
     fn wait<T>(&self, work: impl Future<Output = Result<T, VaultError>>) -> Result<T, VaultError> {
         self.checkpoint()?;
         self.runtime.block_on(async {

@@ -9,6 +9,7 @@
 mod asking;
 mod bad_input;
 mod checkpoints;
+mod cleanup;
 mod clouds;
 mod compare;
 mod completion;
@@ -45,6 +46,7 @@ mod pending;
 mod properties;
 mod races;
 mod read_only;
+mod remote_test;
 mod remotes;
 mod requests;
 mod round_trip;

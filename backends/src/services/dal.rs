@@ -15,8 +15,9 @@ use opendal::{
 
 use super::names::{is_prefix, listed};
 use super::objects::CreatesOnce;
+use super::s3::Uploads;
 use crate::http::{BODY_MAX, Http, from_dal};
-use crate::{Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat};
+use crate::{Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat, Stray};
 
 /// A place in a bucket.
 ///
@@ -30,6 +31,8 @@ pub(super) struct Dal {
     /// Whether the server creates exactly once: [`UNKNOWN`], [`YES`], [`NO`].
     creates_once: AtomicU8,
     etags: Etags,
+    /// Where uploads that were not completed can be listed.
+    uploads: Option<Uploads>,
 }
 
 impl Dal {
@@ -42,7 +45,13 @@ impl Dal {
             said,
             creates_once: AtomicU8::new(creates_once as u8),
             etags: Etags::default(),
+            uploads: None,
         }
+    }
+
+    /// The same, with what lists uploads that were not completed.
+    pub(super) fn with_uploads(self, uploads: Uploads) -> Self {
+        Self { uploads: Some(uploads), ..self }
     }
 
     fn failed(&self, op: Op, path: &str) -> impl Fn(Error) -> RemoteError {
@@ -195,6 +204,20 @@ impl Remote for Dal {
             max_object: BODY_MAX,
             list_delay: Duration::ZERO,
         }
+    }
+
+    async fn strays(&self) -> Result<Vec<Stray>> {
+        let Some(uploads) = &self.uploads else { return Ok(Vec::new()) };
+        uploads.list().await.map_err(|failure| failure.of(Op::List, "", &self.said))
+    }
+
+    async fn remove_stray(&self, stray: &Stray) -> Result<()> {
+        let Some(uploads) = &self.uploads else { return Ok(()) };
+        uploads.abort(&stray.id).await.map_err(|failure| failure.of(Op::Delete, &stray.name, &self.said))
+    }
+
+    fn recall(&self, put_new: bool) {
+        self.creates_once.store(if put_new { YES } else { NO }, Ordering::Relaxed);
     }
 
     fn describe(&self) -> String {

@@ -6,6 +6,7 @@ use opendal::Operator;
 
 use super::PROVIDER;
 use super::providers::Place;
+use super::uploads::Uploads;
 use crate::http::Http;
 use crate::services::dal::Dal;
 use crate::services::objects::CreatesOnce;
@@ -51,12 +52,13 @@ pub(in crate::services) fn open(values: &BTreeMap<String, String>, transport: &T
         builder = builder.enable_request_payer();
     }
     let http = Http::new(transport, values.text("ca_cert"))?;
+    let uploads = Uploads::of(&values, &place, http.clone());
     let operator = Operator::new(builder)
         .map_err(|error| BadSetting::new("endpoint", format!("can't be used: {}", error.message())))?;
     let slash = if root.is_empty() { "" } else { "/" };
     let said = format!("s3:{bucket}{slash}{root} at {}", place.endpoint);
     let creates_once = if place.creates_once { CreatesOnce::Yes } else { CreatesOnce::Unknown };
-    Ok(Dal::new(operator, http, said, creates_once))
+    Ok(Dal::new(operator, http, said, creates_once).with_uploads(uploads))
 }
 
 fn credentials(builder: opendal::services::S3, values: &Values<'_>) -> Result<opendal::services::S3, BadSetting> {
