@@ -13,27 +13,30 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 
-use super::names::{is_prefix, listed};
+use super::api::{length, past_end};
+use super::names::listed;
+use super::store::{Store, Tried};
+use super::walk::patiently;
 use crate::http::{BODY_MAX, Failure, Reply};
-use crate::{BadSetting, Caps, ErrorKind, Listed, Op, Put, Remote, RemotePath, Result, Stat};
+use crate::{BadSetting, Caps, ErrorKind, Listed, Put};
 
 /// Requests of one service. Keys are whole: below the root already.
 #[async_trait]
 pub(super) trait Bucket: Send + Sync + Debug {
     /// Stores a whole object and sees that what arrived is what was sent: on condition that there is none, or in any case.
-    async fn put(&self, key: &str, body: &[Bytes], on_condition: bool) -> std::result::Result<Put, Failure>;
+    async fn put(&self, key: &str, body: &[Bytes], on_condition: bool) -> Tried<Put>;
 
     /// The answer to a request for an object or a range of it, whatever it is.
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> std::result::Result<Reply, Failure>;
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Tried<Reply>;
 
     /// The size of an object; `None` if there is none.
-    async fn size(&self, key: &str) -> std::result::Result<Option<u64>, Failure>;
+    async fn size(&self, key: &str) -> Tried<Option<u64>>;
 
     /// Some of the keys that start with `prefix`, from where `from` says on.
-    async fn page(&self, prefix: &str, from: Option<&str>) -> std::result::Result<Page, Failure>;
+    async fn page(&self, prefix: &str, from: Option<&str>) -> Tried<Page>;
 
     /// Deletes an object, which need not be there.
-    async fn delete(&self, key: &str) -> std::result::Result<(), Failure>;
+    async fn delete(&self, key: &str) -> Tried<()>;
 
     /// What an answer means that is no success.
     fn refused(&self, reply: &Reply) -> Failure;
@@ -79,7 +82,7 @@ impl<B: Bucket> Objects<B> {
         said: String,
         max_concurrency: usize,
         creates_once: CreatesOnce,
-    ) -> std::result::Result<Self, BadSetting> {
+    ) -> Result<Self, BadSetting> {
         let root = root.trim_matches('/');
         if root.split('/').any(|part| matches!(part, "." | "..")) {
             return Err(BadSetting::new("root", "has a component `.` or `..`"));
@@ -94,10 +97,6 @@ impl<B: Bucket> Objects<B> {
         })
     }
 
-    fn failed(&self, op: Op, path: &str) -> impl Fn(Failure) -> crate::RemoteError {
-        move |failure| failure.of(op, path, &self.said)
-    }
-
     fn key(&self, path: &str) -> String {
         format!("{}{path}", self.root)
     }
@@ -109,40 +108,26 @@ impl<B: Bucket> Objects<B> {
     fn learn(&self, what: CreatesOnce) {
         self.creates_once.store(what as u8, Ordering::Relaxed);
     }
+}
 
-    async fn put(&self, key: &str, body: &[Bytes]) -> std::result::Result<Put, Failure> {
-        if self.knows(CreatesOnce::Yes) || self.knows(CreatesOnce::Mostly) {
-            return self.bucket.put(key, body, true).await;
+#[async_trait]
+impl<B: Bucket> Store for Objects<B> {
+    fn caps(&self) -> Caps {
+        Caps {
+            max_concurrency: self.max_concurrency,
+            read_range: true,
+            put_new: self.knows(CreatesOnce::Yes) || self.knows(CreatesOnce::Unknown),
+            max_object: BODY_MAX,
+            list_delay: Duration::ZERO,
         }
-        if self.bucket.size(key).await?.is_some() {
-            return Ok(Put::Existed);
-        }
-        let unknown = self.knows(CreatesOnce::Unknown);
-        let put = self.bucket.put(key, body, unknown).await?;
-        if unknown && put == Put::Existed {
-            self.learn(CreatesOnce::Yes);
-        } else if unknown && body.iter().map(Bytes::len).sum::<usize>() <= TRIAL {
-            // A server that creates exactly once says so now; another has stored the same bytes again.
-            let again = self.bucket.put(key, body, true).await?;
-            self.learn(if again == Put::Existed { CreatesOnce::Yes } else { CreatesOnce::No });
-        }
-        Ok(put)
     }
 
-    async fn read(&self, path: &str, range: Option<Range<u64>>) -> std::result::Result<Bytes, Failure> {
-        let past_end = || Failure::new(ErrorKind::RangePastEnd, "it ends before that");
-        let key = self.key(path);
-        if let Some(range) = &range {
-            if range.start > range.end {
-                return Err(past_end());
-            }
-            // A range of nothing has no spelling, and one that no object can have is read differently by every server.
-            if range.is_empty() || range.end > BODY_MAX {
-                let size = self.bucket.size(&key).await?.ok_or_else(missing)?;
-                return if range.end > size { Err(past_end()) } else { Ok(Bytes::new()) };
-            }
-        }
-        let reply = self.bucket.get(&key, range.clone()).await?;
+    fn describe(&self) -> String {
+        self.said.clone()
+    }
+
+    async fn read(&self, path: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
+        let reply = self.bucket.get(&self.key(path), range.clone()).await?;
         let length = reply.body.len() as u64;
         match (reply.status.as_u16(), range) {
             (200, None) => Ok(reply.body),
@@ -162,60 +147,40 @@ impl<B: Bucket> Objects<B> {
             _ => Err(self.bucket.refused(&reply)),
         }
     }
-}
 
-#[async_trait]
-impl<B: Bucket> Remote for Objects<B> {
-    fn caps(&self) -> Caps {
-        Caps {
-            max_concurrency: self.max_concurrency,
-            read_range: true,
-            put_new: self.knows(CreatesOnce::Yes) || self.knows(CreatesOnce::Unknown),
-            max_object: BODY_MAX,
-            list_delay: Duration::ZERO,
+    async fn size(&self, path: &str) -> Tried<Option<u64>> {
+        self.bucket.size(&self.key(path)).await
+    }
+
+    async fn put(&self, path: &str, body: &[Bytes]) -> Tried<Put> {
+        let key = self.key(path);
+        if self.knows(CreatesOnce::Yes) || self.knows(CreatesOnce::Mostly) {
+            return self.bucket.put(&key, body, true).await;
         }
-    }
-
-    fn describe(&self) -> String {
-        self.said.clone()
-    }
-
-    async fn get(&self, path: &RemotePath) -> Result<Bytes> {
-        self.read(path.as_str(), None).await.map_err(self.failed(Op::Get, path.as_str()))
-    }
-
-    async fn get_range(&self, path: &RemotePath, range: Range<u64>) -> Result<Bytes> {
-        self.read(path.as_str(), Some(range)).await.map_err(self.failed(Op::GetRange, path.as_str()))
-    }
-
-    async fn put_new(&self, path: &RemotePath, body: Vec<Bytes>) -> Result<Put> {
-        let failed = self.failed(Op::PutNew, path.as_str());
-        if body.iter().map(|part| part.len() as u64).sum::<u64>() > BODY_MAX {
-            return Err(failed(Failure::new(ErrorKind::Unsupported, "it is larger than any object of ours")));
+        if self.bucket.size(&key).await?.is_some() {
+            return Ok(Put::Existed);
         }
-        self.put(&self.key(path.as_str()), &body).await.map_err(failed)
-    }
-
-    async fn stat(&self, path: &RemotePath) -> Result<Stat> {
-        let failed = self.failed(Op::Stat, path.as_str());
-        let size = self.bucket.size(&self.key(path.as_str())).await.map_err(&failed)?;
-        Ok(Stat { size: size.ok_or_else(|| failed(missing()))? })
-    }
-
-    fn list<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Listed>> {
-        if !is_prefix(prefix) {
-            return stream::empty().boxed();
+        let unknown = self.knows(CreatesOnce::Unknown);
+        let put = self.bucket.put(&key, body, unknown).await?;
+        if unknown && put == Put::Existed {
+            self.learn(CreatesOnce::Yes);
+        } else if unknown && length(body) <= TRIAL {
+            // A server that creates exactly once says so now; another has stored the same bytes again.
+            let again = self.bucket.put(&key, body, true).await?;
+            self.learn(if again == Put::Existed { CreatesOnce::Yes } else { CreatesOnce::No });
         }
+        Ok(put)
+    }
+
+    fn walk<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Tried<Listed>> {
         let walk = Walk { remote: self, prefix, ready: Vec::new(), next: Next::First };
         stream::try_unfold(walk, |mut walk| async move { Ok(walk.next().await?.map(|item| (item, walk))) })
-            .map(|item| item.map_err(self.failed(Op::List, prefix)))
             .fuse()
             .boxed()
     }
 
-    async fn delete(&self, path: &RemotePath) -> Result<()> {
-        let deleted = self.bucket.delete(&self.key(path.as_str())).await;
-        deleted.map_err(self.failed(Op::Delete, path.as_str()))
+    async fn remove(&self, path: &str) -> Tried<()> {
+        self.bucket.delete(&self.key(path)).await
     }
 }
 
@@ -234,17 +199,20 @@ enum Next {
 }
 
 impl<B: Bucket> Walk<'_, B> {
-    async fn next(&mut self) -> std::result::Result<Option<Listed>, Failure> {
+    async fn next(&mut self) -> Tried<Option<Listed>> {
         loop {
             if let Some(item) = self.ready.pop() {
                 return Ok(Some(item));
             }
-            let (from, first) = match &self.next {
-                Next::First => (None, true),
-                Next::From(from) => (Some(from.as_str()), false),
+            let from = match &self.next {
+                Next::First => None,
+                Next::From(from) => Some(from.as_str()),
                 Next::Nothing => return Ok(None),
             };
-            let page = self.page(from, first).await?;
+            // The first one is for the layers above to repeat.
+            let retries = if from.is_none() { 0 } else { PAGE_RETRIES };
+            let key = self.remote.key(self.prefix);
+            let page = patiently(retries, || self.remote.bucket.page(&key, from)).await?;
             let root = &self.remote.root;
             let below = |(key, size): &(String, u64)| listed(key.strip_prefix(root.as_str())?, self.prefix, *size);
             self.ready = page.found.iter().rev().filter_map(below).collect();
@@ -256,21 +224,6 @@ impl<B: Bucket> Walk<'_, B> {
                 Some(next) => Next::From(next),
                 None => Next::Nothing,
             };
-        }
-    }
-
-    async fn page(&self, from: Option<&str>, first: bool) -> std::result::Result<Page, Failure> {
-        let mut failures = 0;
-        loop {
-            match self.remote.bucket.page(&self.remote.key(self.prefix), from).await {
-                // The first one is for the layers above to repeat.
-                Err(failure) if failure.kind.is_transient() && !first && failures < PAGE_FAILURES => {
-                    failures += 1;
-                    let pause = Duration::from_millis(250 << failures).mul_f64(fastrand::f64());
-                    tokio::time::sleep(pause.max(failure.retry_after.unwrap_or_default())).await;
-                }
-                page => return page,
-            }
         }
     }
 }
@@ -285,10 +238,7 @@ impl<T> Pass<T> {
     }
 
     /// What is held, or what `make` makes, with how long it holds.
-    pub(super) async fn get(
-        &self,
-        make: impl Future<Output = std::result::Result<(T, Duration), Failure>>,
-    ) -> std::result::Result<Arc<T>, Failure> {
+    pub(super) async fn get(&self, make: impl Future<Output = Tried<(T, Duration)>>) -> Tried<Arc<T>> {
         let mut held = self.0.lock().await;
         if let Some((pass, until)) = &*held
             && tokio::time::Instant::now() < *until
@@ -312,17 +262,8 @@ impl<T> Pass<T> {
     }
 }
 
-pub(super) fn missing() -> Failure {
-    Failure::new(ErrorKind::NotFound, "it is not there")
-}
-
-/// The whole length of a body.
-pub(super) fn length(body: &[Bytes]) -> u64 {
-    body.iter().map(|part| part.len() as u64).sum()
-}
-
 /// An object up to this size may be put twice to find out what the server does.
-const TRIAL: usize = 64 << 10;
+const TRIAL: u64 = 64 << 10;
 /// How often in a row a page of a listing may fail.
-const PAGE_FAILURES: u32 = 6;
+const PAGE_RETRIES: u32 = 6;
 const PASS_MAX: Duration = Duration::from_secs(86_400);

@@ -1,60 +1,55 @@
-//! A walk through the directories of a service that lists one at a time, several of them at once.
+//! A walk through the directories of a service that lists one at a time, several of them at once; and how a part of a listing is
+//! asked for again.
 
+use std::future::Future;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, FuturesUnordered, StreamExt};
 
 use super::names::{is_prefix, listed};
+use super::store::Tried;
 use crate::Listed;
-use crate::http::Failure;
-
-/// A service with directories.
-#[async_trait]
-pub(super) trait Directories: Sync {
-    /// What is directly in a directory, which ends in a slash unless it is the root. One that is not there has nothing.
-    async fn look(&self, directory: &str) -> Result<Vec<Entry>, Failure>;
-}
 
 /// One name in a directory.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     /// The name alone.
     pub(super) name: String,
-    /// Whether more is below it; otherwise it is a file.
-    pub(super) is_directory: bool,
-    pub(super) size: u64,
+    /// The size of a file in bytes; `None` for a directory.
+    pub(super) size: Option<u64>,
 }
 
-/// Every object whose path starts with `prefix`, with `at_once` directories asked for at a time.
-pub(super) fn walk<'a, D: Directories>(
-    service: &'a D,
-    prefix: &'a str,
-    at_once: usize,
-) -> BoxStream<'a, Result<Listed, Failure>> {
-    if !is_prefix(prefix) {
-        return stream::empty().boxed();
-    }
+/// Every object whose path starts with `prefix`, with `at_once` directories asked for at a time. `look` tells what is directly in a
+/// directory, whose path ends in a slash unless it is empty; one that is not there has nothing.
+pub(super) fn walk<'a, L, F>(prefix: &'a str, at_once: usize, look: L) -> BoxStream<'a, Tried<Listed>>
+where
+    L: Fn(String) -> F + Send + Sync + Clone + 'a,
+    F: Future<Output = Tried<Vec<Entry>>> + Send + 'a,
+{
     let start = prefix.rsplit_once('/').map_or(String::new(), |(directory, _)| format!("{directory}/"));
-    let walk = Walk { service, prefix, at_once, waiting: vec![start], asked: FuturesUnordered::new(), ready: vec![] };
+    let walk = Walk { prefix, at_once, look, waiting: vec![start], asked: FuturesUnordered::new(), ready: Vec::new() };
     stream::try_unfold(walk, |mut walk| async move { Ok(walk.next().await?.map(|item| (item, walk))) }).fuse().boxed()
 }
 
 /// A directory, and what is in it.
-type Looked<'a> = BoxFuture<'a, Result<(String, Vec<Entry>), Failure>>;
+type Looked<'a> = BoxFuture<'a, Tried<(String, Vec<Entry>)>>;
 
-struct Walk<'a, D> {
-    service: &'a D,
+struct Walk<'a, L> {
     prefix: &'a str,
     at_once: usize,
+    look: L,
     waiting: Vec<String>,
     asked: FuturesUnordered<Looked<'a>>,
     ready: Vec<Listed>,
 }
 
-impl<D: Directories> Walk<'_, D> {
-    async fn next(&mut self) -> Result<Option<Listed>, Failure> {
+impl<'a, L, F> Walk<'a, L>
+where
+    L: Fn(String) -> F + Send + Sync + Clone + 'a,
+    F: Future<Output = Tried<Vec<Entry>>> + Send + 'a,
+{
+    async fn next(&mut self) -> Tried<Option<Listed>> {
         loop {
             if let Some(item) = self.ready.pop() {
                 return Ok(Some(item));
@@ -62,7 +57,11 @@ impl<D: Directories> Walk<'_, D> {
             while self.asked.len() < self.at_once
                 && let Some(directory) = self.waiting.pop()
             {
-                self.asked.push(Box::pin(look(self.service, directory)));
+                let look = self.look.clone();
+                self.asked.push(Box::pin(async move {
+                    let entries = patiently(RETRIES, || look(directory.clone())).await?;
+                    Ok((directory, entries))
+                }));
             }
             let Some(looked) = self.asked.next().await else { return Ok(None) };
             let (directory, entries) = looked?;
@@ -70,64 +69,66 @@ impl<D: Directories> Walk<'_, D> {
         }
     }
 
+    /// Nothing but names is believed, so no answer leads around in circles.
     fn take(&mut self, directory: &str, entries: Vec<Entry>) {
-        for Entry { name, is_directory, size } in entries {
+        for Entry { name, size } in entries {
             if matches!(name.as_str(), "" | "." | "..") || name.contains('/') || name.starts_with(TEMP_PREFIX) {
                 continue;
             }
             let path = format!("{directory}{name}");
-            if is_directory {
-                let below = format!("{path}/");
-                if (below.starts_with(self.prefix) || self.prefix.starts_with(&below)) && is_prefix(&below) {
-                    self.waiting.push(below);
-                }
-            } else {
+            if let Some(size) = size {
                 self.ready.extend(listed(&path, self.prefix, size));
+                continue;
+            }
+            let below = format!("{path}/");
+            if (below.starts_with(self.prefix) || self.prefix.starts_with(&below)) && is_prefix(&below) {
+                self.waiting.push(below);
             }
         }
     }
 }
 
-/// What is in a directory, with further attempts if they may help: the layers above can't repeat a part of a listing.
-async fn look<D: Directories>(service: &D, directory: String) -> Result<(String, Vec<Entry>), Failure> {
+/// Asks, and again up to `retries` times while that fails for a passing reason: the layers above can't repeat a part of a listing.
+pub(super) async fn patiently<T, F: Future<Output = Tried<T>>>(retries: u32, call: impl Fn() -> F) -> Tried<T> {
     let mut failures = 0;
     loop {
-        match service.look(&directory).await {
-            Err(failure) if failure.kind.is_transient() && failures < RETRIES => {
+        match call().await {
+            Err(failure) if failure.kind.is_transient() && failures < retries => {
                 failures += 1;
-                let pause = Duration::from_millis(250 << failures).mul_f64(fastrand::f64());
+                let pause = PAUSE.mul_f64(fastrand::f64() * f64::from(1 << failures));
                 tokio::time::sleep(pause.max(failure.retry_after.unwrap_or_default())).await;
             }
-            Err(failure) => return Err(failure),
-            Ok(entries) => return Ok((directory, entries)),
+            done => return done,
         }
     }
 }
 
 /// What a name begins with that is no object's.
 pub(super) const TEMP_PREFIX: &str = ".tmp-";
-const RETRIES: u32 = 4;
+/// How often a part of a listing may fail in a row.
+pub(super) const RETRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use futures::TryStreamExt;
 
     use super::*;
+    use crate::ErrorKind;
+    use crate::http::Failure;
 
-    struct Known;
-
-    #[async_trait]
-    impl Directories for Known {
-        async fn look(&self, directory: &str) -> Result<Vec<Entry>, Failure> {
-            let of = |name: &str, is_directory| Entry { name: name.to_owned(), is_directory, size: 1 };
-            Ok(match directory {
-                "" => vec![of("log", true), of("logs", true), of("lo", false), of(".tmp-1", false), of("..", true)],
-                "log/" => vec![of("a", false), of("b", true), of("../x", false), of("", true), of(".", true)],
-                "log/b/" => vec![of("c", false)],
-                "logs/" => vec![of("d", false)],
-                other => panic!("nobody has to look into {other:?}"),
-            })
-        }
+    async fn known(directory: String) -> Tried<Vec<Entry>> {
+        let file = |name: &str| Entry { name: name.to_owned(), size: Some(1) };
+        let folder = |name: &str| Entry { name: name.to_owned(), size: None };
+        Ok(match directory.as_str() {
+            "" => vec![folder("log"), folder("logs"), file("lo"), file(".tmp-1"), folder("..")],
+            "log/" => vec![file("a"), folder("b"), file("../x"), folder(""), folder(".")],
+            "log/b/" => vec![file("c")],
+            "logs/" => vec![file("d")],
+            other => panic!("nobody has to look into {other:?}"),
+        })
     }
 
     #[tokio::test]
@@ -137,12 +138,26 @@ mod tests {
             ("log", vec!["log/a", "log/b/c", "logs/d"]),
             ("log/", vec!["log/a", "log/b/c"]),
             ("log/b/c", vec!["log/b/c"]),
-            ("../", vec![]),
         ] {
-            let found: Vec<Listed> = walk(&Known, prefix, 2).try_collect().await.unwrap();
+            let found: Vec<Listed> = walk(prefix, 2, known).try_collect().await.unwrap();
             let mut found: Vec<String> = found.into_iter().map(|item| item.path.to_string()).collect();
             found.sort();
             assert_eq!(found, expected, "{prefix}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_passes_is_waited_for_and_what_does_not_is_told() {
+        for (kind, retries, expected) in
+            [(ErrorKind::Reset, 4, 5), (ErrorKind::Throttled, 0, 1), (ErrorKind::PermissionDenied, 4, 1)]
+        {
+            let asked = AtomicU32::new(0);
+            let call = || async {
+                asked.fetch_add(1, Ordering::Relaxed);
+                Err::<(), _>(Failure::new(kind, "no"))
+            };
+            assert_eq!(patiently(retries, call).await.unwrap_err().kind, kind);
+            assert_eq!(asked.load(Ordering::Relaxed), expected);
         }
     }
 }

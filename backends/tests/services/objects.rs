@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use cryptsync_backends::layers::{Retry, RetryPolicy};
+use cryptsync_backends::layers::{Limit, Retry, RetryPolicy};
 use cryptsync_backends::testing::contract;
 use cryptsync_backends::{ErrorKind, HttpFault, HttpFaults, Put, Remote, RemotePath, Transport, services};
 use futures::StreamExt;
@@ -58,7 +58,9 @@ fn open(kind: &str, settings: &Settings, more: &[(&str, &str)], faults: Option<H
     let mut transport = Transport { idle_timeout, ..Transport::default() };
     transport.faults = faults.map(Arc::new);
     let policy = RetryPolicy { attempts: 6, base: Duration::from_millis(20), cap: Duration::from_millis(500) };
-    Arc::new(Retry::new(services::open(kind, &values, &transport).unwrap(), policy))
+    let retry = Retry::new(services::open(kind, &values, &transport).unwrap(), policy);
+    let at_once = retry.caps().max_concurrency;
+    Arc::new(Limit::new(Arc::new(retry), at_once))
 }
 
 fn path(name: &str) -> RemotePath {

@@ -12,7 +12,8 @@ use md5::{Digest, Md5};
 use super::account::Account;
 use super::listing::page_of;
 use crate::http::{Failure, Http, Reply, described, verdict};
-use crate::services::objects::{Bucket, Page, length, missing};
+use crate::services::api::{length, not_found};
+use crate::services::objects::{Bucket, Page};
 use crate::services::web::{ask, encoded, encoded_path, endpoint, http_date};
 use crate::settings::Values;
 use crate::{BadSetting, ErrorKind, Put, Transport};
@@ -166,12 +167,12 @@ impl Bucket for Container {
             }
             "ContainerBeingDeleted" => wrong("the container is being deleted", "create it again in a while"),
             "InvalidResourceName" => wrong("the service takes no container of this name", "correct `container`"),
-            "BlobNotFound" => missing(),
+            "BlobNotFound" => not_found(),
             "Md5Mismatch" => Failure::new(ErrorKind::Reset, "what arrived is not what was sent"),
             "ServerBusy" | "OperationTimedOut" => {
                 Failure::new(ErrorKind::Throttled, "the server is too busy").after(reply.retry_after())
             }
-            _ if reply.status.as_u16() == 404 => missing(),
+            _ if reply.status.as_u16() == 404 => not_found(),
             _ => verdict(reply).unwrap_or_else(|| {
                 Failure::new(ErrorKind::Unexpected, format!("the server answers {}", described(reply)))
             }),

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::account::{Account, call, log_in};
 use crate::http::{Failure, Http, Reply, described, verdict};
-use crate::services::objects::{Bucket, Page, Pass, length, missing};
+use crate::services::api::{length, not_found};
+use crate::services::objects::{Bucket, Page, Pass};
 use crate::services::web::{ask, encoded, encoded_path, endpoint, hidden};
 use crate::settings::Values;
 use crate::{BadSetting, ErrorKind, Put, Transport};
@@ -236,7 +237,7 @@ pub(super) fn refused(reply: &Reply) -> Failure {
             "the application key allows no such thing",
             "it needs listBuckets, listFiles, readFiles, writeFiles and deleteFiles",
         ),
-        (404, "not_found" | "no_such_file" | "file_not_present") | (404, "") => missing(),
+        (404, "not_found" | "no_such_file" | "file_not_present") | (404, "") => not_found(),
         (400, "bad_bucket_id") => Failure::new(ErrorKind::Misconfigured, "there is no such bucket")
             .advice("create the bucket with the service, or correct `bucket`"),
         (400, _) if message.to_lowercase().contains("sha1 did not match") => {

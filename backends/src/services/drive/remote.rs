@@ -14,11 +14,12 @@ use super::folders::Folders;
 use super::{GRANTS, PROVIDER};
 use crate::http::{BODY_MAX, Failure, Http};
 use crate::oauth::{App, Bearer};
-use crate::services::api::{Api, Who, exactly, in_the_way, not_found, past_end};
-use crate::services::folders::patiently;
+use crate::services::api::{Api, Who, exactly, in_the_way, not_found};
 use crate::services::names::{is_prefix, listed, root};
+use crate::services::store::{Store, Tried};
+use crate::services::walk::{RETRIES, patiently};
 use crate::settings::Values;
-use crate::{BadSetting, Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat, Transport};
+use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
 
 /// A folder of a Google Drive.
 #[derive(Debug)]
@@ -31,14 +32,12 @@ pub struct Drive {
     ids: Mutex<HashMap<String, String>>,
 }
 
-type Tried<T> = std::result::Result<T, Failure>;
-
 impl Drive {
     /// The remote that the settings describe. Connects to nothing yet.
     ///
     /// # Errors
     /// A setting can't be used, or nobody has signed in.
-    pub fn open(values: &BTreeMap<String, String>, transport: &Transport) -> std::result::Result<Self, BadSetting> {
+    pub fn open(values: &BTreeMap<String, String>, transport: &Transport) -> Result<Self, BadSetting> {
         let values = Values::check(&PROVIDER, values)?;
         let http = Http::new(transport, None)?;
         let bearer = Bearer::of(&values, App::of(&values, &GRANTS)?, http.clone(), transport)?;
@@ -50,10 +49,6 @@ impl Drive {
             into_trash: values.switch("use_trash"),
             ids: Mutex::default(),
         })
-    }
-
-    fn failed(&self, op: Op, path: &str) -> impl Fn(Failure) -> RemoteError {
-        move |failure| failure.of(op, path, &self.describe())
     }
 
     /// The folder of a path, from the top, and its last component.
@@ -95,6 +90,63 @@ impl Drive {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
     }
 
+    fn body(&self, reply: crate::http::Reply, range: Option<Range<u64>>) -> Tried<Bytes> {
+        match reply.status.as_u16() {
+            200 | 206 | 416 => exactly(reply, range),
+            _ => Err(refused(&reply)),
+        }
+    }
+
+    /// Everything below a prefix. Level by level, many folders in one question; of twins the oldest, so the end has to be known
+    /// before the first is shown.
+    async fn all(&self, prefix: &str) -> Tried<Vec<Listed>> {
+        let start = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let folder = format!("{}/{start}", self.root);
+        let ids = patiently(RETRIES, || self.folders.find(&self.calls, &folder, true)).await?;
+        let below = |path: &str| if path.is_empty() { String::new() } else { format!("{path}/") };
+        let mut level: HashMap<String, String> = ids.into_iter().map(|id| (id, below(start))).collect();
+        let mut found: BTreeMap<String, Item> = BTreeMap::new();
+        for _ in 0..DEPTH_MAX {
+            if level.is_empty() {
+                break;
+            }
+            let folders: Vec<String> = level.keys().cloned().collect();
+            let mut next = HashMap::new();
+            for item in patiently(RETRIES, || self.calls.children(&folders, None)).await? {
+                let Some(folder) = level.get(&item.parent).filter(|_| !item.name.contains('/')) else { continue };
+                let path = format!("{folder}{}", item.name);
+                if item.size.is_some() {
+                    // They come oldest first.
+                    found.entry(path).or_insert(item);
+                    continue;
+                }
+                let below = format!("{path}/");
+                if (below.starts_with(prefix) || prefix.starts_with(&below)) && is_prefix(&below) {
+                    next.insert(item.id, below);
+                }
+            }
+            level = next;
+        }
+        let ours = |(path, item): (&String, &Item)| {
+            let entry = listed(path, prefix, item.size?)?;
+            self.remember(path, &item.id);
+            Some(entry)
+        };
+        Ok(found.iter().filter_map(ours).collect())
+    }
+}
+
+#[async_trait]
+impl Store for Drive {
+    fn caps(&self) -> Caps {
+        // Two writers of one name both make a file; one of them takes its own back, but both may have been told `Created`.
+        Caps { max_concurrency: 8, read_range: true, put_new: false, max_object: BODY_MAX, list_delay: Duration::ZERO }
+    }
+
+    fn describe(&self) -> String {
+        format!("drive:{}", self.root)
+    }
+
     async fn read(&self, path: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
         let known = self.ids.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
         if let Some(id) = known {
@@ -109,11 +161,8 @@ impl Drive {
         self.body(reply, range)
     }
 
-    fn body(&self, reply: crate::http::Reply, range: Option<Range<u64>>) -> Tried<Bytes> {
-        match reply.status.as_u16() {
-            200 | 206 | 416 => exactly(reply, range),
-            _ => Err(refused(&reply)),
-        }
+    async fn size(&self, path: &str) -> Tried<Option<u64>> {
+        Ok(self.find(path).await?.and_then(|item| item.size))
     }
 
     async fn put(&self, path: &str, body: &[Bytes]) -> Tried<Put> {
@@ -145,107 +194,18 @@ impl Drive {
         }
     }
 
-    /// Everything below a prefix. Level by level, many folders in one question; of twins the oldest, so the end has to be known
-    /// before the first is shown.
-    async fn all(&self, prefix: &str) -> Tried<Vec<Listed>> {
-        let start = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let folder = format!("{}/{start}", self.root);
-        let ids = patiently(|| self.folders.find(&self.calls, &folder, true)).await?;
-        let below = |path: &str| if path.is_empty() { String::new() } else { format!("{path}/") };
-        let mut level: HashMap<String, String> = ids.into_iter().map(|id| (id, below(start))).collect();
-        let mut found: BTreeMap<String, Item> = BTreeMap::new();
-        for _ in 0..DEPTH_MAX {
-            if level.is_empty() {
-                break;
-            }
-            let folders: Vec<String> = level.keys().cloned().collect();
-            let mut next = HashMap::new();
-            for item in patiently(|| self.calls.children(&folders, None)).await? {
-                let Some(folder) = level.get(&item.parent).filter(|_| !item.name.contains('/')) else { continue };
-                let path = format!("{folder}{}", item.name);
-                if item.size.is_some() {
-                    // They come oldest first.
-                    found.entry(path).or_insert(item);
-                    continue;
-                }
-                let below = format!("{path}/");
-                if (below.starts_with(prefix) || prefix.starts_with(&below)) && is_prefix(&below) {
-                    next.insert(item.id, below);
-                }
-            }
-            level = next;
-        }
-        let ours = |(path, item): (&String, &Item)| {
-            let entry = listed(path, prefix, item.size?)?;
-            self.remember(path, &item.id);
-            Some(entry)
-        };
-        Ok(found.iter().filter_map(ours).collect())
-    }
-}
-
-#[async_trait]
-impl Remote for Drive {
-    fn caps(&self) -> Caps {
-        // Two writers of one name both make a file; one of them takes its own back, but both may have been told `Created`.
-        Caps { max_concurrency: 8, read_range: true, put_new: false, max_object: BODY_MAX, list_delay: Duration::ZERO }
+    fn walk<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Tried<Listed>> {
+        let all = async move { Ok(stream::iter(self.all(prefix).await?.into_iter().map(Ok))) };
+        futures::TryStreamExt::try_flatten(stream::once(all)).boxed()
     }
 
-    fn describe(&self) -> String {
-        format!("drive:{}", self.root)
-    }
-
-    async fn get(&self, path: &RemotePath) -> Result<Bytes> {
-        self.read(path.as_str(), None).await.map_err(self.failed(Op::Get, path.as_str()))
-    }
-
-    async fn get_range(&self, path: &RemotePath, range: Range<u64>) -> Result<Bytes> {
-        let failed = self.failed(Op::GetRange, path.as_str());
-        if range.start > range.end {
-            return Err(failed(past_end()));
-        }
-        if range.is_empty() || range.end > BODY_MAX {
-            let found = self.find(path.as_str()).await.map_err(&failed)?;
-            let size = found.and_then(|item| item.size).ok_or_else(|| failed(not_found()))?;
-            return if range.end > size { Err(failed(past_end())) } else { Ok(Bytes::new()) };
-        }
-        self.read(path.as_str(), Some(range)).await.map_err(failed)
-    }
-
-    async fn put_new(&self, path: &RemotePath, body: Vec<Bytes>) -> Result<Put> {
-        self.put(path.as_str(), &body).await.map_err(self.failed(Op::PutNew, path.as_str()))
-    }
-
-    async fn stat(&self, path: &RemotePath) -> Result<Stat> {
-        let failed = self.failed(Op::Stat, path.as_str());
-        match self.find(path.as_str()).await.map_err(&failed)?.and_then(|item| item.size) {
-            Some(size) => Ok(Stat { size }),
-            None => Err(failed(not_found())),
-        }
-    }
-
-    fn list<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Listed>> {
-        if !is_prefix(prefix) {
-            return stream::empty().boxed();
-        }
-        let all = async move {
-            let all = self.all(prefix).await.map_err(self.failed(Op::List, prefix));
-            match all {
-                Ok(all) => stream::iter(all).map(Ok).boxed(),
-                Err(error) => stream::iter([Err(error)]).boxed(),
-            }
-        };
-        stream::once(all).flatten().boxed()
-    }
-
-    async fn delete(&self, path: &RemotePath) -> Result<()> {
-        let failed = self.failed(Op::Delete, path.as_str());
-        let twins = self.twins(path.as_str()).await.map_err(&failed)?;
+    async fn remove(&self, path: &str) -> Tried<()> {
+        let twins = self.twins(path).await?;
         // The youngest first: should this break off, the one that counts is still the one that counts.
         for item in twins.iter().rev().filter(|item| item.size.is_some()) {
-            self.calls.remove(&item.id, self.into_trash).await.map_err(&failed)?;
+            self.calls.remove(&item.id, self.into_trash).await?;
         }
-        self.forget(path.as_str());
+        self.forget(path);
         Ok(())
     }
 }

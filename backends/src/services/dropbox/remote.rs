@@ -15,12 +15,13 @@ use super::{GRANTS, PROVIDER};
 use crate::http::{BODY_MAX, Failure, Http, Reply};
 use crate::oauth::{App, Bearer};
 use crate::services::api::{
-    Api, Ask, Progress, Who, changed_on_the_way, exactly, in_pieces, in_the_way, json, length, not_found, past_end,
-    piece, refusal,
+    Api, Ask, Progress, Who, changed_on_the_way, exactly, in_pieces, in_the_way, json, length, not_found, piece,
+    refusal,
 };
-use crate::services::names::{is_prefix, listed, root};
+use crate::services::names::{listed, root};
+use crate::services::store::{Store, Tried};
 use crate::settings::Values;
-use crate::{BadSetting, Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat, Transport};
+use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
 
 /// A folder of a Dropbox.
 #[derive(Debug)]
@@ -32,14 +33,12 @@ pub struct Dropbox {
     base: String,
 }
 
-type Tried<T> = std::result::Result<T, Failure>;
-
 impl Dropbox {
     /// The remote that the settings describe. Connects to nothing yet.
     ///
     /// # Errors
     /// A setting can't be used, or nobody has signed in.
-    pub fn open(values: &BTreeMap<String, String>, transport: &Transport) -> std::result::Result<Self, BadSetting> {
+    pub fn open(values: &BTreeMap<String, String>, transport: &Transport) -> Result<Self, BadSetting> {
         let values = Values::check(&PROVIDER, values)?;
         let http = Http::new(transport, None)?;
         let bearer = Bearer::of(&values, App::of(&values, &GRANTS)?, http.clone(), transport)?;
@@ -51,10 +50,6 @@ impl Dropbox {
             content: at("https://content.dropboxapi.com"),
             base: if root.is_empty() { root } else { format!("/{root}") },
         })
-    }
-
-    fn failed(&self, op: Op, path: &str) -> impl Fn(Failure) -> RemoteError {
-        move |failure| failure.of(op, path, &self.describe())
     }
 
     fn path(&self, path: &str) -> String {
@@ -69,60 +64,6 @@ impl Dropbox {
     async fn send(&self, name: &str, argument: &Value, body: Vec<Bytes>) -> Tried<Reply> {
         let ask = Ask::post(format!("{}/{name}", self.content)).header("dropbox-api-arg", in_header(argument));
         self.api.send(&ask.body("application/octet-stream", body)).await
-    }
-
-    async fn read(&self, path: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
-        let ask = Ask::post(format!("{}/download", self.content))
-            .header("dropbox-api-arg", in_header(&json!({ "path": self.path(path) })))
-            .object(range.as_ref());
-        let reply = self.api.send(&ask).await?;
-        if reply.status.as_u16() == 409 { Err(refused(&reply)) } else { exactly(reply, range) }
-    }
-
-    /// The size of what is at a path; `None` if there is nothing.
-    async fn size(&self, path: &str) -> Tried<Option<u64>> {
-        let reply = self.call("get_metadata", &json!({ "path": self.path(path) })).await?;
-        if !reply.status.is_success() {
-            let failure = refused(&reply);
-            return if failure.kind == ErrorKind::NotFound { Ok(None) } else { Err(failure) };
-        }
-        let found = json(&reply)?;
-        match found[".tag"].as_str() {
-            Some("file") => Ok(found["size"].as_u64()),
-            Some("deleted") => Ok(None),
-            _ => Err(in_the_way()),
-        }
-    }
-
-    async fn put(&self, path: &str, body: &[Bytes]) -> Tried<Put> {
-        // Strict: a file of the same content is a conflict too, so that of two writers one is told that it was there.
-        let commit = json!({
-            "path": self.path(path), "mode": "add", "autorename": false, "mute": true, "strict_conflict": true,
-        });
-        let total = length(body);
-        let reply = if total <= ONE_CALL {
-            self.send("upload", &commit, body.to_vec()).await?
-        } else {
-            // Before anything large is sent for nothing.
-            if self.size(path).await?.is_some() {
-                return Ok(Put::Existed);
-            }
-            self.in_session(&commit, body, total).await?
-        };
-        if !reply.status.is_success() {
-            return match said(&reply) {
-                words if words.contains("conflict/file/") => Ok(Put::Existed),
-                _ => Err(refused(&reply)),
-            };
-        }
-        let made = json(&reply)?;
-        if made["size"].as_u64() == Some(total)
-            && made["content_hash"].as_str().is_none_or(|hash| hash == hash_of(body))
-        {
-            return Ok(Put::Created);
-        }
-        self.call("delete_v2", &json!({ "path": self.path(path) })).await?;
-        Err(changed_on_the_way())
     }
 
     /// A session that is never finished costs nothing, and the service forgets it after a week.
@@ -188,7 +129,7 @@ impl Dropbox {
 }
 
 #[async_trait]
-impl Remote for Dropbox {
+impl Store for Dropbox {
     fn caps(&self) -> Caps {
         // More at once only brings `too_many_write_operations`.
         Caps { max_concurrency: 4, read_range: true, put_new: true, max_object: BODY_MAX, list_delay: Duration::ZERO }
@@ -198,55 +139,76 @@ impl Remote for Dropbox {
         format!("dropbox:{}", self.base)
     }
 
-    async fn get(&self, path: &RemotePath) -> Result<Bytes> {
-        self.read(path.as_str(), None).await.map_err(self.failed(Op::Get, path.as_str()))
+    async fn read(&self, path: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
+        let ask = Ask::post(format!("{}/download", self.content))
+            .header("dropbox-api-arg", in_header(&json!({ "path": self.path(path) })))
+            .object(range.as_ref());
+        let reply = self.api.send(&ask).await?;
+        if reply.status.as_u16() == 409 { Err(refused(&reply)) } else { exactly(reply, range) }
     }
 
-    async fn get_range(&self, path: &RemotePath, range: Range<u64>) -> Result<Bytes> {
-        let failed = self.failed(Op::GetRange, path.as_str());
-        if range.start > range.end {
-            return Err(failed(past_end()));
+    async fn size(&self, path: &str) -> Tried<Option<u64>> {
+        let reply = self.call("get_metadata", &json!({ "path": self.path(path) })).await?;
+        if !reply.status.is_success() {
+            let failure = refused(&reply);
+            return if failure.kind == ErrorKind::NotFound { Ok(None) } else { Err(failure) };
         }
-        if range.is_empty() || range.end > BODY_MAX {
-            let size = self.size(path.as_str()).await.map_err(&failed)?.ok_or_else(|| failed(not_found()))?;
-            return if range.end > size { Err(failed(past_end())) } else { Ok(Bytes::new()) };
-        }
-        self.read(path.as_str(), Some(range)).await.map_err(failed)
-    }
-
-    async fn put_new(&self, path: &RemotePath, body: Vec<Bytes>) -> Result<Put> {
-        self.put(path.as_str(), &body).await.map_err(self.failed(Op::PutNew, path.as_str()))
-    }
-
-    async fn stat(&self, path: &RemotePath) -> Result<Stat> {
-        let failed = self.failed(Op::Stat, path.as_str());
-        match self.size(path.as_str()).await.map_err(&failed)? {
-            Some(size) => Ok(Stat { size }),
-            None => Err(failed(not_found())),
+        let found = json(&reply)?;
+        match found[".tag"].as_str() {
+            Some("file") => Ok(found["size"].as_u64()),
+            Some("deleted") => Ok(None),
+            _ => Err(in_the_way()),
         }
     }
 
-    fn list<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Listed>> {
-        if !is_prefix(prefix) {
-            return stream::empty().boxed();
+    async fn put(&self, path: &str, body: &[Bytes]) -> Tried<Put> {
+        // Strict: a file of the same content is a conflict too, so that of two writers one is told that it was there.
+        let commit = json!({
+            "path": self.path(path), "mode": "add", "autorename": false, "mute": true, "strict_conflict": true,
+        });
+        let total = length(body);
+        let reply = if total <= ONE_CALL {
+            self.send("upload", &commit, body.to_vec()).await?
+        } else {
+            // Before anything large is sent for nothing.
+            if self.size(path).await?.is_some() {
+                return Ok(Put::Existed);
+            }
+            self.in_session(&commit, body, total).await?
+        };
+        if !reply.status.is_success() {
+            return match said(&reply) {
+                words if words.contains("conflict/file/") => Ok(Put::Existed),
+                _ => Err(refused(&reply)),
+            };
         }
+        let made = json(&reply)?;
+        if made["size"].as_u64() == Some(total)
+            && made["content_hash"].as_str().is_none_or(|hash| hash == hash_of(body))
+        {
+            return Ok(Put::Created);
+        }
+        self.call("delete_v2", &json!({ "path": self.path(path) })).await?;
+        Err(changed_on_the_way())
+    }
+
+    fn walk<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Tried<Listed>> {
         // The first page has no cursor, and after the last one there is none.
         let pages = stream::try_unfold(Some(None::<String>), move |next| async move {
             let Some(cursor) = next else { return Ok(None) };
-            let (found, cursor) = self.page(prefix, cursor.as_deref()).await.map_err(self.failed(Op::List, prefix))?;
+            let (found, cursor) = self.page(prefix, cursor.as_deref()).await?;
             Ok(Some((stream::iter(found.into_iter().map(Ok)), cursor.map(Some))))
         });
         futures::TryStreamExt::try_flatten(pages).boxed()
     }
 
-    async fn delete(&self, path: &RemotePath) -> Result<()> {
-        let failed = self.failed(Op::Delete, path.as_str());
-        let reply = self.call("delete_v2", &json!({ "path": self.path(path.as_str()) })).await.map_err(&failed)?;
+    async fn remove(&self, path: &str) -> Tried<()> {
+        let reply = self.call("delete_v2", &json!({ "path": self.path(path) })).await?;
         if reply.status.is_success() {
             return Ok(());
         }
         let failure = refused(&reply);
-        if failure.kind == ErrorKind::NotFound { Ok(()) } else { Err(failed(failure)) }
+        if failure.kind == ErrorKind::NotFound { Ok(()) } else { Err(failure) }
     }
 }
 

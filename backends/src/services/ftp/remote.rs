@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use futures::stream::BoxStream;
 
 use super::PROVIDER;
 use super::login::Login;
@@ -15,12 +15,11 @@ use super::pool::Pool;
 use super::session::Session;
 use super::trouble::Trouble;
 use crate::http::{BODY_MAX, Failure};
-use crate::services::walk::{Directories, Entry, TEMP_PREFIX, walk};
+use crate::services::store::{Store, Tried};
+use crate::services::walk::{Entry, TEMP_PREFIX, walk};
 use crate::settings::Values;
 use crate::shape::Shaper;
-use crate::{BadSetting, Caps, ErrorKind, Listed, Op, Put, Remote, RemotePath, Result, Stat, Transport};
-
-type Outcome<T> = std::result::Result<T, Failure>;
+use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
 
 /// A directory of an FTP server.
 #[derive(Debug)]
@@ -40,7 +39,7 @@ impl Ftp {
     ///
     /// # Errors
     /// A setting can't be used.
-    pub fn open(values: &BTreeMap<String, String>, transport: &Transport) -> std::result::Result<Self, BadSetting> {
+    pub fn open(values: &BTreeMap<String, String>, transport: &Transport) -> Result<Self, BadSetting> {
         let values = Values::check(&PROVIDER, values)?;
         let login = Login::of(&values, transport)?;
         let sessions = values.text("concurrency").and_then(|text| text.parse().ok()).filter(|n| (1..=64).contains(n));
@@ -66,8 +65,16 @@ impl Ftp {
         }
     }
 
+    async fn look(&self, directory: &str) -> Tried<Vec<Entry>> {
+        self.paced().await;
+        let mut lent = self.pool.lend().await?;
+        let full = lent.full(&self.root, directory);
+        let done = lent.entries(&full).await;
+        lent.back(done)
+    }
+
     /// Makes the directories above a path, and those of the root, that are not known to be there.
-    async fn make_directories(&self, session: &mut Session, full: &str) -> Outcome<()> {
+    async fn make_directories(&self, session: &mut Session, full: &str) -> Tried<()> {
         let parents: Vec<usize> = full.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0).collect();
         for at in parents {
             let directory = &full[..at];
@@ -86,7 +93,7 @@ impl Ftp {
     }
 
     /// Stores under a temporary name, compares the size, and gives it its name.
-    async fn put(&self, session: &mut Session, path: &str, body: &[Bytes]) -> Outcome<Put> {
+    async fn put_by(&self, session: &mut Session, path: &str, body: &[Bytes]) -> Tried<Put> {
         let full = session.full(&self.root, path);
         if session.size(&full).await?.is_some() {
             return Ok(Put::Existed);
@@ -103,7 +110,7 @@ impl Ftp {
         put
     }
 
-    async fn store(&self, session: &mut Session, temp: &str, body: &[Bytes]) -> Outcome<()> {
+    async fn store(&self, session: &mut Session, temp: &str, body: &[Bytes]) -> Tried<()> {
         let shaper = self.shaper.as_ref();
         match session.store(temp, body, shaper).await {
             Err(trouble) if trouble.is_about_the_name() => {
@@ -120,7 +127,7 @@ impl Ftp {
         Err(Failure::new(ErrorKind::Reset, format!("{length} bytes were sent and {there} have arrived")))
     }
 
-    async fn publish(&self, session: &mut Session, temp: &str, full: &str) -> Outcome<Put> {
+    async fn publish(&self, session: &mut Session, temp: &str, full: &str) -> Tried<Put> {
         // Looked at again: a large body takes its time, and a rename replaces.
         if session.size(full).await?.is_some() {
             return Ok(Put::Existed);
@@ -143,23 +150,7 @@ impl Ftp {
         }
     }
 
-    async fn read(&self, path: &str, range: Option<Range<u64>>) -> Outcome<Bytes> {
-        self.paced().await;
-        let mut lent = self.pool.lend().await?;
-        let full = lent.full(&self.root, path);
-        let done = lent.fetch(&full, range, self.shaper.as_ref()).await;
-        lent.back(done)
-    }
-
-    async fn size(&self, path: &str) -> Outcome<Option<u64>> {
-        self.paced().await;
-        let mut lent = self.pool.lend().await?;
-        let full = lent.full(&self.root, path);
-        let done = lent.size(&full).await;
-        lent.back(done)
-    }
-
-    async fn remove(&self, session: &mut Session, path: &str) -> Outcome<()> {
+    async fn remove_by(&self, session: &mut Session, path: &str) -> Tried<()> {
         let full = session.full(&self.root, path);
         match session.remove(&full).await {
             Ok(()) => Ok(()),
@@ -173,18 +164,7 @@ impl Ftp {
 }
 
 #[async_trait]
-impl Directories for Ftp {
-    async fn look(&self, directory: &str) -> Outcome<Vec<Entry>> {
-        self.paced().await;
-        let mut lent = self.pool.lend().await?;
-        let full = lent.full(&self.root, directory);
-        let done = lent.entries(&full).await;
-        lent.back(done)
-    }
-}
-
-#[async_trait]
-impl Remote for Ftp {
+impl Store for Ftp {
     fn caps(&self) -> Caps {
         Caps {
             max_concurrency: self.sessions,
@@ -200,45 +180,38 @@ impl Remote for Ftp {
         self.said.clone()
     }
 
-    async fn get(&self, path: &RemotePath) -> Result<Bytes> {
-        let read = self.read(path.as_str(), None).await;
-        read.map_err(|failure| failure.of(Op::Get, path.as_str(), &self.said))
-    }
-
-    async fn get_range(&self, path: &RemotePath, range: Range<u64>) -> Result<Bytes> {
-        let read = self.read(path.as_str(), Some(range)).await;
-        read.map_err(|failure| failure.of(Op::GetRange, path.as_str(), &self.said))
-    }
-
-    async fn put_new(&self, path: &RemotePath, body: Vec<Bytes>) -> Result<Put> {
+    async fn read(&self, path: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
         self.paced().await;
-        let put = async {
-            let mut lent = self.pool.lend().await?;
-            let done = self.put(&mut lent, path.as_str(), &body).await;
-            lent.back(done)
-        };
-        put.await.map_err(|failure| failure.of(Op::PutNew, path.as_str(), &self.said))
+        let mut lent = self.pool.lend().await?;
+        let full = lent.full(&self.root, path);
+        let done = lent.fetch(&full, range, self.shaper.as_ref()).await;
+        lent.back(done)
     }
 
-    async fn stat(&self, path: &RemotePath) -> Result<Stat> {
-        let missing = || Failure::new(ErrorKind::NotFound, "it is not there");
-        let size = self.size(path.as_str()).await.and_then(|size| size.ok_or_else(missing));
-        Ok(Stat { size: size.map_err(|failure| failure.of(Op::Stat, path.as_str(), &self.said))? })
-    }
-
-    fn list<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Listed>> {
-        let failed = move |failure: Failure| failure.of(Op::List, prefix, &self.said);
-        walk(self, prefix, self.sessions).map_err(failed).boxed()
-    }
-
-    async fn delete(&self, path: &RemotePath) -> Result<()> {
+    async fn size(&self, path: &str) -> Tried<Option<u64>> {
         self.paced().await;
-        let removed = async {
-            let mut lent = self.pool.lend().await?;
-            let done = self.remove(&mut lent, path.as_str()).await;
-            lent.back(done)
-        };
-        removed.await.map_err(|failure| failure.of(Op::Delete, path.as_str(), &self.said))
+        let mut lent = self.pool.lend().await?;
+        let full = lent.full(&self.root, path);
+        let done = lent.size(&full).await;
+        lent.back(done)
+    }
+
+    async fn put(&self, path: &str, body: &[Bytes]) -> Tried<Put> {
+        self.paced().await;
+        let mut lent = self.pool.lend().await?;
+        let done = self.put_by(&mut lent, path, body).await;
+        lent.back(done)
+    }
+
+    fn walk<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Tried<Listed>> {
+        walk(prefix, self.sessions, move |directory| async move { self.look(&directory).await })
+    }
+
+    async fn remove(&self, path: &str) -> Tried<()> {
+        self.paced().await;
+        let mut lent = self.pool.lend().await?;
+        let done = self.remove_by(&mut lent, path).await;
+        lent.back(done)
     }
 }
 

@@ -69,7 +69,7 @@ impl Session {
     async fn listed_size(&mut self, full: &str) -> Outcome<Option<u64>> {
         let (directory, name) = full.rsplit_once('/').unwrap_or(("", full));
         let entries = self.entries(directory).await?;
-        Ok(entries.into_iter().find(|entry| entry.name == name && !entry.is_directory).map(|entry| entry.size))
+        Ok(entries.into_iter().find(|entry| entry.name == name).and_then(|entry| entry.size))
     }
 
     /// Stores a body under a name, and sees that all of it arrived.
@@ -179,8 +179,7 @@ impl Session {
             Ok(file) if file.is_symlink() => None,
             Ok(file) => Some(Ok(Entry {
                 name: file.name().to_owned(),
-                is_directory: file.is_directory(),
-                size: file.size() as u64,
+                size: (!file.is_directory()).then_some(file.size() as u64),
             })),
             // What can't be read may be an object: a listing with a hole in it is worse than none.
             Err(_) => {

@@ -12,7 +12,8 @@ use serde_json::Value;
 
 use super::token::Source;
 use crate::http::{Failure, Http, Reply, described, verdict};
-use crate::services::objects::{Bucket, Page, Pass, missing};
+use crate::services::api::not_found;
+use crate::services::objects::{Bucket, Page, Pass};
 use crate::services::web::{ask, encoded, endpoint, hidden};
 use crate::settings::Values;
 use crate::{BadSetting, ErrorKind, Put, Transport};
@@ -163,7 +164,7 @@ impl Bucket for Storage {
         let said = String::from_utf8_lossy(&reply.body);
         match reply.status.as_u16() {
             404 if said.contains("bucket does not exist") || said.contains("Bucket not found") => no_bucket(),
-            404 => missing(),
+            404 => not_found(),
             401 => Failure::new(ErrorKind::PermissionDenied, "Google does not accept the token")
                 .advice("check `service_account_file` or `access_token`"),
             403 if !said.contains("ateLimit") && !said.contains("uota") => {

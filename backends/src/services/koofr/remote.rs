@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::BoxStream;
 use http::{HeaderValue, Method};
 use serde_json::json;
 use tokio::sync::OnceCell;
@@ -16,12 +16,13 @@ use tokio::sync::OnceCell;
 use super::PROVIDER;
 use crate::http::{BODY_MAX, Failure, Http, Reply};
 use crate::services::api::{
-    Api, Ask, Who, changed_on_the_way, encoded, exactly, in_the_way, json, length, not_found, past_end, refusal,
+    Api, Ask, Who, changed_on_the_way, encoded, exactly, in_the_way, json, length, not_found, refusal,
 };
-use crate::services::folders::{Entry, walk};
 use crate::services::names::root;
+use crate::services::store::{Store, Tried};
+use crate::services::walk::{Entry, walk};
 use crate::settings::Values;
-use crate::{BadSetting, Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat, Transport};
+use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
 
 /// A folder of a Koofr.
 #[derive(Debug)]
@@ -33,14 +34,12 @@ pub struct Koofr {
     mount: OnceCell<String>,
 }
 
-type Tried<T> = std::result::Result<T, Failure>;
-
 impl Koofr {
     /// The remote that the settings describe. Connects to nothing yet.
     ///
     /// # Errors
     /// A setting can't be used.
-    pub fn open(values: &BTreeMap<String, String>, transport: &Transport) -> std::result::Result<Self, BadSetting> {
+    pub fn open(values: &BTreeMap<String, String>, transport: &Transport) -> Result<Self, BadSetting> {
         let values = Values::check(&PROVIDER, values)?;
         let word = |name: &str| values.text(name).unwrap_or_default();
         let endpoint = word("endpoint").trim_end_matches('/').to_owned();
@@ -54,10 +53,6 @@ impl Koofr {
         let api = Api::new(Http::new(transport, None)?, Who::Always(who));
         let mount = OnceCell::new_with(values.text("mountid").map(str::to_owned));
         Ok(Self { api, endpoint, root: root(&values)?, mount })
-    }
-
-    fn failed(&self, op: Op, path: &str) -> impl Fn(Failure) -> RemoteError {
-        move |failure| failure.of(op, path, &self.describe())
     }
 
     /// The whole path, with a slash before each component.
@@ -86,27 +81,6 @@ impl Koofr {
     async fn url(&self, start: &str, call: &str, path: &str) -> Tried<String> {
         let mount = encoded(self.mount().await?);
         Ok(format!("{}{start}/api/v2/mounts/{mount}/files/{call}?path={}", self.endpoint, encoded(&self.path(path))))
-    }
-
-    async fn read(&self, path: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
-        let ask = Ask::get(self.url("/content", "get", path).await?).object(range.as_ref());
-        let reply = self.api.send(&ask).await?;
-        match reply.status.as_u16() {
-            200 | 206 | 416 => exactly(reply, range),
-            _ => Err(refused(&reply)),
-        }
-    }
-
-    /// The size of what is at a path; `None` if there is nothing.
-    async fn size(&self, path: &str) -> Tried<Option<u64>> {
-        let reply = self.api.send(&Ask::get(self.url("", "info", path).await?)).await?;
-        match reply.status.as_u16() {
-            200 => {}
-            404 => return Ok(None),
-            _ => return Err(refused(&reply)),
-        }
-        let found = json(&reply)?;
-        if found["type"] == "dir" { Err(in_the_way()) } else { Ok(found["size"].as_u64()) }
     }
 
     /// Makes the folders above a path, `root` included.
@@ -140,6 +114,53 @@ impl Koofr {
         self.api.send(&ask.kind(format!("multipart/form-data; boundary={boundary}"))).await
     }
 
+    async fn look(&self, folder: &str) -> Tried<Vec<Entry>> {
+        let reply = self.api.send(&Ask::get(self.url("", "list", folder).await?)).await?;
+        match reply.status.as_u16() {
+            200 => {}
+            404 => return Ok(Vec::new()),
+            _ => return Err(refused(&reply)),
+        }
+        let answer = json(&reply)?;
+        let entry = |found: &serde_json::Value| {
+            let size = if found["type"] == "dir" { None } else { Some(found["size"].as_u64()?) };
+            Some(Entry { name: found["name"].as_str()?.to_owned(), size })
+        };
+        Ok(answer["files"].as_array().into_iter().flatten().filter_map(entry).collect())
+    }
+}
+
+#[async_trait]
+impl Store for Koofr {
+    fn caps(&self) -> Caps {
+        // That the refusal of a taken name is exclusive is nowhere written.
+        Caps { max_concurrency: 4, read_range: true, put_new: false, max_object: BODY_MAX, list_delay: Duration::ZERO }
+    }
+
+    fn describe(&self) -> String {
+        format!("koofr:{}", self.root)
+    }
+
+    async fn read(&self, path: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
+        let ask = Ask::get(self.url("/content", "get", path).await?).object(range.as_ref());
+        let reply = self.api.send(&ask).await?;
+        match reply.status.as_u16() {
+            200 | 206 | 416 => exactly(reply, range),
+            _ => Err(refused(&reply)),
+        }
+    }
+
+    async fn size(&self, path: &str) -> Tried<Option<u64>> {
+        let reply = self.api.send(&Ask::get(self.url("", "info", path).await?)).await?;
+        match reply.status.as_u16() {
+            200 => {}
+            404 => return Ok(None),
+            _ => return Err(refused(&reply)),
+        }
+        let found = json(&reply)?;
+        if found["type"] == "dir" { Err(in_the_way()) } else { Ok(found["size"].as_u64()) }
+    }
+
     async fn put(&self, path: &str, body: &[Bytes]) -> Tried<Put> {
         // Before anything large is sent for nothing.
         if length(body) > LARGE && self.size(path).await?.is_some() {
@@ -166,76 +187,16 @@ impl Koofr {
         if said == name { Err(changed_on_the_way()) } else { Ok(Put::Existed) }
     }
 
+    fn walk<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Tried<Listed>> {
+        walk(prefix, 4, move |folder| async move { self.look(&folder).await })
+    }
+
     async fn remove(&self, path: &str) -> Tried<()> {
         let reply = self.api.send(&Ask::new(Method::DELETE, self.url("", "remove", path).await?)).await?;
         match reply.status.as_u16() {
             200..=299 | 404 => Ok(()),
             _ => Err(refused(&reply)),
         }
-    }
-
-    async fn look(&self, folder: &str) -> Tried<Option<Vec<Entry>>> {
-        let reply = self.api.send(&Ask::get(self.url("", "list", folder).await?)).await?;
-        match reply.status.as_u16() {
-            200 => {}
-            404 => return Ok(None),
-            _ => return Err(refused(&reply)),
-        }
-        let answer = json(&reply)?;
-        let entry = |found: &serde_json::Value| {
-            let size = if found["type"] == "dir" { None } else { Some(found["size"].as_u64()?) };
-            Some(Entry { name: found["name"].as_str()?.to_owned(), size })
-        };
-        Ok(Some(answer["files"].as_array().into_iter().flatten().filter_map(entry).collect()))
-    }
-}
-
-#[async_trait]
-impl Remote for Koofr {
-    fn caps(&self) -> Caps {
-        // That the refusal of a taken name is exclusive is nowhere written.
-        Caps { max_concurrency: 4, read_range: true, put_new: false, max_object: BODY_MAX, list_delay: Duration::ZERO }
-    }
-
-    fn describe(&self) -> String {
-        format!("koofr:{}", self.root)
-    }
-
-    async fn get(&self, path: &RemotePath) -> Result<Bytes> {
-        self.read(path.as_str(), None).await.map_err(self.failed(Op::Get, path.as_str()))
-    }
-
-    async fn get_range(&self, path: &RemotePath, range: Range<u64>) -> Result<Bytes> {
-        let failed = self.failed(Op::GetRange, path.as_str());
-        if range.start > range.end {
-            return Err(failed(past_end()));
-        }
-        if range.is_empty() || range.end > BODY_MAX {
-            let size = self.size(path.as_str()).await.map_err(&failed)?.ok_or_else(|| failed(not_found()))?;
-            return if range.end > size { Err(failed(past_end())) } else { Ok(Bytes::new()) };
-        }
-        self.read(path.as_str(), Some(range)).await.map_err(failed)
-    }
-
-    async fn put_new(&self, path: &RemotePath, body: Vec<Bytes>) -> Result<Put> {
-        self.put(path.as_str(), &body).await.map_err(self.failed(Op::PutNew, path.as_str()))
-    }
-
-    async fn stat(&self, path: &RemotePath) -> Result<Stat> {
-        let failed = self.failed(Op::Stat, path.as_str());
-        match self.size(path.as_str()).await.map_err(&failed)? {
-            Some(size) => Ok(Stat { size }),
-            None => Err(failed(not_found())),
-        }
-    }
-
-    fn list<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Listed>> {
-        let found = walk(prefix, move |folder| async move { self.look(&folder).await });
-        found.map(move |item| item.map_err(self.failed(Op::List, prefix))).boxed()
-    }
-
-    async fn delete(&self, path: &RemotePath) -> Result<()> {
-        self.remove(path.as_str()).await.map_err(self.failed(Op::Delete, path.as_str()))
     }
 }
 

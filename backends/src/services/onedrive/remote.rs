@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::BoxStream;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -15,12 +15,13 @@ use crate::http::{BODY_MAX, Failure, Http, Reply};
 use crate::oauth::{App, Bearer};
 use crate::services::api::{
     Api, Ask, Progress, Who, changed_on_the_way, encoded, exactly, in_pieces, in_the_way, json, length, not_found,
-    past_end, piece, refusal,
+    piece, refusal,
 };
-use crate::services::folders::{Entry, walk};
 use crate::services::names::root;
+use crate::services::store::{Store, Tried};
+use crate::services::walk::{Entry, walk};
 use crate::settings::Values;
-use crate::{BadSetting, Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat, Transport};
+use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
 
 /// A folder of a OneDrive.
 #[derive(Debug)]
@@ -34,14 +35,12 @@ pub struct OneDrive {
     root: String,
 }
 
-type Tried<T> = std::result::Result<T, Failure>;
-
 impl OneDrive {
     /// The remote that the settings describe. Connects to nothing yet.
     ///
     /// # Errors
     /// A setting can't be used, or nobody has signed in.
-    pub fn open(values: &BTreeMap<String, String>, transport: &Transport) -> std::result::Result<Self, BadSetting> {
+    pub fn open(values: &BTreeMap<String, String>, transport: &Transport) -> Result<Self, BadSetting> {
         let values = Values::check(&PROVIDER, values)?;
         let http = Http::new(transport, None)?;
         let bearer = Bearer::of(&values, App::of(&values, &GRANTS)?, http.clone(), transport)?;
@@ -53,10 +52,6 @@ impl OneDrive {
         Ok(Self { api: Api::new(http, Who::Signed(bearer)), endpoint, drive, root: root(&values)? })
     }
 
-    fn failed(&self, op: Op, path: &str) -> impl Fn(Failure) -> RemoteError {
-        move |failure| failure.of(op, path, &self.describe())
-    }
-
     /// The address of an item, and what is wanted of it: `content`, `children`.
     fn item(&self, path: &str, what: &str) -> String {
         let whole = [self.root.as_str(), path.trim_end_matches('/')].join("/");
@@ -66,24 +61,6 @@ impl OneDrive {
             (true, what) => format!("{}/root/{what}", self.drive),
             (false, "") => format!("{}/root:/{}", self.drive, parts.join("/")),
             (false, what) => format!("{}/root:/{}:/{what}", self.drive, parts.join("/")),
-        }
-    }
-
-    async fn read(&self, path: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
-        let mut reply = self.api.send(&Ask::get(self.item(path, "content")).object(range.as_ref())).await?;
-        if reply.status.as_u16() == 302 {
-            let to = reply.header("location").map(|to| self.trusted(to)).transpose()?;
-            let to =
-                to.ok_or_else(|| Failure::new(ErrorKind::Unexpected, "the answer says not where the content is"))?;
-            reply = self.api.send(&Ask::get(to).unsigned().object(range.as_ref())).await?;
-            if matches!(reply.status.as_u16(), 401 | 403 | 404 | 410) {
-                // The address has ended meanwhile: the next try gets another.
-                return Err(Failure::new(ErrorKind::Reset, "the address of the content has ended"));
-            }
-        }
-        match reply.status.as_u16() {
-            200 | 206 | 416 => exactly(reply, range),
-            _ => Err(refused(&reply)),
         }
     }
 
@@ -102,40 +79,6 @@ impl OneDrive {
             404 => Ok(None),
             _ => Err(refused(&reply)),
         }
-    }
-
-    /// The size of what is at a path; `None` if there is nothing.
-    async fn size(&self, path: &str) -> Tried<Option<u64>> {
-        let Some(found) = self.find(path).await? else { return Ok(None) };
-        if found["folder"].is_object() { Err(in_the_way()) } else { Ok(found["size"].as_u64()) }
-    }
-
-    async fn put(&self, path: &str, body: &[Bytes]) -> Tried<Put> {
-        let total = length(body);
-        let made = if total <= ONE_CALL {
-            let ask = Ask::new(Method::PUT, self.item(path, "content") + "?@microsoft.graph.conflictBehavior=fail")
-                .body("application/octet-stream", body.to_vec());
-            self.api.send(&ask).await?
-        } else {
-            // Before anything large is sent for nothing.
-            if self.size(path).await?.is_some() {
-                return Ok(Put::Existed);
-            }
-            self.in_session(path, body, total).await?
-        };
-        match made.status.as_u16() {
-            200 | 201 => {}
-            409 if code(&made) == "nameAlreadyExists" => {
-                // A folder of that name is one too.
-                return self.size(path).await.map(|_| Put::Existed);
-            }
-            _ => return Err(refused(&made)),
-        }
-        if json(&made)?["size"].as_u64() == Some(total) {
-            return Ok(Put::Created);
-        }
-        self.api.send(&Ask::new(Method::DELETE, self.item(path, ""))).await?;
-        Err(changed_on_the_way())
     }
 
     async fn in_session(&self, path: &str, body: &[Bytes], total: u64) -> Tried<Reply> {
@@ -190,14 +133,14 @@ impl OneDrive {
         }
     }
 
-    async fn look(&self, folder: &str) -> Tried<Option<Vec<Entry>>> {
+    async fn look(&self, folder: &str) -> Tried<Vec<Entry>> {
         let mut entries = Vec::new();
         let mut next = Some(self.item(folder, "children") + "?$top=999&$select=name,size,file,folder");
         while let Some(url) = next {
             let reply = self.api.send(&Ask::get(url)).await?;
             match reply.status.as_u16() {
                 200 => {}
-                404 => return Ok(None),
+                404 => return Ok(Vec::new()),
                 _ => return Err(refused(&reply)),
             }
             let page = json(&reply)?;
@@ -214,12 +157,12 @@ impl OneDrive {
                 return Err(Failure::new(ErrorKind::Untrusted, "the listing goes on at another address"));
             }
         }
-        Ok(Some(entries))
+        Ok(entries)
     }
 }
 
 #[async_trait]
-impl Remote for OneDrive {
+impl Store for OneDrive {
     fn caps(&self) -> Caps {
         Caps { max_concurrency: 4, read_range: true, put_new: true, max_object: BODY_MAX, list_delay: Duration::ZERO }
     }
@@ -228,46 +171,66 @@ impl Remote for OneDrive {
         format!("onedrive:{}", self.root)
     }
 
-    async fn get(&self, path: &RemotePath) -> Result<Bytes> {
-        self.read(path.as_str(), None).await.map_err(self.failed(Op::Get, path.as_str()))
-    }
-
-    async fn get_range(&self, path: &RemotePath, range: Range<u64>) -> Result<Bytes> {
-        let failed = self.failed(Op::GetRange, path.as_str());
-        if range.start > range.end {
-            return Err(failed(past_end()));
+    async fn read(&self, path: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
+        let mut reply = self.api.send(&Ask::get(self.item(path, "content")).object(range.as_ref())).await?;
+        if reply.status.as_u16() == 302 {
+            let to = reply.header("location").map(|to| self.trusted(to)).transpose()?;
+            let to =
+                to.ok_or_else(|| Failure::new(ErrorKind::Unexpected, "the answer says not where the content is"))?;
+            reply = self.api.send(&Ask::get(to).unsigned().object(range.as_ref())).await?;
+            if matches!(reply.status.as_u16(), 401 | 403 | 404 | 410) {
+                // The address has ended meanwhile: the next try gets another.
+                return Err(Failure::new(ErrorKind::Reset, "the address of the content has ended"));
+            }
         }
-        if range.is_empty() || range.end > BODY_MAX {
-            let size = self.size(path.as_str()).await.map_err(&failed)?.ok_or_else(|| failed(not_found()))?;
-            return if range.end > size { Err(failed(past_end())) } else { Ok(Bytes::new()) };
-        }
-        self.read(path.as_str(), Some(range)).await.map_err(failed)
-    }
-
-    async fn put_new(&self, path: &RemotePath, body: Vec<Bytes>) -> Result<Put> {
-        self.put(path.as_str(), &body).await.map_err(self.failed(Op::PutNew, path.as_str()))
-    }
-
-    async fn stat(&self, path: &RemotePath) -> Result<Stat> {
-        let failed = self.failed(Op::Stat, path.as_str());
-        match self.size(path.as_str()).await.map_err(&failed)? {
-            Some(size) => Ok(Stat { size }),
-            None => Err(failed(not_found())),
+        match reply.status.as_u16() {
+            200 | 206 | 416 => exactly(reply, range),
+            _ => Err(refused(&reply)),
         }
     }
 
-    fn list<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Listed>> {
-        let found = walk(prefix, move |folder| async move { self.look(&folder).await });
-        found.map(move |item| item.map_err(self.failed(Op::List, prefix))).boxed()
+    async fn size(&self, path: &str) -> Tried<Option<u64>> {
+        let Some(found) = self.find(path).await? else { return Ok(None) };
+        if found["folder"].is_object() { Err(in_the_way()) } else { Ok(found["size"].as_u64()) }
     }
 
-    async fn delete(&self, path: &RemotePath) -> Result<()> {
-        let failed = self.failed(Op::Delete, path.as_str());
-        let ask = Ask::new(Method::DELETE, self.item(path.as_str(), ""));
-        let reply = self.api.send(&ask).await.map_err(&failed)?;
+    async fn put(&self, path: &str, body: &[Bytes]) -> Tried<Put> {
+        let total = length(body);
+        let made = if total <= ONE_CALL {
+            let ask = Ask::new(Method::PUT, self.item(path, "content") + "?@microsoft.graph.conflictBehavior=fail")
+                .body("application/octet-stream", body.to_vec());
+            self.api.send(&ask).await?
+        } else {
+            // Before anything large is sent for nothing.
+            if self.size(path).await?.is_some() {
+                return Ok(Put::Existed);
+            }
+            self.in_session(path, body, total).await?
+        };
+        match made.status.as_u16() {
+            200 | 201 => {}
+            409 if code(&made) == "nameAlreadyExists" => {
+                // A folder of that name is one too.
+                return self.size(path).await.map(|_| Put::Existed);
+            }
+            _ => return Err(refused(&made)),
+        }
+        if json(&made)?["size"].as_u64() == Some(total) {
+            return Ok(Put::Created);
+        }
+        self.api.send(&Ask::new(Method::DELETE, self.item(path, ""))).await?;
+        Err(changed_on_the_way())
+    }
+
+    fn walk<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Tried<Listed>> {
+        walk(prefix, 4, move |folder| async move { self.look(&folder).await })
+    }
+
+    async fn remove(&self, path: &str) -> Tried<()> {
+        let reply = self.api.send(&Ask::new(Method::DELETE, self.item(path, ""))).await?;
         match reply.status.as_u16() {
             200..=299 | 404 => Ok(()),
-            _ => Err(failed(refused(&reply))),
+            _ => Err(refused(&reply)),
         }
     }
 }

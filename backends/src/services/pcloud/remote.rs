@@ -14,12 +14,13 @@ use super::{GRANTS, PROVIDER};
 use crate::http::{BODY_MAX, Failure, Http};
 use crate::oauth::{App, Bearer};
 use crate::services::api::{
-    Api, Ask, Who, changed_on_the_way, encoded, exactly, in_the_way, json, length, not_found, past_end, refusal,
+    Api, Ask, Who, changed_on_the_way, encoded, exactly, in_the_way, json, length, not_found, refusal,
 };
-use crate::services::folders::patiently;
-use crate::services::names::{is_prefix, listed, root};
+use crate::services::names::{listed, root};
+use crate::services::store::{Store, Tried};
+use crate::services::walk::{RETRIES, patiently};
 use crate::settings::Values;
-use crate::{BadSetting, Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat, Transport};
+use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
 
 /// A folder of a pCloud.
 #[derive(Debug)]
@@ -29,14 +30,12 @@ pub struct PCloud {
     root: String,
 }
 
-type Tried<T> = std::result::Result<T, Failure>;
-
 impl PCloud {
     /// The remote that the settings describe. Connects to nothing yet.
     ///
     /// # Errors
     /// A setting can't be used, or nobody has signed in.
-    pub fn open(values: &BTreeMap<String, String>, transport: &Transport) -> std::result::Result<Self, BadSetting> {
+    pub fn open(values: &BTreeMap<String, String>, transport: &Transport) -> Result<Self, BadSetting> {
         let values = Values::check(&PROVIDER, values)?;
         let http = Http::new(transport, None)?;
         let bearer = Bearer::of(&values, App::of(&values, &GRANTS)?, http.clone(), transport)?;
@@ -47,10 +46,6 @@ impl PCloud {
         let endpoint = values.text("endpoint").map_or_else(|| format!("https://{hostname}"), str::to_owned);
         let endpoint = endpoint.trim_end_matches('/').to_owned();
         Ok(Self { api: Api::new(http, Who::Signed(bearer)), endpoint, root: root(&values)? })
-    }
-
-    fn failed(&self, op: Op, path: &str) -> impl Fn(Failure) -> RemoteError {
-        move |failure| failure.of(op, path, &self.describe())
     }
 
     /// The whole path, with a slash before each component.
@@ -91,6 +86,53 @@ impl PCloud {
         }
     }
 
+    /// Makes the folders above a path, `root` included.
+    async fn make_folders(&self, path: &str) -> Tried<()> {
+        let whole = self.path(path);
+        let (mut at, parts): (String, Vec<&str>) = (String::new(), whole.split('/').skip(1).collect());
+        for part in &parts[..parts.len() - 1] {
+            at = format!("{at}/{part}");
+            let url = format!("{}/createfolderifnotexists?path={}", self.endpoint, encoded(&at));
+            self.ask(&Ask::post(url)).await?;
+        }
+        Ok(())
+    }
+
+    async fn all(&self, prefix: &str) -> Tried<Vec<Listed>> {
+        let start = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let listing = Ask::get(self.url("listfolder", start, "&recursive=1"));
+        let found = match patiently(RETRIES, || self.ask(&listing)).await {
+            Err(failure) if failure.kind == ErrorKind::NotFound => return Ok(Vec::new()),
+            found => found?,
+        };
+        let below = if start.is_empty() { String::new() } else { format!("{start}/") };
+        let (mut all, mut waiting) = (Vec::new(), vec![(below, &found["metadata"]["contents"])]);
+        while let Some((folder, contents)) = waiting.pop() {
+            for item in contents.as_array().into_iter().flatten() {
+                let Some(name) = item["name"].as_str().filter(|name| !name.contains('/')) else { continue };
+                let path = format!("{folder}{name}");
+                match item["size"].as_u64() {
+                    _ if item["isfolder"] == true => waiting.push((format!("{path}/"), &item["contents"])),
+                    Some(size) => all.extend(listed(&path, prefix, size)),
+                    None => {}
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+#[async_trait]
+impl Store for PCloud {
+    fn caps(&self) -> Caps {
+        // That a name is given away once only is nowhere written.
+        Caps { max_concurrency: 4, read_range: true, put_new: false, max_object: BODY_MAX, list_delay: Duration::ZERO }
+    }
+
+    fn describe(&self) -> String {
+        format!("pcloud:{}", self.root)
+    }
+
     async fn read(&self, path: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
         let link = self.ask(&Ask::get(self.url("getfilelink", path, ""))).await?;
         let (Some(host), Some(at)) = (link["hosts"][0].as_str(), link["path"].as_str()) else {
@@ -105,7 +147,6 @@ impl PCloud {
         exactly(reply, range)
     }
 
-    /// The size of what is at a path; `None` if there is nothing.
     async fn size(&self, path: &str) -> Tried<Option<u64>> {
         let found = match self.ask(&Ask::get(self.url("stat", path, ""))).await {
             Err(failure) if failure.kind == ErrorKind::NotFound => return Ok(None),
@@ -113,18 +154,6 @@ impl PCloud {
         };
         let about = &found["metadata"];
         if about["isfolder"] == true { Err(in_the_way()) } else { Ok(about["size"].as_u64()) }
-    }
-
-    /// Makes the folders above a path, `root` included.
-    async fn make_folders(&self, path: &str) -> Tried<()> {
-        let whole = self.path(path);
-        let (mut at, parts): (String, Vec<&str>) = (String::new(), whole.split('/').skip(1).collect());
-        for part in &parts[..parts.len() - 1] {
-            at = format!("{at}/{part}");
-            let url = format!("{}/createfolderifnotexists?path={}", self.endpoint, encoded(&at));
-            self.ask(&Ask::post(url)).await?;
-        }
-        Ok(())
     }
 
     async fn put(&self, path: &str, body: &[Bytes]) -> Tried<Put> {
@@ -156,86 +185,15 @@ impl PCloud {
         if said == Some(name) { Err(changed_on_the_way()) } else { Ok(Put::Existed) }
     }
 
-    async fn all(&self, prefix: &str) -> Tried<Vec<Listed>> {
-        let start = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let listing = Ask::get(self.url("listfolder", start, "&recursive=1"));
-        let found = match patiently(|| self.ask(&listing)).await {
-            Err(failure) if failure.kind == ErrorKind::NotFound => return Ok(Vec::new()),
-            found => found?,
-        };
-        let below = if start.is_empty() { String::new() } else { format!("{start}/") };
-        let (mut all, mut waiting) = (Vec::new(), vec![(below, &found["metadata"]["contents"])]);
-        while let Some((folder, contents)) = waiting.pop() {
-            for item in contents.as_array().into_iter().flatten() {
-                let Some(name) = item["name"].as_str().filter(|name| !name.contains('/')) else { continue };
-                let path = format!("{folder}{name}");
-                match item["size"].as_u64() {
-                    _ if item["isfolder"] == true => waiting.push((format!("{path}/"), &item["contents"])),
-                    Some(size) => all.extend(listed(&path, prefix, size)),
-                    None => {}
-                }
-            }
-        }
-        Ok(all)
-    }
-}
-
-#[async_trait]
-impl Remote for PCloud {
-    fn caps(&self) -> Caps {
-        // That a name is given away once only is nowhere written.
-        Caps { max_concurrency: 4, read_range: true, put_new: false, max_object: BODY_MAX, list_delay: Duration::ZERO }
+    fn walk<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Tried<Listed>> {
+        let all = async move { Ok(stream::iter(self.all(prefix).await?.into_iter().map(Ok))) };
+        futures::TryStreamExt::try_flatten(stream::once(all)).boxed()
     }
 
-    fn describe(&self) -> String {
-        format!("pcloud:{}", self.root)
-    }
-
-    async fn get(&self, path: &RemotePath) -> Result<Bytes> {
-        self.read(path.as_str(), None).await.map_err(self.failed(Op::Get, path.as_str()))
-    }
-
-    async fn get_range(&self, path: &RemotePath, range: Range<u64>) -> Result<Bytes> {
-        let failed = self.failed(Op::GetRange, path.as_str());
-        if range.start > range.end {
-            return Err(failed(past_end()));
-        }
-        if range.is_empty() || range.end > BODY_MAX {
-            let size = self.size(path.as_str()).await.map_err(&failed)?.ok_or_else(|| failed(not_found()))?;
-            return if range.end > size { Err(failed(past_end())) } else { Ok(Bytes::new()) };
-        }
-        self.read(path.as_str(), Some(range)).await.map_err(failed)
-    }
-
-    async fn put_new(&self, path: &RemotePath, body: Vec<Bytes>) -> Result<Put> {
-        self.put(path.as_str(), &body).await.map_err(self.failed(Op::PutNew, path.as_str()))
-    }
-
-    async fn stat(&self, path: &RemotePath) -> Result<Stat> {
-        let failed = self.failed(Op::Stat, path.as_str());
-        match self.size(path.as_str()).await.map_err(&failed)? {
-            Some(size) => Ok(Stat { size }),
-            None => Err(failed(not_found())),
-        }
-    }
-
-    fn list<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Listed>> {
-        if !is_prefix(prefix) {
-            return stream::empty().boxed();
-        }
-        let all = async move {
-            match self.all(prefix).await.map_err(self.failed(Op::List, prefix)) {
-                Ok(all) => stream::iter(all).map(Ok).boxed(),
-                Err(error) => stream::iter([Err(error)]).boxed(),
-            }
-        };
-        stream::once(all).flatten().boxed()
-    }
-
-    async fn delete(&self, path: &RemotePath) -> Result<()> {
-        match self.ask(&Ask::post(self.url("deletefile", path.as_str(), ""))).await {
+    async fn remove(&self, path: &str) -> Tried<()> {
+        match self.ask(&Ask::post(self.url("deletefile", path, ""))).await {
             Err(failure) if failure.kind == ErrorKind::NotFound => Ok(()),
-            done => done.map(drop).map_err(self.failed(Op::Delete, path.as_str())),
+            done => done.map(drop),
         }
     }
 }

@@ -9,7 +9,6 @@ mod login;
 mod pool;
 mod remote;
 mod ssh_config;
-mod walk;
 
 pub use remote::Sftp;
 

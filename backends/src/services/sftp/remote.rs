@@ -9,24 +9,22 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use russh_sftp::client::error::Error;
-use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
+use russh_sftp::protocol::{File, FileAttributes, OpenFlags, StatusCode};
 
 use super::PROVIDER;
 use super::login::Login;
 use super::pool::{Lent, Pool};
-use super::walk::Walk;
 use crate::http::{BODY_MAX, Failure};
-use crate::services::names::is_prefix;
+use crate::services::store::{Store, Tried};
+use crate::services::walk::{Entry, TEMP_PREFIX, walk};
 use crate::settings::Values;
 use crate::shape::{Direction, Shaper};
-use crate::{BadSetting, Caps, ErrorKind, Listed, Op, Put, Remote, RemotePath, Result, Stat, Transport};
-
-type Outcome<T> = std::result::Result<T, Failure>;
+use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
 
 /// A directory of another machine.
 #[derive(Debug)]
 pub struct Sftp {
-    pub(super) pool: Pool,
+    pool: Pool,
     /// Without a slash at the end; empty for where a login leads.
     root: String,
     said: String,
@@ -40,7 +38,7 @@ impl Sftp {
     ///
     /// # Errors
     /// A setting can't be used.
-    pub fn open(values: &BTreeMap<String, String>, transport: &Transport) -> std::result::Result<Self, BadSetting> {
+    pub fn open(values: &BTreeMap<String, String>, transport: &Transport) -> Result<Self, BadSetting> {
         let values = Values::check(&PROVIDER, values)?;
         let login = Login::of(&values, transport)?;
         let connections =
@@ -60,7 +58,7 @@ impl Sftp {
     }
 
     /// The server's name for a path.
-    pub(super) fn full(&self, path: &str) -> String {
+    fn full(&self, path: &str) -> String {
         match self.root.as_str() {
             "" if path.is_empty() => ".".to_owned(),
             "" => path.to_owned(),
@@ -74,7 +72,7 @@ impl Sftp {
         }
     }
 
-    async fn lend(&self) -> Outcome<Lent<'_>> {
+    async fn lend(&self) -> Tried<Lent<'_>> {
         if let Some(shaper) = &self.shaper {
             shaper.request().await;
         }
@@ -82,7 +80,7 @@ impl Sftp {
     }
 
     /// Makes the directories above a path, and those of the root, that are not known to be there.
-    async fn make_directories(&self, lent: &Lent<'_>, path: &str) -> Outcome<()> {
+    async fn make_directories(&self, lent: &Lent<'_>, path: &str) -> Tried<()> {
         let full = self.full(path);
         let parents: Vec<usize> = full.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0).collect();
         for at in parents {
@@ -104,7 +102,7 @@ impl Sftp {
     }
 
     /// The size of what is at a path, if it is a file; `None` if nothing is there.
-    async fn size(&self, lent: &Lent<'_>, path: &str) -> Outcome<Option<u64>> {
+    async fn size_by(&self, lent: &Lent<'_>, path: &str) -> Tried<Option<u64>> {
         match lent.lstat(self.full(path)).await {
             Ok(found) if found.attrs.permissions.is_none() || found.attrs.is_regular() => {
                 Ok(Some(found.attrs.size.unwrap_or_default()))
@@ -115,25 +113,8 @@ impl Sftp {
         }
     }
 
-    async fn put(&self, path: &str, body: Vec<Bytes>) -> Outcome<Put> {
-        let lent = self.lend().await?;
-        if self.size(&lent, path).await?.is_some() {
-            return Ok(Put::Existed);
-        }
-        let temp = format!("{TEMP_PREFIX}{:032x}", fastrand::u128(..));
-        let put = match self.write(&lent, &temp, body).await {
-            Ok(()) => self.publish(&lent, &temp, path).await,
-            Err(failure) => Err(failure),
-        };
-        if !matches!(put, Ok(Put::Created)) {
-            // Left behind it is in nobody's way, and the first failure is the one to tell.
-            drop(tokio::time::timeout(Duration::from_secs(5), lent.remove(self.full(&temp))).await);
-        }
-        put
-    }
-
     /// Writes a new file, many pieces at once, and makes it durable where the server can.
-    async fn write(&self, lent: &Lent<'_>, temp: &str, body: Vec<Bytes>) -> Outcome<()> {
+    async fn write(&self, lent: &Lent<'_>, temp: &str, body: &[Bytes]) -> Tried<()> {
         let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUDE;
         let attributes = || FileAttributes { permissions: Some(0o600), ..FileAttributes::empty() };
         let handle = match lent.open(self.full(temp), flags, attributes()).await {
@@ -174,40 +155,28 @@ impl Sftp {
     }
 
     /// Gives what is at `temp` its name. OpenSSH replaces nothing then; others may, and some lose both of two at once.
-    async fn publish(&self, lent: &Lent<'_>, temp: &str, path: &str) -> Outcome<Put> {
+    async fn publish(&self, lent: &Lent<'_>, temp: &str, path: &str) -> Tried<Put> {
         let publish = || lent.rename(self.full(temp), self.full(path));
         let failed = match publish().await {
-            Ok(_) if self.size(lent, path).await?.is_some() => return Ok(Put::Created),
+            Ok(_) if self.size_by(lent, path).await?.is_some() => return Ok(Put::Created),
             Ok(_) => return Err(Failure::new(ErrorKind::Reset, "it was there and is gone")),
             Err(error) => error,
         };
         if !matches!(failed, Error::Status(_)) {
             return Err(lent.failure(failed));
         }
-        if self.size(lent, path).await?.is_some() {
+        if self.size_by(lent, path).await?.is_some() {
             return Ok(Put::Existed);
         }
         self.make_directories(lent, path).await?;
         match publish().await {
             Ok(_) => Ok(Put::Created),
-            Err(Error::Status(_)) if self.size(lent, path).await?.is_some() => Ok(Put::Existed),
+            Err(Error::Status(_)) if self.size_by(lent, path).await?.is_some() => Ok(Put::Existed),
             Err(error) => Err(lent.failure(error)),
         }
     }
 
-    /// A range of a file, or all of it, many pieces at once.
-    async fn read(&self, path: &str, range: Option<Range<u64>>) -> Outcome<Bytes> {
-        let lent = self.lend().await?;
-        let opened = lent.open(self.full(path), OpenFlags::READ, FileAttributes::empty()).await;
-        let handle = opened.map_err(|error| lent.failure(error))?.handle;
-        let read = self.read_open(&lent, &handle, range).await;
-        let closed = lent.close(handle).await;
-        let body = read?;
-        closed.map_err(|error| lent.failure(error))?;
-        Ok(body)
-    }
-
-    async fn read_open(&self, lent: &Lent<'_>, handle: &str, range: Option<Range<u64>>) -> Outcome<Bytes> {
+    async fn read_open(&self, lent: &Lent<'_>, handle: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
         let found = lent.fstat(handle).await.map_err(|error| lent.failure(error))?.attrs;
         if found.permissions.is_some() && !found.is_regular() {
             return Err(Failure::new(ErrorKind::NotADirectory, "there is something else of this name"));
@@ -231,7 +200,7 @@ impl Sftp {
         Ok(body.freeze())
     }
 
-    async fn read_piece(&self, lent: &Lent<'_>, handle: &str, start: u64, length: u64) -> Outcome<Vec<u8>> {
+    async fn read_piece(&self, lent: &Lent<'_>, handle: &str, start: u64, length: u64) -> Tried<Vec<u8>> {
         let mut piece: Vec<u8> = Vec::new();
         while (piece.len() as u64) < length {
             let wanted = length - piece.len() as u64;
@@ -249,25 +218,35 @@ impl Sftp {
         Ok(piece)
     }
 
-    async fn remove(&self, path: &str) -> Outcome<()> {
+    /// What is directly in a directory.
+    async fn look(&self, directory: &str) -> Tried<Vec<Entry>> {
         let lent = self.lend().await?;
-        let failed = match lent.remove(self.full(path)).await {
-            Ok(_) => return Ok(()),
-            Err(Error::Status(status)) if status.status_code == StatusCode::NoSuchFile => return Ok(()),
-            Err(error) => error,
+        let full = self.full(directory);
+        let path = if full.len() > 1 { full.trim_end_matches('/') } else { &full };
+        let handle = match lent.opendir(path).await {
+            Ok(opened) => opened.handle,
+            Err(Error::Status(status)) if status.status_code == StatusCode::NoSuchFile => return Ok(Vec::new()),
+            // A file where the path says directory.
+            Err(error) => match lent.lstat(path).await {
+                Ok(found) if found.attrs.permissions.is_some() && !found.attrs.is_dir() => return Ok(Vec::new()),
+                _ => return Err(lent.failure(error)),
+            },
         };
-        if !matches!(failed, Error::Status(_)) {
-            return Err(lent.failure(failed));
-        }
-        match self.size(&lent, path).await? {
-            None => Ok(()),
-            Some(_) => Err(lent.failure(failed)),
-        }
+        let mut entries = Vec::new();
+        let read = loop {
+            match lent.readdir(handle.clone()).await {
+                Ok(more) => entries.extend(more.files.into_iter().filter_map(entry)),
+                Err(Error::Status(status)) if status.status_code == StatusCode::Eof => break Ok(entries),
+                Err(error) => break Err(lent.failure(error)),
+            }
+        };
+        lent.close(handle).await.map_err(|error| lent.failure(error))?;
+        read
     }
 }
 
 #[async_trait]
-impl Remote for Sftp {
+impl Store for Sftp {
     fn caps(&self) -> Caps {
         // Whether a rename replaces what is there is up to the server.
         Caps { max_concurrency: 16, read_range: true, put_new: false, max_object: BODY_MAX, list_delay: Duration::ZERO }
@@ -277,49 +256,73 @@ impl Remote for Sftp {
         self.said.clone()
     }
 
-    async fn get(&self, path: &RemotePath) -> Result<Bytes> {
-        let read = self.read(path.as_str(), None).await;
-        read.map_err(|failure| failure.of(Op::Get, path.as_str(), &self.said))
+    async fn read(&self, path: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
+        let lent = self.lend().await?;
+        let opened = lent.open(self.full(path), OpenFlags::READ, FileAttributes::empty()).await;
+        let handle = opened.map_err(|error| lent.failure(error))?.handle;
+        let read = self.read_open(&lent, &handle, range).await;
+        let closed = lent.close(handle).await;
+        let body = read?;
+        closed.map_err(|error| lent.failure(error))?;
+        Ok(body)
     }
 
-    async fn get_range(&self, path: &RemotePath, range: Range<u64>) -> Result<Bytes> {
-        let read = self.read(path.as_str(), Some(range)).await;
-        read.map_err(|failure| failure.of(Op::GetRange, path.as_str(), &self.said))
+    async fn size(&self, path: &str) -> Tried<Option<u64>> {
+        self.size_by(&self.lend().await?, path).await
     }
 
-    async fn put_new(&self, path: &RemotePath, body: Vec<Bytes>) -> Result<Put> {
-        self.put(path.as_str(), body).await.map_err(|failure| failure.of(Op::PutNew, path.as_str(), &self.said))
-    }
-
-    async fn stat(&self, path: &RemotePath) -> Result<Stat> {
-        let size = async { self.size(&self.lend().await?, path.as_str()).await };
-        let missing = || Failure::new(ErrorKind::NotFound, "it is not there");
-        let size = size.await.and_then(|size| size.ok_or_else(missing));
-        Ok(Stat { size: size.map_err(|failure| failure.of(Op::Stat, path.as_str(), &self.said))? })
-    }
-
-    fn list<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Listed>> {
-        if !is_prefix(prefix) {
-            return stream::empty().boxed();
+    async fn put(&self, path: &str, body: &[Bytes]) -> Tried<Put> {
+        let lent = self.lend().await?;
+        if self.size_by(&lent, path).await?.is_some() {
+            return Ok(Put::Existed);
         }
-        let failed = move |failure: Failure| failure.of(Op::List, prefix, &self.said);
-        stream::try_unfold(Walk::new(self, prefix), |mut walk| async move {
-            Ok(walk.next().await?.map(|item| (item, walk)))
-        })
-        .map_err(failed)
-        .fuse()
-        .boxed()
+        let temp = format!("{TEMP_PREFIX}{:032x}", fastrand::u128(..));
+        let put = match self.write(&lent, &temp, body).await {
+            Ok(()) => self.publish(&lent, &temp, path).await,
+            Err(failure) => Err(failure),
+        };
+        if !matches!(put, Ok(Put::Created)) {
+            // Left behind it is in nobody's way, and the first failure is the one to tell.
+            drop(tokio::time::timeout(Duration::from_secs(5), lent.remove(self.full(&temp))).await);
+        }
+        put
     }
 
-    async fn delete(&self, path: &RemotePath) -> Result<()> {
-        self.remove(path.as_str()).await.map_err(|failure| failure.of(Op::Delete, path.as_str(), &self.said))
+    fn walk<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Tried<Listed>> {
+        walk(prefix, DIRECTORIES_AT_ONCE, move |directory| async move { self.look(&directory).await })
+    }
+
+    async fn remove(&self, path: &str) -> Tried<()> {
+        let lent = self.lend().await?;
+        let failed = match lent.remove(self.full(path)).await {
+            Ok(_) => return Ok(()),
+            Err(Error::Status(status)) if status.status_code == StatusCode::NoSuchFile => return Ok(()),
+            Err(error) => error,
+        };
+        if !matches!(failed, Error::Status(_)) {
+            return Err(lent.failure(failed));
+        }
+        match self.size_by(&lent, path).await? {
+            None => Ok(()),
+            Some(_) => Err(lent.failure(failed)),
+        }
     }
 }
 
+/// A file or a directory; a server that tells no kinds has files only.
+fn entry(found: File) -> Option<Entry> {
+    let (name, attrs) = (found.filename, found.attrs);
+    if attrs.is_dir() {
+        return Some(Entry { name, size: None });
+    }
+    let is_file = attrs.permissions.is_none() || attrs.is_regular();
+    is_file.then(|| Entry { name, size: Some(attrs.size.unwrap_or_default()) })
+}
+
 /// The body in pieces that a request can hold, with their places.
-fn pieces(body: Vec<Bytes>) -> impl Iterator<Item = (u64, Bytes)> {
+fn pieces(body: &[Bytes]) -> impl Iterator<Item = (u64, Bytes)> {
     let mut offset = 0;
-    body.into_iter().flat_map(move |part| {
+    body.iter().flat_map(move |part| {
         let start = offset;
         offset += part.len() as u64;
         let cut = move |at: usize| (start + at as u64, part.slice(at..(at + PIECE as usize).min(part.len())));
@@ -327,9 +330,8 @@ fn pieces(body: Vec<Bytes>) -> impl Iterator<Item = (u64, Bytes)> {
     })
 }
 
-/// What a name begins with that is no object's.
-pub(super) const TEMP_PREFIX: &str = ".tmp-";
 /// What every server takes and gives in one request.
 const PIECE: u64 = 32 << 10;
 /// Requests of one object on their way: 2 MiB, which is 320 Mbit/s at 50 ms for each object.
 const AT_ONCE: usize = 64;
+const DIRECTORIES_AT_ONCE: usize = 8;

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::login::{Account, Login};
 use crate::http::{Failure, Http, Reply, described, verdict};
-use crate::services::objects::{Bucket, Page, Pass, missing};
+use crate::services::api::not_found;
+use crate::services::objects::{Bucket, Page, Pass};
 use crate::services::web::{ask, encoded, encoded_path, hidden};
 use crate::settings::Values;
 use crate::{BadSetting, ErrorKind, Put, Transport};
@@ -149,7 +150,7 @@ impl Bucket for Container {
         match reply.status.as_u16() {
             401 | 403 => Failure::new(ErrorKind::PermissionDenied, "the account allows this user no such thing")
                 .advice("check what `user` may do with the container"),
-            404 => missing(),
+            404 => not_found(),
             498 | 429 => {
                 Failure::new(ErrorKind::Throttled, "the server asks for fewer requests").after(reply.retry_after())
             }

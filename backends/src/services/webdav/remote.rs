@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::future::BoxFuture;
-use futures::stream::{self, BoxStream, FuturesUnordered, StreamExt};
+use futures::stream::BoxStream;
 
 use super::PROVIDER;
 use super::multistatus::Found;
 use super::site::{Site, refused};
 use crate::http::{BODY_MAX, Failure, Reply};
-use crate::services::names::{is_prefix, listed};
+use crate::services::store::{Store, Tried};
+use crate::services::walk::{Entry, TEMP_PREFIX, walk};
 use crate::settings::Values;
-use crate::{BadSetting, Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat, Transport};
+use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
 
 /// A directory of a WebDAV server.
 #[derive(Debug)]
@@ -31,13 +31,9 @@ impl WebDav {
     ///
     /// # Errors
     /// A setting can't be used.
-    pub fn open(values: &BTreeMap<String, String>, transport: &Transport) -> std::result::Result<Self, BadSetting> {
+    pub fn open(values: &BTreeMap<String, String>, transport: &Transport) -> Result<Self, BadSetting> {
         let values = Values::check(&PROVIDER, values)?;
         Ok(Self { site: Site::of(&values, transport)?, made: Mutex::default() })
-    }
-
-    fn failed(&self, op: Op, path: &str) -> impl Fn(Failure) -> RemoteError {
-        move |failure| failure.of(op, path, &self.describe())
     }
 
     fn is_made(&self, address: &str) -> bool {
@@ -45,7 +41,7 @@ impl WebDav {
     }
 
     /// Makes the directories above a path that are not known to be there.
-    async fn make_directories(&self, path: &str) -> std::result::Result<(), Failure> {
+    async fn make_directories(&self, path: &str) -> Tried<()> {
         for address in self.site.directories(path) {
             if self.is_made(&address) {
                 continue;
@@ -63,7 +59,7 @@ impl WebDav {
     }
 
     /// Puts the body under a name that nobody else has.
-    async fn put_temp(&self, temp: &str, body: &[Bytes]) -> std::result::Result<(), Failure> {
+    async fn put_temp(&self, temp: &str, body: &[Bytes]) -> Tried<()> {
         let put = || async {
             let request = self.site.request("PUT", &self.site.address(temp));
             self.site.ask(request.header("content-type", "application/octet-stream"), body.to_vec()).await
@@ -90,7 +86,7 @@ impl WebDav {
     }
 
     /// Gives what is at `temp` its name, unless that is taken.
-    async fn publish(&self, temp: &str, path: &str, length: u64) -> std::result::Result<Put, Failure> {
+    async fn publish(&self, temp: &str, path: &str, length: u64) -> Tried<Put> {
         let publish = || async {
             let request = self.site.request("MOVE", &self.site.address(temp));
             let request = request.header("destination", self.site.address(path)).header("overwrite", "F");
@@ -110,31 +106,30 @@ impl WebDav {
         }
     }
 
-    /// The size of what is at a path; `None` if there is nothing.
-    async fn size(&self, path: &str) -> std::result::Result<Option<u64>, Failure> {
-        let Some(found) = self.site.find(path, "0").await? else { return Ok(None) };
-        let Some(found) = found.into_iter().next() else { return Ok(None) };
-        if found.is_directory {
-            return Err(Failure::new(ErrorKind::NotADirectory, "there is a directory of this name"));
-        }
-        Ok(Some(found.size.unwrap_or_default()))
-    }
-
-    async fn put(&self, path: &str, body: Vec<Bytes>) -> std::result::Result<Put, Failure> {
-        let temp = format!("{TEMP_PREFIX}{:032x}", fastrand::u128(..));
-        let length = body.iter().map(|part| part.len() as u64).sum();
-        let put = match self.put_temp(&temp, &body).await {
-            Ok(()) => self.publish(&temp, path, length).await,
-            Err(failure) => Err(failure),
+    /// What is directly below a directory: nothing else is believed.
+    async fn look(&self, directory: &str) -> Tried<Vec<Entry>> {
+        // One that is gone meanwhile has nothing to show.
+        let found = self.site.find(directory, "1").await?.unwrap_or_default();
+        let entry = |Found { path, is_directory, size }: Found| {
+            let name = path.strip_prefix(directory)?.trim_end_matches('/').to_owned();
+            Some(Entry { name, size: (!is_directory).then_some(size.unwrap_or_default()) })
         };
-        if !matches!(put, Ok(Put::Created)) {
-            // Left behind it is in nobody's way, and the first failure is the one to tell.
-            drop(self.site.ask(self.site.request("DELETE", &self.site.address(&temp)), Vec::new()).await);
-        }
-        put
+        Ok(found.into_iter().filter_map(entry).collect())
+    }
+}
+
+#[async_trait]
+impl Store for WebDav {
+    fn caps(&self) -> Caps {
+        // A MOVE that must not overwrite is looked at and then done by some servers, so two can both believe they were first.
+        Caps { max_concurrency: 8, read_range: true, put_new: false, max_object: BODY_MAX, list_delay: Duration::ZERO }
     }
 
-    async fn read(&self, path: &str, range: Option<Range<u64>>) -> std::result::Result<Bytes, Failure> {
+    fn describe(&self) -> String {
+        self.site.describe()
+    }
+
+    async fn read(&self, path: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
         let mut request = self.site.request("GET", &self.site.address(path));
         if let Some(range) = &range {
             request = request.header("range", format!("bytes={}-{}", range.start, range.end - 1));
@@ -162,146 +157,51 @@ impl WebDav {
             _ => Err(refused(&reply)),
         }
     }
-}
 
-#[async_trait]
-impl Remote for WebDav {
-    fn caps(&self) -> Caps {
-        // A MOVE that must not overwrite is looked at and then done by some servers, so two can both believe they were first.
-        Caps { max_concurrency: 8, read_range: true, put_new: false, max_object: BODY_MAX, list_delay: Duration::ZERO }
-    }
-
-    fn describe(&self) -> String {
-        self.site.describe()
-    }
-
-    async fn get(&self, path: &RemotePath) -> Result<Bytes> {
-        self.read(path.as_str(), None).await.map_err(self.failed(Op::Get, path.as_str()))
-    }
-
-    async fn get_range(&self, path: &RemotePath, range: Range<u64>) -> Result<Bytes> {
-        let failed = self.failed(Op::GetRange, path.as_str());
-        let past_end = || Failure::new(ErrorKind::RangePastEnd, "it ends before that");
-        if range.start > range.end {
-            return Err(failed(past_end()));
+    async fn size(&self, path: &str) -> Tried<Option<u64>> {
+        let Some(found) = self.site.find(path, "0").await? else { return Ok(None) };
+        let Some(found) = found.into_iter().next() else { return Ok(None) };
+        if found.is_directory {
+            return Err(Failure::new(ErrorKind::NotADirectory, "there is a directory of this name"));
         }
-        if range.is_empty() || range.end > BODY_MAX {
-            let size = self.size(path.as_str()).await.map_err(&failed)?;
-            let size = size.ok_or_else(|| failed(Failure::new(ErrorKind::NotFound, "it is not there")))?;
-            return if range.end > size { Err(failed(past_end())) } else { Ok(Bytes::new()) };
+        Ok(Some(found.size.unwrap_or_default()))
+    }
+
+    async fn put(&self, path: &str, body: &[Bytes]) -> Tried<Put> {
+        let temp = format!("{TEMP_PREFIX}{:032x}", fastrand::u128(..));
+        let length = body.iter().map(|part| part.len() as u64).sum();
+        let put = match self.put_temp(&temp, body).await {
+            Ok(()) => self.publish(&temp, path, length).await,
+            Err(failure) => Err(failure),
+        };
+        if !matches!(put, Ok(Put::Created)) {
+            // Left behind it is in nobody's way, and the first failure is the one to tell.
+            drop(self.site.ask(self.site.request("DELETE", &self.site.address(&temp)), Vec::new()).await);
         }
-        self.read(path.as_str(), Some(range)).await.map_err(failed)
+        put
     }
 
-    async fn put_new(&self, path: &RemotePath, body: Vec<Bytes>) -> Result<Put> {
-        self.put(path.as_str(), body).await.map_err(self.failed(Op::PutNew, path.as_str()))
+    fn walk<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Tried<Listed>> {
+        walk(prefix, DIRECTORIES_AT_ONCE, move |directory| async move { self.look(&directory).await })
     }
 
-    async fn stat(&self, path: &RemotePath) -> Result<Stat> {
-        let failed = self.failed(Op::Stat, path.as_str());
-        match self.size(path.as_str()).await.map_err(&failed)? {
-            Some(size) => Ok(Stat { size }),
-            None => Err(failed(Failure::new(ErrorKind::NotFound, "it is not there"))),
-        }
-    }
-
-    fn list<'a>(&'a self, prefix: &'a str) -> BoxStream<'a, Result<Listed>> {
-        if !is_prefix(prefix) {
-            return stream::empty().boxed();
-        }
-        let start = prefix.rsplit_once('/').map_or(String::new(), |(dir, _)| format!("{dir}/"));
-        let walk =
-            Walk { remote: self, prefix, waiting: vec![start], asked: FuturesUnordered::new(), ready: Vec::new() };
-        stream::try_unfold(walk, |mut walk| async move { Ok(walk.next().await?.map(|item| (item, walk))) })
-            .fuse()
-            .boxed()
-    }
-
-    async fn delete(&self, path: &RemotePath) -> Result<()> {
-        let failed = self.failed(Op::Delete, path.as_str());
-        let request = self.site.request("DELETE", &self.site.address(path.as_str()));
-        let reply = self.site.ask(request, Vec::new()).await.map_err(&failed)?;
+    async fn remove(&self, path: &str) -> Tried<()> {
+        let request = self.site.request("DELETE", &self.site.address(path));
+        let reply = self.site.ask(request, Vec::new()).await?;
         match reply.status.as_u16() {
             200..=299 | 404 | 410 => Ok(()),
             // A parent that is a file, or not there.
             409 => Ok(()),
-            _ => Err(failed(refused(&reply))),
+            _ => Err(refused(&reply)),
         }
     }
 }
-
-/// A walk through directories, several at once.
-struct Walk<'a> {
-    remote: &'a WebDav,
-    prefix: &'a str,
-    waiting: Vec<String>,
-    asked: FuturesUnordered<BoxFuture<'a, Looked>>,
-    ready: Vec<Listed>,
-}
-
-impl Walk<'_> {
-    async fn next(&mut self) -> Result<Option<Listed>> {
-        loop {
-            if let Some(item) = self.ready.pop() {
-                return Ok(Some(item));
-            }
-            while self.asked.len() < DIRECTORIES_AT_ONCE
-                && let Some(directory) = self.waiting.pop()
-            {
-                let remote = self.remote;
-                self.asked.push(Box::pin(async move {
-                    let mut found = remote.site.find(&directory, "1").await;
-                    for _ in 0..DIRECTORY_RETRIES {
-                        match &found {
-                            Err(failure) if failure.kind.is_transient() => {
-                                let pause = Duration::from_millis(500).mul_f64(fastrand::f64());
-                                tokio::time::sleep(pause.max(failure.retry_after.unwrap_or_default())).await;
-                                found = remote.site.find(&directory, "1").await;
-                            }
-                            _ => break,
-                        }
-                    }
-                    (directory, found)
-                }));
-            }
-            let Some((directory, found)) = self.asked.next().await else { return Ok(None) };
-            // One that is gone meanwhile has nothing to show.
-            let found = found.map_err(self.remote.failed(Op::List, self.prefix))?.unwrap_or_default();
-            self.take(&directory, found);
-        }
-    }
-
-    /// Sorts what is directly below a directory. Nothing else is believed, so no answer leads around in circles.
-    fn take(&mut self, directory: &str, found: Vec<Found>) {
-        for Found { path, is_directory, size } in found {
-            let Some(name) = path.strip_prefix(directory).map(|name| name.trim_end_matches('/')) else { continue };
-            if name.is_empty() || name.contains('/') || name.starts_with(TEMP_PREFIX) {
-                continue;
-            }
-            let path = format!("{directory}{name}");
-            if is_directory {
-                let below = format!("{path}/");
-                if (below.starts_with(self.prefix) || self.prefix.starts_with(&below)) && is_prefix(&below) {
-                    self.waiting.push(below);
-                }
-            } else if let Some(item) = listed(&path, self.prefix, size.unwrap_or_default()) {
-                self.ready.push(item);
-            }
-        }
-    }
-}
-
-/// A directory, and what is in it, if it is there.
-type Looked = (String, std::result::Result<Option<Vec<Found>>, Failure>);
 
 /// Whether an answer may mean that a directory is missing. Servers have many words for it.
 fn is_missing(reply: &Reply) -> bool {
     matches!(reply.status.as_u16(), 403 | 404 | 409 | 500)
 }
 
-/// What a name begins with that is no object's.
-const TEMP_PREFIX: &str = ".tmp-";
 /// From here on what arrived is looked at before it gets its name.
 const LARGE: u64 = 1 << 20;
 const DIRECTORIES_AT_ONCE: usize = 8;
-const DIRECTORY_RETRIES: u32 = 4;
