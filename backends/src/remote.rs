@@ -117,6 +117,16 @@ pub struct Caps {
     pub max_object: u64,
     /// How long after a put a listing may still miss the object.
     pub list_delay: Duration,
+    /// How large objects should be that many small things are packed into, in bytes: larger where each call is slow, smaller where
+    /// an upload that breaks off has to begin anew over a thin line.
+    pub pack_size: u64,
+}
+
+impl Caps {
+    /// What suits most services.
+    pub const PACK: u64 = 16 << 20;
+    /// For services that take a second or so for each object, however small.
+    pub const LARGE_PACK: u64 = 32 << 20;
 }
 
 /// What `put_new` did. Names are content hashes, so that something is already there is a fact and not an error.

@@ -184,7 +184,7 @@ impl Run<'_> {
         }
         brake(ctx, self.options, &plan)?;
         self.opened.sweep()?;
-        let mut session = Session::begin(Arc::clone(vault), session_options(ctx))?;
+        let mut session = Session::begin(Arc::clone(vault), session_options(ctx, vault))?;
         let mut uploaded = if self.by_reference { self.refer(&mut plan)? } else { self.relay(&session, &mut plan)? };
         let info = CommitInfo { operation: self.options.operation.clone() };
         if self.deadline.was_met() {

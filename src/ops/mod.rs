@@ -179,6 +179,8 @@ pub struct EngineOptions {
     pub checkers: usize,
     /// zstd level; `None` stores everything raw.
     pub compression: Option<i32>,
+    /// How large packs get, in bytes; `None` as suits the service.
+    pub pack_size: Option<u64>,
     /// How remotes are talked to.
     pub network: Network,
 }

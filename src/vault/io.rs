@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cryptsync_backends::{Listed, Put, Remote, RemotePath};
+use cryptsync_backends::{Caps, Listed, Put, Remote, RemotePath};
 use futures::StreamExt;
 
 use super::error::VaultError;
@@ -31,6 +31,11 @@ impl RemoteIo {
     /// The remote in words.
     pub fn describe(&self) -> String {
         self.remote.describe()
+    }
+
+    /// What it can do.
+    pub fn caps(&self) -> Caps {
+        self.remote.caps()
     }
 
     /// Whether to stop.

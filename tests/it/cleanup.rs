@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use crate::remotes::{s3, with};
+use crate::remotes::{ftp, s3, sftp, webdav, with};
 use crate::support::cli::{Cli, Machine, contents, noise};
 use crate::support::servers::{BUCKET, Server};
 
@@ -66,6 +66,34 @@ fn a_directory_is_rid_of_what_killed_runs_have_left() {
 }
 
 #[test]
+fn temporary_files_at_servers_go_when_they_are_old() {
+    let servers = [
+        Server::sshd().map(|server| (sftp(&server), server)),
+        Server::rclone_webdav().map(|server| (webdav(&server), server)),
+        Server::pyftpdlib(false).map(|server| (ftp(&server, &[]), server)),
+    ];
+    for (settings, server) in servers.into_iter().flatten() {
+        let cli = Cli::new();
+        let machine = with(cli.machine("home"), &settings);
+        let root = server.served().join("some/vault");
+        let day = Duration::from_secs(86_400);
+        aged(&root.join(".tmp-old"), 3 * day);
+        aged(&root.join(".tmp-young"), day / 3);
+        aged(&root.join("other"), 3 * day);
+        aged(&root.join("data/.tmp-not-ours"), 3 * day);
+        aged(&root.join("cryptsync-test-1700000000-0123abcd/a/b"), 3 * day);
+        let young = row("kept", "temporary", ".tmp-young");
+        let old =
+            [row("removed", "temporary", ".tmp-old"), row("removed", "test", "cryptsync-test-1700000000-0123abcd/")];
+        assert_eq!(rows(&machine, &[]), [&[young.clone()], &old[..]].concat(), "{settings:?}");
+        assert_eq!(rows(&machine, &[]), [young]);
+        let left: Vec<_> = contents(&root).into_keys().map(|path| path.display().to_string()).collect();
+        assert_eq!(left, [".tmp-young", "data/.tmp-not-ours", "other"]);
+        assert!(!root.join("cryptsync-test-1700000000-0123abcd").exists());
+    }
+}
+
+#[test]
 fn uploads_that_were_never_completed_are_given_up() {
     let Some(server) = Server::moto() else { return };
     let cli = Cli::new();
@@ -79,7 +107,8 @@ fn uploads_that_were_never_completed_are_given_up() {
     begin("some/vault/data/x");
     begin("elsewhere/x");
     let both = |result: &str| [row(result, "upload", "data/a/b&c"), row(result, "upload", "data/x")];
-    assert_eq!(rows(&machine, &[]), both("kept"), "they may be on their way");
+    // The server says of each that it is of the year 2010.
+    assert_eq!(rows(&machine, &["--older-than", "99y"]), both("kept"), "they may be on their way");
     assert_eq!(rows(&machine, &["--older-than", "0", "-n"]), both("would be removed"));
     assert_eq!(rows(&machine, &["--older-than", "0"]), both("removed"));
     assert_eq!(rows(&machine, &["--older-than", "0"]), []);

@@ -42,6 +42,7 @@ mod model;
 mod moving;
 mod ncdu;
 mod output;
+mod pack_size;
 mod pending;
 mod properties;
 mod races;

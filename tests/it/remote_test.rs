@@ -43,11 +43,6 @@ fn is_clear(served: &std::path::Path) {
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// No object of the test is below a directory.
-fn is_empty(served: &std::path::Path) {
-    assert!(contents(served).is_empty(), "{:?}", contents(served).keys());
-}
-
 #[test]
 fn a_directory_does_all_and_a_vault_in_it_is_as_before() {
     let cli = Cli::with_vault();
@@ -76,15 +71,15 @@ fn s3_by_moto_creates_once_and_by_rclone_not() {
 fn directories_of_servers_are_taken_away_again() {
     if let Some(server) = Server::sshd() {
         tried(&sftp(&server), false);
-        is_empty(&server.served());
+        is_clear(&server.served());
     }
     if let Some(server) = Server::rclone_webdav() {
         tried(&webdav(&server), false);
-        is_empty(&server.served());
+        is_clear(&server.served());
     }
     if let Some(server) = Server::pyftpdlib(false) {
         tried(&ftp(&server, &[]), false);
-        is_empty(&server.served());
+        is_clear(&server.served());
     }
 }
 
@@ -146,7 +141,7 @@ fn a_new_remote_is_tried_out_and_what_was_seen_is_told() {
         "upper and lower case differ: yes",
         "added `cloud:`",
     ]);
-    is_empty(&server.served());
+    is_clear(&server.served());
     let known = fs::read_to_string(machine.state_dir().join("known_remotes")).unwrap();
     assert!(known.starts_with("once=no"), "{known}");
     // What is known is not tried again.

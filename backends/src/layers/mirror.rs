@@ -161,6 +161,7 @@ impl Remote for Mirror {
             put_new: all.len() == 1 && all[0].put_new,
             max_object: all.iter().map(|caps| caps.max_object).min().unwrap_or(0),
             list_delay: all.iter().map(|caps| caps.list_delay).max().unwrap_or_default(),
+            pack_size: all.iter().map(|caps| caps.pack_size).min().unwrap_or(Caps::PACK),
         }
     }
 

@@ -203,6 +203,7 @@ impl Remote for Dal {
             put_new: self.creates_once.load(Ordering::Relaxed) != NO,
             max_object: BODY_MAX,
             list_delay: Duration::ZERO,
+            pack_size: Caps::PACK,
         }
     }
 

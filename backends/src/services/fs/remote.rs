@@ -66,6 +66,7 @@ impl Remote for Fs {
             put_new: self.files.exclusive(),
             max_object: OBJECT_LEN_MAX,
             list_delay: Duration::ZERO,
+            pack_size: Caps::PACK,
         }
     }
 

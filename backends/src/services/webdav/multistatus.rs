@@ -1,5 +1,7 @@
 //! The answer to PROPFIND, read without trust: whoever made it may be an adversary.
 
+use std::time::SystemTime;
+
 use quick_xml::events::Event;
 use quick_xml::reader::Reader;
 
@@ -10,6 +12,7 @@ pub(super) struct Found {
     pub(super) path: String,
     pub(super) is_directory: bool,
     pub(super) size: Option<u64>,
+    pub(super) changed: Option<SystemTime>,
 }
 
 /// The resources of an answer; `None` if it is none.
@@ -54,6 +57,7 @@ pub(super) fn parse(body: &[u8]) -> Option<Vec<Found>> {
                 match (name.as_str(), within.last().map(String::as_str)) {
                     ("href", Some("response")) => text.trim().clone_into(&mut current.path),
                     ("getcontentlength", _) => current.size = text.trim().parse().ok().or(current.size),
+                    ("getlastmodified", _) => current.changed = date(&text).or(current.changed),
                     ("response", _) => found.push(std::mem::take(&mut current)),
                     _ => {}
                 }
@@ -63,6 +67,11 @@ pub(super) fn parse(body: &[u8]) -> Option<Vec<Found>> {
             _ => {}
         }
     }
+}
+
+/// A date as HTTP writes it.
+fn date(text: &str) -> Option<SystemTime> {
+    Some(jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp().into())
 }
 
 const DEPTH_MAX: usize = 32;
