@@ -1,7 +1,6 @@
 //! `conflicts`: the versions of files that lost their names when heads were merged, and what becomes of them.
 
-use super::consent::Consent;
-use super::edit_tree::{Change, Tree, in_vault, no_file, not_the_root};
+use super::edit_tree::{EditOptions, Tree, in_vault, no_file, not_the_root};
 use super::inspect::log_entry;
 use super::open::open;
 use super::{Ctx, Listed, LogEntry, OpsError, Place, SyncReport};
@@ -60,10 +59,8 @@ pub struct ResolveOptions {
     pub name: Option<Vec<u8>>,
     /// All copies below the path.
     pub all: bool,
-    /// Look and tell, change nothing.
-    pub dry_run: bool,
-    /// The operation as the commit will name it.
-    pub operation: String,
+    /// How it is done.
+    pub edit: EditOptions,
 }
 
 /// Lists the conflicts below a path in the order of the tree.
@@ -128,18 +125,14 @@ pub fn resolve_conflicts(ctx: &Ctx<'_>, options: &ResolveOptions) -> Result<Sync
     if path.is_root() && !options.all {
         return Err(not_the_root("conflicts", remote));
     }
-    let change = Change {
-        ctx,
-        remote,
-        dry_run: options.dry_run,
-        consent: Consent::new(ctx, false),
-        operation: &options.operation,
-    };
-    change.make(&mut |tree, edits, report| {
+    options.edit.change(ctx, remote).make(&mut |tree, edits, report| {
         let Some(root) = tree.root else { return Err(no_file(remote, path)) };
         if options.all {
             for found in conflicts(&**tree.vault, &root, subtree_range(path))? {
                 let copy = item(found?)?;
+                if !tree.allows("delete", &copy.path, "")? {
+                    continue;
+                }
                 tree.tell(&copy.path, Action::Delete, copy.entry.size);
                 report.deleted += 1;
                 edits.delete(&copy.path)?;
@@ -192,6 +185,9 @@ fn settle(
             return Err(OpsError::new(Class::Failed, format!("{} is there already", tree.shown(target)))
                 .hint("choose a name that is free: `--keep both --as NAME`"));
         }
+    }
+    if !tree.allows(if target.is_some() { "keep" } else { "delete" }, &copy.path, "")? {
+        return Ok(());
     }
     let mut changes: Vec<(TreePath, Option<Entry>)> = Vec::new();
     match target {

@@ -22,7 +22,28 @@ use crate::path::TreePath;
 use crate::transfer::{EditList, Item, Kept, SideError, VaultSide, base_root, commit_edits, lookup};
 use crate::vault::{CommitInfo, Published, Session, Vault, VaultError};
 
-/// How a change is made.
+/// How a tree is to be changed: what the verbs that edit one have in common.
+#[derive(Debug, Clone, Default)]
+pub struct EditOptions {
+    /// Look and tell, change nothing.
+    pub dry_run: bool,
+    /// Ask before each change.
+    pub interactive: bool,
+    /// Pass the delete brake.
+    pub force: bool,
+    /// The operation as the commit will name it.
+    pub operation: String,
+}
+
+impl EditOptions {
+    /// A change of `remote` made that way.
+    pub(super) fn change<'a>(&'a self, ctx: &'a Ctx<'a>, remote: &'a RemoteProfile) -> Change<'a> {
+        let consent = Consent::new(ctx, self.interactive && !self.dry_run);
+        Change { ctx, remote, dry_run: self.dry_run, consent, operation: &self.operation }
+    }
+}
+
+/// A change being made.
 pub(super) struct Change<'a> {
     pub(super) ctx: &'a Ctx<'a>,
     pub(super) remote: &'a RemoteProfile,

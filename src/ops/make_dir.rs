@@ -1,8 +1,10 @@
 //! `mkdir` and `rmdir`.
 
+use std::path::Path;
+
 use super::consent::Consent;
-use super::edit_tree::{Change, in_vault, not_the_root};
-use super::remove::{RemoveOptions, joined};
+use super::edit_tree::{EditOptions, in_vault, not_the_root};
+use super::remove::joined;
 use super::{Ctx, OpsError, Place, SyncReport};
 use crate::class::Class;
 use crate::event::Action;
@@ -16,19 +18,23 @@ use crate::vault::VaultError;
 ///
 /// # Errors
 /// Something else stands in the way, or the vault can't be written.
-pub fn mkdir(ctx: &Ctx<'_>, place: &Place, dry_run: bool, operation: &str) -> Result<SyncReport, OpsError> {
+pub fn mkdir(ctx: &Ctx<'_>, place: &Place, options: &EditOptions) -> Result<SyncReport, OpsError> {
     let (remote, path) = match place {
         Place::Vault(remote, path) => (remote, path),
         Place::Local(path) => {
             let fail = format!("cannot make the directory {}", path.display());
-            let made = if dry_run || path.is_dir() { Ok(()) } else { std::fs::create_dir_all(path) };
+            let is_done = options.dry_run || path.is_dir() || !asked(ctx, options, MAKE, path)?;
+            let made = if is_done { Ok(()) } else { std::fs::create_dir_all(path) };
             made.map_err(VaultError::local(fail))?;
             return Ok(SyncReport::default());
         }
     };
-    let consent = Consent::new(ctx, false);
-    Change { ctx, remote, dry_run, consent, operation }.make(&mut |tree, edits, report| {
-        for (dir, entry) in tree.missing_dirs(path)? {
+    options.change(ctx, remote).make(&mut |tree, edits, report| {
+        let missing = tree.missing_dirs(path)?;
+        if missing.is_empty() || !tree.allows(MAKE, path, "")? {
+            return Ok(());
+        }
+        for (dir, entry) in missing {
             tree.tell(&dir, Action::MakeDir, 0);
             edits.put(&dir, entry)?;
             report.updated += 1;
@@ -46,7 +52,7 @@ pub fn rmdirs(
     place: &Place,
     filter: &Filter,
     leave_root: bool,
-    options: &RemoveOptions,
+    options: &EditOptions,
 ) -> Result<SyncReport, OpsError> {
     let (remote, path) = in_vault(place, "rmdirs", "find(1) with -empty -delete")?;
     options.change(ctx, remote).make(&mut |tree, edits, report| {
@@ -72,7 +78,7 @@ pub fn rmdirs(
         let mut goes = Vec::new();
         for dir in empty.iter().rev() {
             let full = joined(path, dir)?;
-            if !kept.holds(dir) && tree.allows("remove directory", &full, "")? {
+            if !kept.holds(dir) && tree.allows(REMOVE, &full, "")? {
                 goes.push(full);
             } else {
                 kept.note(dir);
@@ -91,7 +97,7 @@ pub fn rmdirs(
 ///
 /// # Errors
 /// It is not there, not a directory, or not empty.
-pub fn rmdir(ctx: &Ctx<'_>, place: &Place, options: &RemoveOptions) -> Result<SyncReport, OpsError> {
+pub fn rmdir(ctx: &Ctx<'_>, place: &Place, options: &EditOptions) -> Result<SyncReport, OpsError> {
     let (remote, path) = match place {
         Place::Vault(remote, path) if path.is_root() => return Err(not_the_root("rmdir", remote)),
         Place::Vault(remote, path) => (remote, path),
@@ -100,9 +106,8 @@ pub fn rmdir(ctx: &Ctx<'_>, place: &Place, options: &RemoveOptions) -> Result<Sy
                 return Err(OpsError::new(Class::DirNotFound, format!("there is no directory {}", path.display())));
             }
             let fail = format!("cannot remove the directory {}", path.display());
-            let allowed = Consent::new(ctx, options.interactive && !options.dry_run)
-                .allows("remove directory", &path.display().to_string())?;
-            let removed = if options.dry_run || !allowed { Ok(()) } else { std::fs::remove_dir(path) };
+            let is_done = options.dry_run || !asked(ctx, options, REMOVE, path)?;
+            let removed = if is_done { Ok(()) } else { std::fs::remove_dir(path) };
             removed.map_err(VaultError::local(fail))?;
             return Ok(SyncReport::default());
         }
@@ -113,7 +118,7 @@ pub fn rmdir(ctx: &Ctx<'_>, place: &Place, options: &RemoveOptions) -> Result<Sy
             return Err(OpsError::new(Class::Failed, format!("{} is not empty", tree.shown(path)))
                 .hint("`cryptsync purge` removes a directory with everything in it"));
         }
-        if tree.allows("remove directory", path, "")? {
+        if tree.allows(REMOVE, path, "")? {
             tree.tell(path, Action::Delete, 0);
             edits.delete(path)?;
             report.deleted = 1;
@@ -121,3 +126,11 @@ pub fn rmdir(ctx: &Ctx<'_>, place: &Place, options: &RemoveOptions) -> Result<Sy
         Ok(())
     })
 }
+
+/// Whether something may be done to a directory of this machine.
+fn asked(ctx: &Ctx<'_>, options: &EditOptions, action: &'static str, path: &Path) -> Result<bool, OpsError> {
+    Consent::new(ctx, options.interactive).allows(action, &path.display().to_string())
+}
+
+const MAKE: &str = "make directory";
+const REMOVE: &str = "remove directory";

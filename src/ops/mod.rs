@@ -77,6 +77,7 @@ pub use device::{
     test_recovery,
 };
 pub use diff::{DiffKind, DiffOptions, DiffReport, DiffRow, diff};
+pub use edit_tree::EditOptions;
 pub use error::OpsError;
 pub use hashsum::{SumOptions, check_sums, hash_stream, hashsum};
 pub use init::{init, vault_exists};
@@ -92,7 +93,7 @@ pub use moving::Moving;
 pub use network::{Network, Rate, Rates, RequestRate, Shaper};
 pub use probe::{Found, Probe, probe};
 pub use rcat::rcat;
-pub use remove::{RemoveOptions, delete, purge, rm};
+pub use remove::{delete, purge, rm};
 pub use rename::{RenameOptions, rename};
 pub use replicate::{ObjectsReport, ReplicateReport, replicate, verify_objects};
 pub use rules::{Backup, Cutoff, DeleteWhen, HearsRows, RowSink, TransferRules};

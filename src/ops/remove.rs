@@ -1,9 +1,8 @@
 //! `rm`, `delete` and `purge`: three ways to remove. Everything stays in the history.
 
-use super::consent::Consent;
-use super::edit_tree::{Change, Tree, in_vault, no_file};
+use super::edit_tree::{EditOptions, Tree, in_vault, no_file};
 use super::sync::not_there;
-use super::{Ctx, OpsError, Place, RemoteProfile, SyncReport};
+use super::{Ctx, OpsError, Place, SyncReport};
 use crate::class::Class;
 use crate::event::Action;
 use crate::filter::Filter;
@@ -12,31 +11,11 @@ use crate::format::key::{TreeKey, subtree_range};
 use crate::path::TreePath;
 use crate::transfer::{EditList, Item, Kept};
 
-/// What `rm`, `delete` and `purge` have in common.
-#[derive(Debug, Clone, Default)]
-pub struct RemoveOptions {
-    /// Look and tell, change nothing.
-    pub dry_run: bool,
-    /// Ask before each removal.
-    pub interactive: bool,
-    /// Pass the delete brake.
-    pub force: bool,
-    /// The operation as the commit will name it.
-    pub operation: String,
-}
-
-impl RemoveOptions {
-    pub(super) fn change<'a>(&'a self, ctx: &'a Ctx<'a>, remote: &'a RemoteProfile) -> Change<'a> {
-        let consent = Consent::new(ctx, self.interactive && !self.dry_run);
-        Change { ctx, remote, dry_run: self.dry_run, consent, operation: &self.operation }
-    }
-}
-
 /// Removes files and links, and with `recursive` whole directories. All of one vault's go at once, or none.
 ///
 /// # Errors
 /// One is not there, or is a directory and `recursive` is not set: nothing is removed then.
-pub fn rm(ctx: &Ctx<'_>, places: &[Place], recursive: bool, options: &RemoveOptions) -> Result<SyncReport, OpsError> {
+pub fn rm(ctx: &Ctx<'_>, places: &[Place], recursive: bool, options: &EditOptions) -> Result<SyncReport, OpsError> {
     let mut paths = Vec::new();
     for place in places {
         let (remote, path) = in_vault(place, "rm", "rm(1)")?;
@@ -110,7 +89,7 @@ pub fn delete(
     place: &Place,
     filter: &Filter,
     rmdirs: bool,
-    options: &RemoveOptions,
+    options: &EditOptions,
 ) -> Result<SyncReport, OpsError> {
     let (remote, path) = in_vault(place, "delete", "rm(1)")?;
     let change = options.change(ctx, remote);
@@ -186,7 +165,7 @@ fn spared_files(
 ///
 /// # Errors
 /// There is no directory at the path.
-pub fn purge(ctx: &Ctx<'_>, place: &Place, options: &RemoveOptions) -> Result<SyncReport, OpsError> {
+pub fn purge(ctx: &Ctx<'_>, place: &Place, options: &EditOptions) -> Result<SyncReport, OpsError> {
     let (remote, path) = in_vault(place, "purge", "rm(1)")?;
     let change = options.change(ctx, remote);
     change.make(&mut |tree, edits, report| {

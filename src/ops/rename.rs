@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::consent::Consent;
-use super::edit_tree::{Change, Tree, in_vault, no_file, not_the_root};
+use super::edit_tree::{Change, EditOptions, Tree, in_vault, no_file, not_the_root};
 use super::remove::joined;
 use super::sync::not_there;
 use super::{Ctx, OpsError, Place, RemoteProfile, SyncOptions, SyncReport};
@@ -24,10 +24,8 @@ pub struct RenameOptions {
     pub dest: Place,
     /// Whether the source stays: `cp`.
     pub keep: bool,
-    /// Look and tell, change nothing.
-    pub dry_run: bool,
-    /// The operation as the commit will name it.
-    pub operation: String,
+    /// How it is done.
+    pub edit: EditOptions,
 }
 
 /// Gives an entry, and everything below it, another name or one more.
@@ -46,16 +44,12 @@ pub fn rename(ctx: &Ctx<'_>, options: &RenameOptions) -> Result<SyncReport, OpsE
     if source.is_root() {
         return Err(not_the_root(verb, remote));
     }
-    let change = Change {
-        ctx,
-        remote,
-        dry_run: options.dry_run,
-        consent: Consent::new(ctx, false),
-        operation: &options.operation,
-    };
-    change.make(&mut |tree, edits, report| {
+    options.edit.change(ctx, remote).make(&mut |tree, edits, report| {
         let item = tree.find(source)?.ok_or_else(|| no_file(remote, source))?;
         let target = target(tree, remote, &item, dest)?;
+        if !tree.allows(other, source, &format!(" to {target}"))? {
+            return Ok(());
+        }
         let action = if options.keep { Action::Copy } else { Action::Move };
         tree.tell(&target, action, item.entry.size);
         let below = if item.entry.kind == EntryKind::Dir { tree.totals_below(source)?.entries } else { 0 };
@@ -87,6 +81,9 @@ pub(super) fn move_whole(
         let item = tree.find(source)?.filter(|item| item.entry.kind == EntryKind::Dir);
         let (Some(item), None) = (item, tree.kind(dest)?) else { return Ok(()) };
         is_whole.set(true);
+        if !tree.allows("move directory", source, &format!(" to {dest}"))? {
+            return Ok(());
+        }
         tree.tell(dest, Action::Move, 0);
         report.updated = 1 + tree.totals_below(source)?.entries;
         let above = tree.missing_dirs(&dest.parent().unwrap_or_default())?;

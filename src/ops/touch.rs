@@ -1,7 +1,6 @@
 //! `touch`: an empty file, or another time for files that are there.
 
-use super::consent::Consent;
-use super::edit_tree::{Change, in_vault, not_the_root};
+use super::edit_tree::{EditOptions, in_vault, not_the_root};
 use super::remove::joined;
 use super::{Ctx, OpsError, Place, SyncReport};
 use crate::event::Action;
@@ -24,10 +23,8 @@ pub struct TouchOptions {
     pub recursive: bool,
     /// Which files of a directory.
     pub filter: Filter,
-    /// Look and tell, change nothing.
-    pub dry_run: bool,
-    /// The operation as the commit will name it.
-    pub operation: String,
+    /// How it is done.
+    pub edit: EditOptions,
 }
 
 /// Sets the time of files, and makes one that is not there.
@@ -40,22 +37,18 @@ pub fn touch(ctx: &Ctx<'_>, options: &TouchOptions) -> Result<SyncReport, OpsErr
         return Err(not_the_root("touch", remote).hint("with --recursive, all files of the vault are touched"));
     }
     let mtime = options.time.unwrap_or_else(|| ctx.world.clock.now());
-    let change = Change {
-        ctx,
-        remote,
-        dry_run: options.dry_run,
-        consent: Consent::new(ctx, false),
-        operation: &options.operation,
-    };
-    change.make(&mut |tree, edits, report| {
+    options.edit.change(ctx, remote).make(&mut |tree, edits, report| {
         match tree.find(path)? {
             Some(item) if item.entry.kind != EntryKind::Dir => {
+                if !tree.allows(TOUCH, path, "")? {
+                    return Ok(());
+                }
                 tree.tell(path, Action::UpdateMeta, item.entry.size);
                 edits.put(path, Entry { mtime, ..item.entry })?;
                 report.updated = 1;
             }
             None if !path.is_root() => {
-                if options.no_create {
+                if options.no_create || !tree.allows(TOUCH, path, "")? {
                     return Ok(());
                 }
                 for (dir, entry) in tree.missing_dirs(&path.parent().unwrap_or_default())? {
@@ -75,6 +68,9 @@ pub fn touch(ctx: &Ctx<'_>, options: &TouchOptions) -> Result<SyncReport, OpsErr
                         continue;
                     }
                     let full: TreePath = joined(path, &item.path)?;
+                    if !tree.allows(TOUCH, &full, "")? {
+                        continue;
+                    }
                     tree.tell(&full, Action::UpdateMeta, item.entry.size);
                     edits.put(&full, Entry { mtime, ..item.entry })?;
                     report.updated += 1;
@@ -89,3 +85,5 @@ fn empty_file(mtime: Timestamp) -> Entry {
     let (kind, content) = (EntryKind::File, Content::None);
     Entry { kind, size: 0, mtime, mode: Some(0o644), content, attributes: Vec::new() }
 }
+
+const TOUCH: &str = "touch";

@@ -134,6 +134,42 @@ fn verbs_that_remove_ask_too() {
 }
 
 #[test]
+fn verbs_that_make_and_rename_ask_too() {
+    let cli = Cli::with_vault();
+    let machine = cli.machine("home");
+    let src = cli.path("src");
+    four_files(&src);
+    machine.ok(["copy", src.to_str().unwrap(), "v:d"]);
+    let here = cli.path("here/below");
+    let run = |args: &[&str], dialogue: &[(&str, &str)]| {
+        let (shown, code) = asked(&machine, args, dialogue);
+        assert_eq!(code, 0, "{shown}");
+        let listed = machine.ok(["lsf", "-R", "v:"]).text();
+        let mut lines: Vec<_> = listed.lines().collect();
+        lines.sort_unstable();
+        lines.join(" ")
+    };
+    let before = "d/ d/f1 d/f2 d/f3 d/f4";
+    assert_eq!(run(&["mkdir", "v:new/below", "-i"], &[("make directory \"v:new/below\"?", "n")]), before);
+    assert_eq!(run(&["mkdir", here.to_str().unwrap(), "-i"], &[("make directory", "n")]), before);
+    assert!(!here.exists());
+    run(&["mkdir", here.to_str().unwrap(), "-i"], &[("make directory", "y")]);
+    assert!(here.is_dir());
+    assert_eq!(run(&["touch", "v:new", "-i"], &[("touch \"v:new\"?", "n")]), before);
+    assert_eq!(run(&["mv", "v:d/f1", "v:g", "-i"], &[("move \"v:d/f1 to g\"?", "n")]), before);
+    assert_eq!(run(&["cp", "v:d/f1", "v:g", "-i"], &[("copy \"v:d/f1 to g\"?", "n")]), before);
+    let whole = ["move", "v:d", "v:e", "-i", "--rclone-compat"];
+    assert_eq!(run(&whole, &[("move directory \"v:d to e\"?", "n")]), before);
+    assert_eq!(run(&["mkdir", "v:new", "-i"], &[("make directory", "y")]), format!("{before} new/"));
+    assert_eq!(run(&["mkdir", "v:new", "-i"], &[]), format!("{before} new/"));
+    let stamp = ["touch", "v:d", "-t", "200102", "-i"];
+    run(&stamp, &[("f1", "n"), ("f2", "y"), ("f3", "n"), ("f4", "n")]);
+    let times = machine.ok(["lsf", "v:d", "--format", "tp", "--time-format", "2006"]).text();
+    assert_eq!(times.lines().filter(|line| line.starts_with("2020")).collect::<Vec<_>>(), ["2020;f2"]);
+    assert_eq!(run(&whole, &[("move directory", "y")]), "e/ e/f1 e/f2 e/f3 e/f4 new/");
+}
+
+#[test]
 fn without_a_terminal_nothing_is_asked_and_nothing_done() {
     let cli = Cli::with_vault();
     let machine = cli.machine("home");
@@ -150,6 +186,11 @@ fn without_a_terminal_nothing_is_asked_and_nothing_done() {
         &["rm", "v:a/f1"],
         &["rmdirs", "v:a"],
         &["rmdir", "v:a"],
+        &["mkdir", "v:c"],
+        &["touch", "v:a/f1"],
+        &["mv", "v:a/f1", "v:c"],
+        &["cp", "v:a/f1", "v:c"],
+        &["conflicts", "discard", "v:a", "--all"],
     ] {
         let refused = machine.run([args, &["-i"]].concat());
         refused.fails(2, &["--interactive", "no terminal", "--dry-run"]);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cryptsync::filter::Filter;
-use cryptsync::ops::{self, ListOptions, ListedKind, RemoveOptions, RenameOptions, TouchOptions};
+use cryptsync::ops::{self, EditOptions, ListOptions, ListedKind, RenameOptions, TouchOptions};
 use cryptsync::world::Timestamp;
 use proptest::prelude::*;
 
@@ -139,12 +139,11 @@ fn rename(model: &mut Model, from: &str, to: &str, keep: bool) -> bool {
 
 fn run(env: &TestEnv, act: &Act) -> bool {
     let ctx = env.ctx();
-    let remove = RemoveOptions { force: true, operation: "test".into(), ..RemoveOptions::default() };
+    let edit = EditOptions { operation: "test".into(), ..EditOptions::default() };
+    let remove = EditOptions { force: true, ..edit.clone() };
     let done = match act {
-        Act::MakeDir(path) => ops::mkdir(&ctx, &env.place(path), false, "test"),
-        Act::RemoveDir(path) => {
-            ops::rmdir(&ctx, &env.place(path), &RemoveOptions { operation: "test".into(), ..RemoveOptions::default() })
-        }
+        Act::MakeDir(path) => ops::mkdir(&ctx, &env.place(path), &edit),
+        Act::RemoveDir(path) => ops::rmdir(&ctx, &env.place(path), &edit),
         Act::Purge(path) => ops::purge(&ctx, &env.place(path), &remove),
         Act::Remove { path, recursive } => ops::rm(&ctx, &[env.place(path)], *recursive, &remove),
         Act::Touch(path, time) => ops::touch(
@@ -155,20 +154,12 @@ fn run(env: &TestEnv, act: &Act) -> bool {
                 no_create: false,
                 recursive: false,
                 filter: Filter::default(),
-                dry_run: false,
-                operation: "test".into(),
+                edit,
             },
         ),
-        Act::Rename { from, to, keep } => ops::rename(
-            &ctx,
-            &RenameOptions {
-                source: env.place(from),
-                dest: env.place(to),
-                keep: *keep,
-                dry_run: false,
-                operation: "test".into(),
-            },
-        ),
+        Act::Rename { from, to, keep } => {
+            ops::rename(&ctx, &RenameOptions { source: env.place(from), dest: env.place(to), keep: *keep, edit })
+        }
     };
     done.is_ok()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::cli::output::{CliError, JsonSummary, brief, write_object};
 use crate::cli::places::shown_in_vault;
 use crate::cli::shell::Shell;
-use crate::ops::{Ctx, OpsError, Place, RemoveOptions, SyncReport};
+use crate::ops::{Ctx, EditOptions, OpsError, Place, SyncReport};
 
 /// The flags of verbs that remove.
 #[derive(Debug, clap::Args)]
@@ -17,37 +17,33 @@ pub(crate) struct RemoveFlags {
     pub(crate) force: bool,
 }
 
-/// The flags of verbs that remove nothing but what is empty.
-#[derive(Debug, clap::Args)]
+/// The flags of every verb that changes a tree.
+#[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct AskFlags {
-    /// Show what would be removed and change nothing
+    /// Show what would be done and change nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Ask about each removal before the first
+    /// Ask about each change before the first is made
     #[arg(short, long)]
     interactive: bool,
 }
 
 impl RemoveFlags {
-    /// The options of the op. The history names the verb and what it was given.
-    pub(crate) fn options(&self, shell: &Shell, verb: &str, places: &[Place]) -> Result<RemoveOptions, CliError> {
-        Ok(RemoveOptions { force: self.force, ..self.ask.options(shell, verb, places)? })
+    /// The options of the op.
+    pub(crate) fn options(&self, shell: &Shell, verb: &str, places: &[Place]) -> Result<EditOptions, CliError> {
+        Ok(EditOptions { force: self.force, ..self.ask.options(shell, verb, places)? })
     }
 }
 
 impl AskFlags {
-    /// The options of the op.
-    pub(crate) fn options(&self, shell: &Shell, verb: &str, places: &[Place]) -> Result<RemoveOptions, CliError> {
+    /// The options of the op. The history names the verb and what it was given.
+    pub(crate) fn options(&self, shell: &Shell, verb: &str, places: &[Place]) -> Result<EditOptions, CliError> {
         let Self { dry_run, interactive } = *self;
         shell.needs_terminal(interactive && !dry_run)?;
-        Ok(RemoveOptions { dry_run, interactive, force: false, operation: operation(verb, places) })
+        let names: Vec<String> = places.iter().map(shown_in_vault).collect();
+        let operation = format!("{verb} {}", names.join(" "));
+        Ok(EditOptions { dry_run, interactive, force: false, operation })
     }
-}
-
-/// How the history names a change: the verb and the paths.
-pub(crate) fn operation(verb: &str, places: &[Place]) -> String {
-    let names: Vec<String> = places.iter().map(shown_in_vault).collect();
-    format!("{verb} {}", names.join(" "))
 }
 
 /// Runs an op that changes a tree, and says what it did.

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use clap::ValueEnum;
 use jiff::tz::TimeZone;
 
-use super::changes::{self, operation};
+use super::changes::{self, AskFlags};
 use crate::cli::output::{CliError, JsonConflict, exact_time, truncated, write_array};
 use crate::cli::shell::Shell;
 use crate::ops::{self, Conflict, Keep, Place, ResolveOptions, Version};
@@ -51,9 +51,8 @@ enum What {
         /// With `--keep both`, a new name for the copy
         #[arg(long = "as", value_name = "NAME")]
         name: Option<OsString>,
-        /// Show what would be done and change nothing
-        #[arg(short = 'n', long)]
-        dry_run: bool,
+        #[command(flatten)]
+        ask: AskFlags,
     },
     /// Delete a conflict copy, or all below a path; it stays in the vault's history
     Discard {
@@ -63,9 +62,8 @@ enum What {
         /// All conflict copies below the path
         #[arg(long)]
         all: bool,
-        /// Show what would be done and change nothing
-        #[arg(short = 'n', long)]
-        dry_run: bool,
+        #[command(flatten)]
+        ask: AskFlags,
     },
 }
 
@@ -84,7 +82,7 @@ pub(crate) fn run(shell: &Shell, args: &ConflictsArgs) -> Result<(), CliError> {
     match &args.what {
         What::Ls { path } => ls(shell, &place(path)?),
         What::Show { path } => show(shell, &place(path)?),
-        What::Resolve { path, keep, name, dry_run } => {
+        What::Resolve { path, keep, name, ask } => {
             if name.is_some() && *keep != KeepWhat::Both {
                 return Err(CliError::usage("--as names a copy that stays beside the other version")
                     .hint("it goes with `--keep both`"));
@@ -95,11 +93,11 @@ pub(crate) fn run(shell: &Shell, args: &ConflictsArgs) -> Result<(), CliError> {
                 KeepWhat::Both => Keep::Both,
             };
             let name = name.as_deref().map(OsStr::as_bytes).map(<[u8]>::to_vec);
-            settle(shell, "conflicts resolve", place(path)?, (keep, name), (false, *dry_run))
+            settle(shell, "conflicts resolve", place(path)?, (keep, name), (false, *ask))
         }
-        What::Discard { path, all, dry_run } => {
+        What::Discard { path, all, ask } => {
             // Whoever discards a copy means that copy, also if the file it lost its name to is gone.
-            settle(shell, "conflicts discard", place(path)?, (Keep::Neither, None), (*all, *dry_run))
+            settle(shell, "conflicts discard", place(path)?, (Keep::Neither, None), (*all, *ask))
         }
     }
 }
@@ -109,11 +107,11 @@ fn settle(
     verb: &str,
     place: Place,
     (keep, name): (Keep, Option<Vec<u8>>),
-    (all, dry_run): (bool, bool),
+    (all, ask): (bool, AskFlags),
 ) -> Result<(), CliError> {
-    let operation = operation(verb, std::slice::from_ref(&place));
-    let options = ResolveOptions { place, keep, name, all, dry_run, operation };
-    changes::run(shell, dry_run, |ctx| ops::resolve_conflicts(ctx, &options))
+    let edit = ask.options(shell, verb, std::slice::from_ref(&place))?;
+    let options = ResolveOptions { place, keep, name, all, edit };
+    changes::run(shell, options.edit.dry_run, |ctx| ops::resolve_conflicts(ctx, &options))
 }
 
 fn ls(shell: &Shell, place: &Place) -> Result<(), CliError> {

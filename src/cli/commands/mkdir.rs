@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::changes::{self, operation};
+use super::changes::{self, AskFlags};
 use super::create::{CreateFlags, ensure_vault};
 use crate::cli::output::CliError;
 use crate::cli::shell::Shell;
@@ -16,18 +16,17 @@ use crate::ops;
 pub(crate) struct MkdirArgs {
     /// The directory
     path: OsString,
-    /// Show what would be made and change nothing
-    #[arg(short = 'n', long)]
-    dry_run: bool,
+    #[command(flatten)]
+    ask: AskFlags,
     #[command(flatten)]
     create: CreateFlags,
 }
 
 pub(crate) fn run(shell: &Shell, args: &MkdirArgs) -> Result<(), CliError> {
     let place = shell.settings.place(&args.path)?;
-    ensure_vault(shell, &place, &args.create, args.dry_run)?;
-    let operation = operation("mkdir", std::slice::from_ref(&place));
-    changes::run(shell, args.dry_run, |ctx| ops::mkdir(ctx, &place, args.dry_run, &operation))
+    let options = args.ask.options(shell, "mkdir", std::slice::from_ref(&place))?;
+    ensure_vault(shell, &place, &args.create, options.dry_run)?;
+    changes::run(shell, options.dry_run, |ctx| ops::mkdir(ctx, &place, &options))
 }
 
 const EXAMPLES: &str = "\

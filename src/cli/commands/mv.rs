@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::changes::{self, operation};
+use super::changes::{self, AskFlags};
 use crate::cli::output::CliError;
 use crate::cli::shell::Shell;
 use crate::ops::{self, RenameOptions};
@@ -19,16 +19,15 @@ pub(crate) struct MvArgs {
     source: OsString,
     /// Its new name, or the directory it goes into
     dest: OsString,
-    /// Show what would be done and change nothing
-    #[arg(short = 'n', long)]
-    dry_run: bool,
+    #[command(flatten)]
+    ask: AskFlags,
 }
 
 pub(crate) fn run(shell: &Shell, args: &MvArgs) -> Result<(), CliError> {
     let (source, dest) = (shell.settings.place(&args.source)?, shell.settings.place(&args.dest)?);
-    let operation = operation("mv", &[source.clone(), dest.clone()]);
-    let options = RenameOptions { source, dest, keep: false, dry_run: args.dry_run, operation };
-    changes::run(shell, args.dry_run, |ctx| ops::rename(ctx, &options))
+    let edit = args.ask.options(shell, "mv", &[source.clone(), dest.clone()])?;
+    let options = RenameOptions { source, dest, keep: false, edit };
+    changes::run(shell, options.edit.dry_run, |ctx| ops::rename(ctx, &options))
 }
 
 const EXAMPLES: &str = "\

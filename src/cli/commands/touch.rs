@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
-use super::changes::{self, operation};
+use super::changes::{self, AskFlags};
 use super::create::{CreateFlags, ensure_vault};
 use super::filters::FilterFlags;
 use crate::cli::output::CliError;
@@ -34,9 +34,8 @@ pub(crate) struct TouchArgs {
     /// Touch all files below a directory
     #[arg(short = 'R', long)]
     recursive: bool,
-    /// Show what would be done and change nothing
-    #[arg(short = 'n', long)]
-    dry_run: bool,
+    #[command(flatten)]
+    ask: AskFlags,
     #[command(flatten)]
     filter: FilterFlags,
     #[command(flatten)]
@@ -47,18 +46,17 @@ pub(crate) fn run(shell: &Shell, args: &TouchArgs) -> Result<(), CliError> {
     let place = shell.settings.place(&args.path)?;
     let zone = if args.localtime { shell.settings.time_zone.clone() } else { TimeZone::UTC };
     let options = TouchOptions {
-        operation: operation("touch", std::slice::from_ref(&place)),
+        edit: args.ask.options(shell, "touch", std::slice::from_ref(&place))?,
         time: args.timestamp.as_deref().map(|text| parse_time(text, zone)).transpose()?,
         no_create: args.no_create,
         recursive: args.recursive,
         filter: args.filter.filter(&shell.settings)?,
-        dry_run: args.dry_run,
         place,
     };
     if !args.no_create {
-        ensure_vault(shell, &options.place, &args.create, args.dry_run)?;
+        ensure_vault(shell, &options.place, &args.create, options.edit.dry_run)?;
     }
-    changes::run(shell, args.dry_run, |ctx| ops::touch(ctx, &options))
+    changes::run(shell, options.edit.dry_run, |ctx| ops::touch(ctx, &options))
 }
 
 /// rclone's three ways to write a moment.
