@@ -52,7 +52,7 @@ fn a_directory_is_rid_of_what_killed_runs_have_left() {
         row("would be removed", "test", "cryptsync-test-1700000000-0123abcd/"),
     ];
     let young = row("kept", "temporary", ".tmp-4567");
-    assert_eq!(rows(&machine, &["-n"]), [&[young.clone()], &old[..]].concat());
+    assert_eq!(rows(&machine, &["-n"]), [std::slice::from_ref(&young), &old[..]].concat());
     assert_eq!(rows(&machine, &["-n"]).len(), 3, "a dry run changes nothing");
     let told = machine.ok(["cleanup", "v:"]).text();
     assert!(told.contains("removed") && told.contains("2d old") && told.contains("12 B"), "{told}");
@@ -85,7 +85,7 @@ fn temporary_files_at_servers_go_when_they_are_old() {
         let young = row("kept", "temporary", ".tmp-young");
         let old =
             [row("removed", "temporary", ".tmp-old"), row("removed", "test", "cryptsync-test-1700000000-0123abcd/")];
-        assert_eq!(rows(&machine, &[]), [&[young.clone()], &old[..]].concat(), "{settings:?}");
+        assert_eq!(rows(&machine, &[]), [std::slice::from_ref(&young), &old[..]].concat(), "{settings:?}");
         assert_eq!(rows(&machine, &[]), [young]);
         let left: Vec<_> = contents(&root).into_keys().map(|path| path.display().to_string()).collect();
         assert_eq!(left, [".tmp-young", "data/.tmp-not-ours", "other"]);

@@ -22,7 +22,7 @@ pub(super) enum What {
     NewDirectoriesMayRace,
     ListingsAreComplete,
     ForeignPrefixesMatchNothing,
-    WhatIsAbsentIsNotFound,
+    AbsentIsNotFound,
     DeletingTwiceIsFine,
     ListingsAreFresh,
     CaseCounts,
@@ -34,9 +34,9 @@ type Done = Result<Outcome, Wrong>;
 /// The checks, in the order in which they are made. The first writes.
 pub(super) fn of(depth: Depth) -> &'static [What] {
     use What::{
-        BarriersReturn, CaseCounts, DeletingTwiceIsFine, ForeignPrefixesMatchNothing, ListingsAreComplete,
-        ListingsAreFresh, NewDirectoriesMayRace, OfManyWritersOneWins, OfSomeWritersOneWins, RangesAreExact,
-        SizesRoundTrip, TheFirstBodyStays, WhatIsAbsentIsNotFound, WriteAndRead,
+        AbsentIsNotFound, BarriersReturn, CaseCounts, DeletingTwiceIsFine, ForeignPrefixesMatchNothing,
+        ListingsAreComplete, ListingsAreFresh, NewDirectoriesMayRace, OfManyWritersOneWins, OfSomeWritersOneWins,
+        RangesAreExact, SizesRoundTrip, TheFirstBodyStays, WriteAndRead,
     };
     match depth {
         Depth::Probe => &[WriteAndRead, OfSomeWritersOneWins, CaseCounts, ListingsAreFresh],
@@ -48,7 +48,7 @@ pub(super) fn of(depth: Depth) -> &'static [What] {
             NewDirectoriesMayRace,
             ListingsAreComplete,
             ForeignPrefixesMatchNothing,
-            WhatIsAbsentIsNotFound,
+            AbsentIsNotFound,
             DeletingTwiceIsFine,
             ListingsAreFresh,
             CaseCounts,
@@ -68,7 +68,7 @@ impl What {
             Self::NewDirectoriesMayRace => "new directories at once",
             Self::ListingsAreComplete => "complete listings",
             Self::ForeignPrefixesMatchNothing => "odd prefixes",
-            Self::WhatIsAbsentIsNotFound => "absent objects",
+            Self::AbsentIsNotFound => "absent objects",
             Self::DeletingTwiceIsFine => "deleting",
             Self::ListingsAreFresh => "fresh listings",
             Self::CaseCounts => "upper and lower case",
@@ -88,7 +88,7 @@ pub(super) async fn make(what: &What, remote: &dyn Remote, scratch: &Scratch, ob
         What::NewDirectoriesMayRace => new_directories_may_race(remote, scratch).await,
         What::ListingsAreComplete => listings_are_complete(remote, scratch).await,
         What::ForeignPrefixesMatchNothing => foreign_prefixes_match_nothing(remote, scratch).await,
-        What::WhatIsAbsentIsNotFound => what_is_absent_is_not_found(remote, scratch).await,
+        What::AbsentIsNotFound => what_is_absent_is_not_found(remote, scratch).await,
         What::DeletingTwiceIsFine => deleting_twice_is_fine(remote, scratch).await,
         What::ListingsAreFresh => listings_are_fresh(remote, scratch, observed).await,
         What::CaseCounts => case_counts(remote, scratch, observed).await,
@@ -200,7 +200,7 @@ async fn listings_are_complete(remote: &dyn Remote, scratch: &Scratch) -> Done {
     tokio::time::sleep(remote.caps().list_delay).await;
 
     let listed = |name: &str, size| Listed { path: scratch.path(name), size };
-    let log = vec![listed("log/a", 1), listed("log/b/c", 2), listed("log/b/d/e", 3)];
+    let log = [listed("log/a", 1), listed("log/b/c", 2), listed("log/b/d/e", 3)];
     let with_logs = [&log[..], &[listed("logs/x", 4)]].concat();
     for (prefix, expected) in [
         ("log/", &log[..]),

@@ -218,7 +218,11 @@ impl Remote for Dal {
     }
 
     fn recall(&self, put_new: bool) {
-        self.creates_once.store(if put_new { YES } else { NO }, Ordering::Relaxed);
+        // Where the service knows no condition, or is known to keep it, only what is worse is news.
+        let was = self.creates_once.load(Ordering::Relaxed);
+        if was == UNKNOWN || (was == YES && !put_new) {
+            self.creates_once.store(if put_new { YES } else { NO }, Ordering::Relaxed);
+        }
     }
 
     fn describe(&self) -> String {

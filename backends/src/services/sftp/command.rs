@@ -8,10 +8,12 @@ use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
+use tokio::task::JoinHandle;
 
 /// The command with the names of this connection in it, as `ssh` would run it.
 ///
@@ -49,57 +51,57 @@ pub(super) fn filled(command: &str, given: &str, host: &str, port: u16, user: &s
 pub(super) struct Running {
     stream: UnixStream,
     child: Child,
-    said: Said,
 }
 
 /// The end of what a program has said on its standard error.
-#[derive(Clone, Default)]
-pub(super) struct Said(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Said {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+}
 
 impl Said {
-    /// Its last line, without what a terminal would take for an order.
-    pub(super) fn last_line(&self) -> Option<String> {
-        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// What comes through a pipe.
+    fn by(mut stderr: pipe::Receiver) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&bytes);
+        let reader = tokio::spawn(async move {
+            let mut piece = [0; 1024];
+            while let Ok(read @ 1..) = stderr.read(&mut piece).await {
+                let mut all = into.lock().unwrap_or_else(PoisonError::into_inner);
+                all.extend_from_slice(&piece[..read]);
+                let excess = all.len().saturating_sub(SAID_MAX);
+                all.drain(..excess);
+            }
+        });
+        Self { bytes, reader }
+    }
+
+    /// Its last line, without what a terminal would take for an order, once it has ended.
+    pub(super) async fn last_line(self) -> Option<String> {
+        // A program of the program's may go on and keep it open.
+        drop(tokio::time::timeout(LAST_WORDS, self.reader).await);
+        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         let text = String::from_utf8_lossy(&bytes);
         let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
         Some(line.trim().chars().filter(|c| !c.is_control()).take(LINE_MAX).collect())
     }
-
-    fn add(&self, bytes: &[u8]) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.extend_from_slice(bytes);
-        let excess = all.len().saturating_sub(SAID_MAX);
-        all.drain(..excess);
-    }
 }
 
 impl Running {
-    /// Starts a command by the user's shell.
-    pub(super) fn start(command: &str) -> io::Result<Self> {
-        let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into());
+    /// Starts a command by the shell. What it says is told beside.
+    pub(super) fn start(command: &str) -> io::Result<(Self, Option<Said>)> {
         let (ours, theirs) = Pair::pair()?;
         ours.set_nonblocking(true)?;
         let again = theirs.try_clone()?;
-        let mut command_line = Command::new(shell);
+        let mut shell = Command::new("/bin/sh");
         // The shell gives way to the program, so that ending one ends the other.
-        command_line.arg("-c").arg(format!("exec {command}"));
-        command_line.stdin(OwnedFd::from(theirs)).stdout(OwnedFd::from(again)).stderr(Stdio::piped());
-        let mut child = command_line.spawn()?;
-        let said = Said::default();
-        if let Some(stderr) = child.stderr.take() {
-            let (mut stderr, said) = (pipe::Receiver::from_owned_fd(OwnedFd::from(stderr))?, said.clone());
-            drop(tokio::spawn(async move {
-                let mut piece = [0; 1024];
-                while let Ok(read @ 1..) = stderr.read(&mut piece).await {
-                    said.add(&piece[..read]);
-                }
-            }));
-        }
-        Ok(Self { stream: UnixStream::from_std(ours)?, child, said })
-    }
-
-    pub(super) fn said(&self) -> Said {
-        self.said.clone()
+        shell.arg("-c").arg(format!("exec {command}"));
+        shell.stdin(OwnedFd::from(theirs)).stdout(OwnedFd::from(again)).stderr(Stdio::piped());
+        let mut child = shell.spawn()?;
+        let stderr = child.stderr.take();
+        let running = Self { stream: UnixStream::from_std(ours)?, child };
+        let said = stderr.map(|stderr| pipe::Receiver::from_owned_fd(OwnedFd::from(stderr))).transpose()?;
+        Ok((running, said.map(Said::by)))
     }
 }
 
@@ -133,6 +135,7 @@ impl AsyncWrite for Running {
 
 const SAID_MAX: usize = 4 << 10;
 const LINE_MAX: usize = 200;
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -203,11 +203,14 @@ impl Login {
             Failure::new(kind, format!("`ProxyCommand` does not lead to {}: {why}", self.hosts.host))
                 .advice("try the command of ~/.ssh/config by hand; `proxy_jump: none` does without it")
         };
-        let running = Running::start(command).map_err(|error| failed(error.to_string()))?;
-        let said = running.said();
+        let (running, said) = Running::start(command).map_err(|error| failed(error.to_string()))?;
         match self.enter(running).await {
             Err(failure) if failure.kind == ErrorKind::Reset => {
-                Err(failed(said.last_line().unwrap_or_else(|| failure.says.clone())))
+                let why = match said {
+                    Some(said) => said.last_line().await,
+                    None => None,
+                };
+                Err(failed(why.unwrap_or_else(|| failure.says.clone())))
             }
             entered => entered,
         }
