@@ -341,8 +341,8 @@ pub(super) fn fetch_whole(io: &RemoteIo, name: &ObjectName, size: u64) -> Result
     good_copy(io, name)?.ok_or_else(|| VaultError::damaged(name, "its bytes do not hash to its name"))
 }
 
-/// The whole object, if there is one that is what its name says.
-fn good_copy(io: &RemoteIo, name: &ObjectName) -> Result<Option<Bytes>, VaultError> {
+/// The whole object, if there is one that is what its name says: a remote with several copies looks at all of them.
+pub(super) fn good_copy(io: &RemoteIo, name: &ObjectName) -> Result<Option<Bytes>, VaultError> {
     match io.get(&name.to_string()) {
         Ok(bytes) => Ok((crypto::object_id(&[&bytes]) == name.id()).then_some(bytes)),
         Err(error) if error.is_not_found() => Ok(None),

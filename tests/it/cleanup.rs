@@ -15,7 +15,7 @@ fn aged(path: &Path, age: Duration) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, "half written").unwrap();
     #[expect(clippy::disallowed_methods, reason = "the age of a file is real")]
-    let then = SystemTime::now() - age;
+    let then = SystemTime::now() - age - Duration::from_secs(60);
     File::options().write(true).open(path).unwrap().set_modified(then).unwrap();
 }
 

@@ -4,6 +4,7 @@
 //! what only one of them says is read where that service is. Never logs, and no error it makes holds a header, a query or a
 //! body that was sent, because secrets travel there.
 
+mod address;
 mod body;
 mod client;
 mod failure;
@@ -15,9 +16,10 @@ mod reply;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use address::{encoded, encoded_path, endpoint, hidden};
 pub(crate) use client::{Answer, Http};
 pub(crate) use failure::Failure;
 #[cfg(any(test, feature = "testing"))]
 pub use faults::{HttpFault, HttpFaults};
 pub(crate) use opendal::{BODY_MAX, from_dal};
-pub(crate) use reply::{Reply, described, verdict};
+pub(crate) use reply::{Reply, described, refusal, verdict};

@@ -75,6 +75,12 @@ pub(crate) fn verdict(reply: &Reply) -> Option<Failure> {
     })
 }
 
+/// What an answer means that is no success and that its service has no words of its own for.
+pub(crate) fn refusal(reply: &Reply) -> Failure {
+    verdict(reply)
+        .unwrap_or_else(|| Failure::new(ErrorKind::Unexpected, format!("the server answers {}", described(reply))))
+}
+
 fn of_code(code: &str, reply: &Reply) -> Option<Failure> {
     let denied = |says: &str| Failure::new(ErrorKind::PermissionDenied, says).advice(CHECK_SECRETS);
     let throttled = |says: &str| Failure::new(ErrorKind::Throttled, says).after(reply.retry_after());

@@ -5,11 +5,10 @@ use std::fmt;
 use bytes::Bytes;
 use http::Request;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::token::Token;
-use crate::http::{Failure, Http, Reply, described, verdict};
+use crate::http::{Failure, Http, Reply, described, encoded, verdict};
 use crate::settings::Values;
 use crate::{BadSetting, ErrorKind, Kind, Setting};
 
@@ -140,7 +139,6 @@ fn scope(words: &str, base: &str) -> String {
 
 /// `name=value` pairs as a form or a query has them.
 pub(super) fn form(pairs: &[(&str, &str)]) -> String {
-    let encoded = |text: &str| utf8_percent_encode(text, KEPT).to_string();
     let pair = |(name, value): &(&str, &str)| format!("{}={}", encoded(name), encoded(value));
     pairs.iter().map(pair).collect::<Vec<_>>().join("&")
 }
@@ -179,6 +177,5 @@ fn said(reply: &Reply, answer: &Value) -> String {
     if words.is_empty() { format!("the service answers {}", described(reply)) } else { words }
 }
 
-const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const ANSWER_MAX: u64 = 1 << 20;
 const WORDS_MAX: usize = 200;

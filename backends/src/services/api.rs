@@ -8,11 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Method, Request};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use super::answers::changed_on_the_way;
+use super::store::Tried;
 use crate::ErrorKind;
-use crate::http::{BODY_MAX, Failure, Http, Reply, described, verdict};
+use crate::http::{BODY_MAX, Failure, Http, Reply, hidden};
 use crate::oauth::Bearer;
 
 /// A client that says who it is.
@@ -103,7 +104,7 @@ impl Api {
     }
 
     /// Sends a request and reads the answer. Any answer will do, but one that says we are nobody.
-    pub(crate) async fn send(&self, ask: &Ask) -> Result<Reply, Failure> {
+    pub(crate) async fn send(&self, ask: &Ask) -> Tried<Reply> {
         let bearer = match &self.who {
             _ if !ask.signed => return self.once(ask, None).await,
             Who::Always(words) => return self.once(ask, Some(words.clone())).await,
@@ -130,7 +131,7 @@ impl Api {
         }
     }
 
-    async fn once(&self, ask: &Ask, who: Option<HeaderValue>) -> Result<Reply, Failure> {
+    async fn once(&self, ask: &Ask, who: Option<HeaderValue>) -> Tried<Reply> {
         let length: usize = ask.body.iter().map(Bytes::len).sum();
         let mut request = Request::builder().method(ask.method.clone()).uri(&ask.url);
         for (name, value) in &ask.headers {
@@ -148,85 +149,18 @@ impl Api {
     }
 }
 
-fn spoken(access: &str) -> Result<HeaderValue, Failure> {
-    let value = HeaderValue::try_from(format!("Bearer {access}"));
-    let mut value = value.map_err(|_| Failure::new(ErrorKind::PermissionDenied, "the token can't be sent as it is"))?;
-    value.set_sensitive(true);
-    Ok(value)
+fn spoken(access: &str) -> Tried<HeaderValue> {
+    hidden(format!("Bearer {access}"))
 }
 
 /// The answer as JSON.
-pub(crate) fn json(reply: &Reply) -> Result<Value, Failure> {
+pub(crate) fn json(reply: &Reply) -> Tried<Value> {
     serde_json::from_slice(&reply.body).map_err(|_| Failure::new(ErrorKind::Unexpected, "the answer is not JSON"))
 }
 
-/// What an answer means that is no success and that the service has no words of its own for.
-pub(crate) fn refusal(reply: &Reply) -> Failure {
-    verdict(reply)
-        .unwrap_or_else(|| Failure::new(ErrorKind::Unexpected, format!("the server answers {}", described(reply))))
-}
-
-/// Exactly the bytes that were asked for, from an answer that is a success or says that there are no such bytes.
-pub(crate) fn exactly(reply: Reply, range: Option<Range<u64>>) -> Result<Bytes, Failure> {
-    let length = reply.body.len() as u64;
-    match (reply.status.as_u16(), range) {
-        (200, None) => Ok(reply.body),
-        (206, Some(range)) => {
-            let begins = reply
-                .header("content-range")
-                .and_then(|text| text.strip_prefix("bytes ")?.split_once('-')?.0.parse::<u64>().ok());
-            if begins != Some(range.start) || length > range.end - range.start {
-                return Err(Failure::new(ErrorKind::Unexpected, "the answer is another part than the one asked for"));
-            }
-            if length < range.end - range.start { Err(past_end()) } else { Ok(reply.body) }
-        }
-        (200, Some(range)) if range.end > length => Err(past_end()),
-        (200, Some(range)) => Ok(reply.body.slice(range.start as usize..range.end as usize)),
-        (416, Some(_)) => Err(past_end()),
-        _ => Err(refusal(&reply)),
-    }
-}
-
-pub(crate) fn past_end() -> Failure {
-    Failure::new(ErrorKind::RangePastEnd, "it ends before that")
-}
-
-pub(crate) fn not_found() -> Failure {
-    Failure::new(ErrorKind::NotFound, "it is not there")
-}
-
-/// Something that is no object has its name.
-pub(crate) fn in_the_way() -> Failure {
-    Failure::new(ErrorKind::NotADirectory, "there is a directory of this name")
-}
-
-/// Bytes did not arrive as they were sent.
-pub(crate) fn changed_on_the_way() -> Failure {
-    Failure::new(ErrorKind::Reset, "what has arrived is not what was sent")
-}
-
-/// One component of a path, or a value of a query, as an address has it.
-pub(crate) fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, KEPT).to_string()
-}
-
-/// How long a body is.
-pub(crate) fn length(body: &[Bytes]) -> u64 {
-    body.iter().map(|part| part.len() as u64).sum()
-}
-
-/// A piece of a body, without a copy.
-pub(crate) fn piece(body: &[Bytes], range: Range<u64>) -> Vec<Bytes> {
-    let (mut found, mut at) = (Vec::new(), 0);
-    for part in body {
-        let end = at + part.len() as u64;
-        let (from, to) = (range.start.clamp(at, end), range.end.clamp(at, end));
-        if from < to {
-            found.push(part.slice((from - at) as usize..(to - at) as usize));
-        }
-        at = end;
-    }
-    found
+/// An upload in pieces that the service does not know any more.
+pub(crate) fn forgotten() -> Failure {
+    Failure::new(ErrorKind::NotFound, "the service has forgotten the upload")
 }
 
 /// How far an upload in pieces has come.
@@ -238,22 +172,27 @@ pub(crate) enum Progress<T> {
     Done(T),
 }
 
-/// Sends a body in pieces. What breaks off goes on from where the server is (`ask`), as long as it goes on at all.
+/// Sends a body in pieces. What breaks off goes on from where the server is (`ask`), as long as it goes on at all and the service
+/// has not [`forgotten`] it.
 pub(crate) async fn in_pieces<T, S, A>(
     total: u64,
     size: u64,
     send: impl Fn(Range<u64>) -> S,
     ask: impl Fn(u64) -> A,
-) -> Result<T, Failure>
+) -> Tried<T>
 where
-    S: Future<Output = Result<Progress<T>, Failure>>,
-    A: Future<Output = Result<Progress<T>, Failure>>,
+    S: Future<Output = Tried<Progress<T>>>,
+    A: Future<Output = Tried<Progress<T>>>,
 {
     let (mut at, mut broken) = (0, 0);
     loop {
         let mut sent = send(at..(at + size).min(total)).await;
         while let Err(failure) = sent {
             broken += 1;
+            if failure.kind == ErrorKind::NotFound {
+                // With what was sent: the next try begins anew.
+                return Err(Failure { kind: ErrorKind::Reset, ..failure });
+            }
             if !failure.kind.is_transient() || broken > BREAKS_MAX {
                 return Err(failure);
             }
@@ -279,7 +218,6 @@ where
     }
 }
 
-const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// A listing of half a million objects.
 const ANSWER_MAX: u64 = 256 << 20;
 /// How often a request is sent again with another token.

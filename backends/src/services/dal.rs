@@ -13,6 +13,7 @@ use opendal::{
     Buffer, Error, ErrorKind as DalKind, Execute, Executor, HttpTransporter, OperationContext, Operator, Writer,
 };
 
+use super::bodies::hex;
 use super::names::{is_prefix, listed};
 use super::objects::CreatesOnce;
 use super::s3::Uploads;
@@ -191,7 +192,7 @@ fn md5_of(body: &Buffer) -> String {
     for piece in body.clone() {
         md5.update(&piece);
     }
-    md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(md5.finalize())
 }
 
 #[async_trait]
@@ -241,10 +242,16 @@ impl Remote for Dal {
         }
         // A range of nothing has no spelling, and one that no object can have is read differently by every server.
         if range.is_empty() || range.end > BODY_MAX {
-            return match self.size(Op::GetRange, path).await? {
-                size if range.end > size => Err(past_end()),
-                _ => Ok(Bytes::new()),
-            };
+            let size = self.size(Op::GetRange, path).await?;
+            if range.end > size {
+                return Err(past_end());
+            }
+            if range.is_empty() {
+                return Ok(Bytes::new());
+            }
+            if range.end - range.start > BODY_MAX {
+                return Err(RemoteError::new(ErrorKind::Unsupported, Op::GetRange, path.as_str()).on(self.describe()));
+            }
         }
         let failed = match self.operator.read_with(path.as_str()).range(range.clone()).await {
             Ok(body) => return Ok(body.to_bytes()),

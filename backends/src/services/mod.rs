@@ -1,15 +1,19 @@
 //! The services: one module each, with a table of its settings, and nothing shared between them but the trait. [`open`] makes one
 //! from settings.
 
+mod answers;
 mod api;
 mod azureblob;
 mod b2;
+mod bodies;
 mod dal;
 mod drive;
 mod dropbox;
 mod fs;
 mod ftp;
 mod gcs;
+#[cfg(test)]
+mod given;
 mod koofr;
 mod memory;
 mod names;
@@ -24,6 +28,7 @@ mod swift;
 mod walk;
 mod web;
 mod webdav;
+mod xml;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -13,16 +13,21 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 
-use super::api::{length, past_end};
-use super::names::listed;
+use super::answers::exactly;
+use super::bodies::length;
+use super::names::{listed, root};
 use super::store::{Store, Tried};
 use super::walk::patiently;
 use crate::http::{BODY_MAX, Failure, Reply};
+use crate::settings::Values;
 use crate::{BadSetting, Caps, ErrorKind, Listed, Put};
 
 /// Requests of one service. Keys are whole: below the root already.
 #[async_trait]
 pub(super) trait Bucket: Send + Sync + Debug {
+    /// The bucket for people.
+    fn describe(&self) -> String;
+
     /// Stores a whole object and sees that what arrived is what was sent: on condition that there is none, or in any case.
     async fn put(&self, key: &str, body: &[Bytes], on_condition: bool) -> Tried<Put>;
 
@@ -76,25 +81,18 @@ pub(super) struct Objects<B> {
 }
 
 impl<B: Bucket> Objects<B> {
+    /// What is below the setting `root` of a bucket.
     pub(super) fn new(
         bucket: B,
-        root: &str,
-        said: String,
+        values: &Values<'_>,
         max_concurrency: usize,
         creates_once: CreatesOnce,
     ) -> Result<Self, BadSetting> {
-        let root = root.trim_matches('/');
-        if root.split('/').any(|part| matches!(part, "." | "..")) {
-            return Err(BadSetting::new("root", "has a component `.` or `..`"));
-        }
+        let root = root(values)?;
         let slash = if root.is_empty() { "" } else { "/" };
-        Ok(Self {
-            bucket,
-            root: format!("{root}{slash}"),
-            said: format!("{said}{slash}{root}"),
-            max_concurrency,
-            creates_once: AtomicU8::new(creates_once as u8),
-        })
+        let said = format!("{}{slash}{root}", bucket.describe());
+        let creates_once = AtomicU8::new(creates_once as u8);
+        Ok(Self { bucket, root: format!("{root}{slash}"), said, max_concurrency, creates_once })
     }
 
     fn key(&self, path: &str) -> String {
@@ -136,24 +134,7 @@ impl<B: Bucket> Store for Objects<B> {
 
     async fn read(&self, path: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
         let reply = self.bucket.get(&self.key(path), range.clone()).await?;
-        let length = reply.body.len() as u64;
-        match (reply.status.as_u16(), range) {
-            (200, None) => Ok(reply.body),
-            (206, Some(range)) => {
-                let begins = reply
-                    .header("content-range")
-                    .and_then(|text| text.strip_prefix("bytes ")?.split_once('-')?.0.parse::<u64>().ok());
-                if begins != Some(range.start) || length > range.end - range.start {
-                    return Err(Failure::new(ErrorKind::Unexpected, "the answer is another part than was asked for"));
-                }
-                if length < range.end - range.start { Err(past_end()) } else { Ok(reply.body) }
-            }
-            // The server does not know of parts, or the part is all.
-            (200, Some(range)) if range.end > length => Err(past_end()),
-            (200, Some(range)) => Ok(reply.body.slice(range.start as usize..range.end as usize)),
-            (416, Some(_)) => Err(past_end()),
-            _ => Err(self.bucket.refused(&reply)),
-        }
+        exactly(reply, range, |reply| self.bucket.refused(reply))
     }
 
     async fn size(&self, path: &str) -> Tried<Option<u64>> {
@@ -261,13 +242,38 @@ impl<T> Pass<T> {
         Ok(pass)
     }
 
+    /// Sends a request with what lets us in, and once more with another if that is `refused`.
+    pub(super) async fn send<M, S>(
+        &self,
+        make: impl Fn() -> M,
+        send: impl Fn(Arc<T>) -> S,
+        refused: impl Fn(&Reply) -> bool,
+    ) -> Tried<Reply>
+    where
+        M: Future<Output = Tried<(T, Duration)>>,
+        S: Future<Output = Tried<Reply>>,
+    {
+        let pass = self.get(make()).await?;
+        let reply = send(Arc::clone(&pass)).await?;
+        if !refused(&reply) {
+            return Ok(reply);
+        }
+        self.forget(&pass).await;
+        send(self.get(make()).await?).await
+    }
+
     /// Forgets what was refused, unless somebody has another by now.
-    pub(super) async fn forget(&self, refused: &Arc<T>) {
+    async fn forget(&self, refused: &Arc<T>) {
         let mut held = self.0.lock().await;
         if held.as_ref().is_some_and(|(pass, _)| Arc::ptr_eq(pass, refused)) {
             *held = None;
         }
     }
+}
+
+/// Whether an answer says that what lets us in does not any more.
+pub(super) fn is_nobody(reply: &Reply) -> bool {
+    reply.status.as_u16() == 401
 }
 
 /// An object up to this size may be put twice to find out what the server does.

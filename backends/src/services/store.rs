@@ -10,11 +10,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 
-use super::api::{length, not_found, past_end};
+use super::answers::{not_found, past_end, too_large};
+use super::bodies::length;
 use super::names::is_prefix;
 use super::walk::{Entry, TEMP_PREFIX};
 use crate::http::{BODY_MAX, Failure};
-use crate::{Caps, ErrorKind, Listed, Op, Put, Remote, RemotePath, Result, Stat, Stray, StrayKind};
+use crate::{Caps, Listed, Op, Put, Remote, RemotePath, Result, Stat, Stray, StrayKind};
 
 /// What became of a request.
 pub(crate) type Tried<T> = std::result::Result<T, Failure>;
@@ -150,10 +151,6 @@ fn failed<S: Store>(store: &S, op: Op, path: &str) -> impl Fn(Failure) -> crate:
     move |failure| failure.of(op, path, &Store::describe(store))
 }
 
-pub(crate) fn too_large() -> Failure {
-    Failure::new(ErrorKind::Unsupported, "it is larger than any object of ours")
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -161,6 +158,7 @@ mod tests {
     use futures::TryStreamExt;
 
     use super::*;
+    use crate::ErrorKind;
 
     /// One object of a size that nobody has memory for.
     #[derive(Debug)]

@@ -9,9 +9,9 @@ use http::{HeaderMap, Method, Request};
 use percent_encoding::percent_decode_str;
 use ring::hmac;
 
-use crate::http::{Failure, Http, described, verdict};
+use crate::http::{Failure, Http, encoded, hidden, refusal};
 use crate::services::objects::Pass;
-use crate::services::web::{ask, encoded, hidden};
+use crate::services::web::ask;
 use crate::settings::Values;
 use crate::{BadSetting, ErrorKind};
 
@@ -131,7 +131,7 @@ async fn token(http: &Http, tenant: &str, client_id: &str, secret: &str) -> Resu
         return Err(match reply.status.as_u16() {
             400 | 401 => Failure::new(ErrorKind::PermissionDenied, "Azure does not know this service principal")
                 .advice("check `tenant`, `client_id` and `client_secret`"),
-            _ => verdict(&reply).unwrap_or_else(|| Failure::new(ErrorKind::Unexpected, described(&reply))),
+            _ => refusal(&reply),
         });
     }
     let answer: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();

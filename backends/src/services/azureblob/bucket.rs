@@ -11,10 +11,12 @@ use md5::{Digest, Md5};
 
 use super::account::Account;
 use super::listing::page_of;
-use crate::http::{Failure, Http, Reply, described, verdict};
-use crate::services::api::{length, not_found};
+use crate::http::{Failure, Http, Reply, encoded, encoded_path, endpoint, refusal};
+use crate::services::answers::{changed_on_the_way, not_found};
+use crate::services::bodies::length;
 use crate::services::objects::{Bucket, Page};
-use crate::services::web::{ask, encoded, encoded_path, endpoint, http_date};
+use crate::services::store::Tried;
+use crate::services::web::{ask, http_date};
 use crate::settings::Values;
 use crate::{BadSetting, ErrorKind, Put, Transport};
 
@@ -37,13 +39,15 @@ impl Container {
         }
         let (base, signature) = match values.text("sas_url").map(|url| url.split_once('?')) {
             None => (None, None),
-            Some(Some((base, query))) if query.contains("sig=") => (Some(endpoint("sas_url", base)?), Some(query)),
+            Some(Some((base, query))) if query.contains("sig=") => {
+                (Some(endpoint("sas_url", base, SECRETS)?), Some(query))
+            }
             Some(_) => return Err(BadSetting::new("sas_url", "has no signature: what comes after the `?`")),
         };
         let account = Account::of(values, signature)?;
         let base = match (base, values.text("endpoint"), values.text("account")) {
             (Some(base), _, _) => base,
-            (None, Some(given), _) => endpoint("endpoint", given)?,
+            (None, Some(given), _) => endpoint("endpoint", given, SECRETS)?,
             (None, None, Some(account)) => format!("https://{account}.blob.core.windows.net"),
             (None, None, None) => return Err(BadSetting::new("account", "is missing")),
         };
@@ -54,16 +58,11 @@ impl Container {
         Ok(Self { http: Http::new(transport, values.text("ca_cert"))?, address, name: name.to_owned(), account, tier })
     }
 
-    pub(super) fn describe(&self) -> String {
-        let host = self.address.strip_suffix(&format!("/{}", self.name)).unwrap_or(&self.address);
-        format!("azureblob:{} at {host}", self.name)
-    }
-
     fn object(&self, key: &str) -> String {
         format!("{}/{}?{}", self.address, encoded_path(key), self.account.query())
     }
 
-    async fn send(&self, request: http::request::Builder, body: &[Bytes]) -> Result<Reply, Failure> {
+    async fn send(&self, request: http::request::Builder, body: &[Bytes]) -> Tried<Reply> {
         let request = request.header("x-ms-version", VERSION).header("x-ms-date", http_date());
         let request = self.account.sign(&self.http, request, length(body)).await?;
         ask(&self.http, request, body).await
@@ -72,7 +71,12 @@ impl Container {
 
 #[async_trait]
 impl Bucket for Container {
-    async fn put(&self, key: &str, body: &[Bytes], on_condition: bool) -> Result<Put, Failure> {
+    fn describe(&self) -> String {
+        let host = self.address.strip_suffix(&format!("/{}", self.name)).unwrap_or(&self.address);
+        format!("azureblob:{} at {host}", self.name)
+    }
+
+    async fn put(&self, key: &str, body: &[Bytes], on_condition: bool) -> Tried<Put> {
         let mut md5 = Md5::new();
         body.iter().for_each(|part| md5.update(part));
         let mut request = Request::put(self.object(key))
@@ -92,7 +96,7 @@ impl Bucket for Container {
         }
     }
 
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Reply, Failure> {
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Tried<Reply> {
         let mut request = Request::get(self.object(key));
         if let Some(range) = range {
             request = request.header("x-ms-range", format!("bytes={}-{}", range.start, range.end - 1));
@@ -100,7 +104,7 @@ impl Bucket for Container {
         self.send(request, &[]).await
     }
 
-    async fn size(&self, key: &str) -> Result<Option<u64>, Failure> {
+    async fn size(&self, key: &str) -> Tried<Option<u64>> {
         let reply = self.send(Request::head(self.object(key)), &[]).await?;
         match reply.status.as_u16() {
             200 => Ok(reply.header("content-length").and_then(|text| text.parse().ok())),
@@ -109,7 +113,7 @@ impl Bucket for Container {
         }
     }
 
-    async fn page(&self, prefix: &str, from: Option<&str>) -> Result<Page, Failure> {
+    async fn page(&self, prefix: &str, from: Option<&str>) -> Tried<Page> {
         let mut address = format!("{}?restype=container&comp=list&maxresults=5000", self.address);
         address.push_str(&format!("&prefix={}", encoded(prefix)));
         if let Some(from) = from {
@@ -126,7 +130,7 @@ impl Bucket for Container {
             .ok_or_else(|| Failure::new(ErrorKind::Misconfigured, "the answer is no listing of Azure's"))
     }
 
-    async fn delete(&self, key: &str) -> Result<(), Failure> {
+    async fn delete(&self, key: &str) -> Tried<()> {
         let request = Request::delete(self.object(key)).header("x-ms-delete-snapshots", "include");
         let reply = self.send(request, &[]).await?;
         match reply.status.as_u16() {
@@ -168,14 +172,12 @@ impl Bucket for Container {
             "ContainerBeingDeleted" => wrong("the container is being deleted", "create it again in a while"),
             "InvalidResourceName" => wrong("the service takes no container of this name", "correct `container`"),
             "BlobNotFound" => not_found(),
-            "Md5Mismatch" => Failure::new(ErrorKind::Reset, "what arrived is not what was sent"),
+            "Md5Mismatch" => changed_on_the_way(),
             "ServerBusy" | "OperationTimedOut" => {
                 Failure::new(ErrorKind::Throttled, "the server is too busy").after(reply.retry_after())
             }
             _ if reply.status.as_u16() == 404 => not_found(),
-            _ => verdict(reply).unwrap_or_else(|| {
-                Failure::new(ErrorKind::Unexpected, format!("the server answers {}", described(reply)))
-            }),
+            _ => refusal(reply),
         }
     }
 }
@@ -185,4 +187,5 @@ fn code(reply: &Reply) -> Option<&str> {
     reply.header("x-ms-error-code").or_else(|| reply.code())
 }
 
+const SECRETS: &str = "`account` and `key`";
 const VERSION: &str = "2021-08-06";

@@ -1,59 +1,24 @@
-//! The answer to a listing, read without trust.
-
-use quick_xml::events::Event;
-use quick_xml::reader::Reader;
+//! The answer to a listing.
 
 use crate::services::objects::Page;
+use crate::services::xml::elements;
 
 /// A page; `None` if the answer is none, or a blob in it has no name or no size.
 pub(super) fn page_of(body: &[u8]) -> Option<Page> {
-    let text = std::str::from_utf8(body).ok()?;
-    let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
-    let (mut page, mut within, mut text, mut seen) = (Page::default(), Vec::<String>::new(), String::new(), false);
-    let (mut name, mut size) = (None, None);
-    loop {
-        match reader.read_event().ok()? {
-            Event::Start(element) => {
-                within.push(element.local_name().as_ref().to_owned());
-                seen |= within == ["EnumerationResults", "Blobs"];
-                text.clear();
-                if within.len() > DEPTH_MAX {
-                    return None;
-                }
-            }
-            Event::Empty(element) => seen |= within.len() == 1 && element.local_name().as_ref() == "Blobs",
-            Event::Text(piece) => text.push_str(&piece),
-            Event::CData(piece) => text.push_str(&piece),
-            Event::GeneralRef(entity) => match entity.resolve_char_ref().ok()? {
-                Some(c) => text.push(c),
-                None => text.push_str(match &*entity {
-                    "amp" => "&",
-                    "lt" => "<",
-                    "gt" => ">",
-                    "quot" => "\"",
-                    "apos" => "'",
-                    _ => return None,
-                }),
-            },
-            Event::End(_) => {
-                let path: Vec<&str> = within.iter().map(String::as_str).skip(1).collect();
-                match path[..] {
-                    ["Blobs", "Blob", "Name"] => name = Some(std::mem::take(&mut text)),
-                    ["Blobs", "Blob", "Properties", "Content-Length"] => size = text.trim().parse().ok(),
-                    ["Blobs", "Blob"] => page.found.push((name.take()?, size.take()?)),
-                    ["NextMarker"] if !text.is_empty() => page.next = Some(std::mem::take(&mut text)),
-                    _ => {}
-                }
-                text.clear();
-                within.pop()?;
-            }
-            Event::Eof => return (seen && within.is_empty()).then_some(page),
+    let (mut page, mut seen, mut name, mut size) = (Page::default(), false, None, None);
+    elements(body, |names, text| {
+        match names {
+            [_, "Blobs", "Blob", "Name"] => name = Some(text.to_owned()),
+            [_, "Blobs", "Blob", "Properties", "Content-Length"] => size = text.trim().parse().ok(),
+            [_, "Blobs", "Blob"] => page.found.push((name.take()?, size.take()?)),
+            [_, "NextMarker"] if !text.is_empty() => page.next = Some(text.to_owned()),
+            ["EnumerationResults", "Blobs"] => seen = true,
             _ => {}
         }
-    }
+        Some(())
+    })?;
+    seen.then_some(page)
 }
-
-const DEPTH_MAX: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::bucket::refused;
 use crate::ErrorKind;
-use crate::http::{Failure, Http, Reply};
-use crate::services::web::{ask, endpoint, hidden};
+use crate::http::{Failure, Http, Reply, endpoint, hidden};
+use crate::services::web::ask;
 
 /// What a login gives.
 pub(super) struct Account {
@@ -52,7 +52,7 @@ pub(super) async fn log_in(
     let strange = || Failure::new(ErrorKind::Misconfigured, "the answer to the login is none of B2's");
     let text = |value: &Value| value.as_str().map(str::to_owned).ok_or_else(strange);
     let token = text(&answer["authorizationToken"])?;
-    let place = |name: &str| endpoint("endpoint", &text(&answer[name])?).map_err(|_| strange());
+    let place = |name: &str| endpoint(name, &text(&answer[name])?, "").map_err(|_| strange());
     let (api, downloads) = (place("apiUrl")?, place("downloadUrl")?);
     let allowed = &answer["allowed"];
     let bucket_id = match (allowed["bucketId"].as_str(), allowed["bucketName"].as_str()) {

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,10 +11,12 @@ use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 use serde_json::{Value, json};
 
 use super::account::{Account, call, log_in};
-use crate::http::{Failure, Http, Reply, described, verdict};
-use crate::services::api::{length, not_found};
-use crate::services::objects::{Bucket, Page, Pass};
-use crate::services::web::{ask, encoded, encoded_path, endpoint, hidden};
+use crate::http::{Failure, Http, Reply, described, encoded, encoded_path, endpoint, hidden, verdict};
+use crate::services::answers::{changed_on_the_way, not_found};
+use crate::services::bodies::{hex, length};
+use crate::services::objects::{Bucket, Page, Pass, is_nobody};
+use crate::services::store::Tried;
+use crate::services::web::ask;
 use crate::settings::Values;
 use crate::{BadSetting, ErrorKind, Put, Transport};
 
@@ -51,7 +54,7 @@ impl B2 {
         }
         Ok(Self {
             http: Http::new(transport, values.text("ca_cert"))?,
-            endpoint: endpoint("endpoint", &text("endpoint"))?,
+            endpoint: endpoint("endpoint", &text("endpoint"), "`account` and `key`")?,
             key_id: text("account"),
             key: text("key"),
             bucket,
@@ -61,45 +64,31 @@ impl B2 {
         })
     }
 
-    pub(super) fn describe(&self) -> String {
-        format!("b2:{}", self.bucket)
+    async fn log_in(&self) -> Tried<(Account, Duration)> {
+        log_in(&self.http, &self.endpoint, (&self.key_id, &self.key), &self.bucket).await
     }
 
-    async fn account(&self) -> Result<Arc<Account>, Failure> {
-        let (key_id, key) = (self.key_id.as_str(), self.key.as_str());
-        self.pass.get(log_in(&self.http, &self.endpoint, (key_id, key), &self.bucket)).await
-    }
-
-    /// Calls a method, and once more with another token if that is refused.
-    async fn call(&self, method: &str, arguments: impl Fn(&Account) -> Value) -> Result<Reply, Failure> {
-        let mut again = true;
-        loop {
-            let account = self.account().await?;
-            let reply = call(&self.http, &account.api, &account.token, method, &arguments(&account)).await?;
-            if !wants_another(&reply) || !std::mem::take(&mut again) {
-                return Ok(reply);
-            }
-            self.pass.forget(&account).await;
-        }
+    /// Calls a method.
+    async fn call(&self, method: &str, arguments: impl Fn(&Account) -> Value) -> Tried<Reply> {
+        let send = |account: Arc<Account>| {
+            let arguments = arguments(&account);
+            async move { call(&self.http, &account.api, &account.token, method, &arguments).await }
+        };
+        self.pass.send(|| self.log_in(), send, wants_another).await
     }
 
     /// Reads from the address of downloads.
-    async fn download(&self, request: impl Fn(&str) -> http::request::Builder, key: &str) -> Result<Reply, Failure> {
-        let mut again = true;
-        loop {
-            let account = self.account().await?;
+    async fn download(&self, request: impl Fn(&str) -> http::request::Builder, key: &str) -> Tried<Reply> {
+        let send = |account: Arc<Account>| {
             let address = format!("{}/file/{}/{}", account.downloads, encoded(&self.bucket), encoded_path(key));
-            let request = request(&address).header("authorization", hidden(&account.token)?);
-            let reply = ask(&self.http, request, &[]).await?;
-            // The answer to a HEAD has no body that would say why.
-            if reply.status.as_u16() != 401 || !std::mem::take(&mut again) {
-                return Ok(reply);
-            }
-            self.pass.forget(&account).await;
-        }
+            let request = request(&address);
+            async move { ask(&self.http, request.header("authorization", hidden(&account.token)?), &[]).await }
+        };
+        // The answer to a HEAD has no body that would say why.
+        self.pass.send(|| self.log_in(), send, is_nobody).await
     }
 
-    async fn place(&self) -> Result<Place, Failure> {
+    async fn place(&self) -> Tried<Place> {
         if let Some(place) = self.places.lock().unwrap_or_else(PoisonError::into_inner).pop() {
             return Ok(place);
         }
@@ -111,7 +100,7 @@ impl B2 {
         }
     }
 
-    async fn upload(&self, place: &Place, key: &str, body: &[Bytes], sha1: &str) -> Result<Reply, Failure> {
+    async fn upload(&self, place: &Place, key: &str, body: &[Bytes], sha1: &str) -> Tried<Reply> {
         let request = Request::post(&place.address)
             .header("authorization", hidden(&place.token)?)
             .header("x-bz-file-name", encoded_path(key))
@@ -123,10 +112,14 @@ impl B2 {
 
 #[async_trait]
 impl Bucket for B2 {
-    async fn put(&self, key: &str, body: &[Bytes], _on_condition: bool) -> Result<Put, Failure> {
+    fn describe(&self) -> String {
+        format!("b2:{}", self.bucket)
+    }
+
+    async fn put(&self, key: &str, body: &[Bytes], _on_condition: bool) -> Tried<Put> {
         let mut sha1 = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
         body.iter().for_each(|part| sha1.update(part));
-        let sha1: String = sha1.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha1 = hex(sha1.finish());
         let mut tries = 0;
         loop {
             let place = self.place().await?;
@@ -140,7 +133,7 @@ impl Bucket for B2 {
                         .as_str()
                         .is_some_and(|theirs| theirs.trim_start_matches("unverified:") != sha1)
                 {
-                    return Err(Failure::new(ErrorKind::Reset, "what arrived is not what was sent"));
+                    return Err(changed_on_the_way());
                 }
                 self.places.lock().unwrap_or_else(PoisonError::into_inner).push(place);
                 return Ok(Put::Created);
@@ -159,7 +152,7 @@ impl Bucket for B2 {
         }
     }
 
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Reply, Failure> {
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Tried<Reply> {
         let request = |address: &str| match &range {
             Some(range) => Request::get(address).header("range", format!("bytes={}-{}", range.start, range.end - 1)),
             None => Request::get(address),
@@ -167,7 +160,7 @@ impl Bucket for B2 {
         self.download(request, key).await
     }
 
-    async fn size(&self, key: &str) -> Result<Option<u64>, Failure> {
+    async fn size(&self, key: &str) -> Tried<Option<u64>> {
         let reply = self.download(|address| Request::head(address), key).await?;
         match reply.status.as_u16() {
             200 => Ok(reply.header("content-length").and_then(|text| text.parse().ok())),
@@ -176,7 +169,7 @@ impl Bucket for B2 {
         }
     }
 
-    async fn page(&self, prefix: &str, from: Option<&str>) -> Result<Page, Failure> {
+    async fn page(&self, prefix: &str, from: Option<&str>) -> Tried<Page> {
         let arguments = |account: &Account| {
             let mut arguments = json!({"bucketId": account.bucket_id, "prefix": prefix, "maxFileCount": PAGE});
             if let Some(from) = from {
@@ -188,7 +181,7 @@ impl Bucket for B2 {
         page_of(&answer).ok_or_else(|| Failure::new(ErrorKind::Misconfigured, "the answer is no listing of B2's"))
     }
 
-    async fn delete(&self, key: &str) -> Result<(), Failure> {
+    async fn delete(&self, key: &str) -> Tried<()> {
         if !self.hard_delete {
             let hide = |account: &Account| json!({"bucketId": account.bucket_id, "fileName": key});
             return done(&self.call("b2_hide_file", hide).await?);
@@ -240,9 +233,7 @@ pub(super) fn refused(reply: &Reply) -> Failure {
         (404, "not_found" | "no_such_file" | "file_not_present") | (404, "") => not_found(),
         (400, "bad_bucket_id") => Failure::new(ErrorKind::Misconfigured, "there is no such bucket")
             .advice("create the bucket with the service, or correct `bucket`"),
-        (400, _) if message.to_lowercase().contains("sha1 did not match") => {
-            Failure::new(ErrorKind::Reset, "what arrived is not what was sent")
-        }
+        (400, _) if message.to_lowercase().contains("sha1 did not match") => changed_on_the_way(),
         _ => verdict(reply).unwrap_or_else(|| {
             let words: String = message.chars().filter(|c| !c.is_control()).take(200).collect();
             Failure::new(ErrorKind::Unexpected, format!("the server answers {} {words}", described(reply)))
@@ -256,7 +247,7 @@ fn wants_another(reply: &Reply) -> bool {
     reply.status.as_u16() == 401 && matches!(answer["code"].as_str(), Some("bad_auth_token" | "expired_auth_token"))
 }
 
-fn json_of(reply: &Reply) -> Result<Value, Failure> {
+fn json_of(reply: &Reply) -> Tried<Value> {
     if reply.status.as_u16() != 200 {
         return Err(refused(reply));
     }
@@ -265,7 +256,7 @@ fn json_of(reply: &Reply) -> Result<Value, Failure> {
 }
 
 /// A method that takes something away, which may be away already.
-fn done(reply: &Reply) -> Result<(), Failure> {
+fn done(reply: &Reply) -> Tried<()> {
     let answer: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
     match (reply.status.as_u16(), answer["code"].as_str()) {
         (200, _) | (_, Some("file_not_present" | "no_such_file" | "already_hidden")) => Ok(()),

@@ -48,7 +48,5 @@ pub(super) const PROVIDER: Provider = Provider {
 /// A setting can't be used.
 pub(super) fn open(values: &BTreeMap<String, String>, transport: &Transport) -> Result<Objects<B2>, BadSetting> {
     let values = Values::check(&PROVIDER, values)?;
-    let bucket = B2::of(&values, transport)?;
-    let (said, root) = (bucket.describe(), values.text("root").unwrap_or_default());
-    Objects::new(bucket, root, said, 16, CreatesOnce::No)
+    Objects::new(B2::of(&values, transport)?, &values, 16, CreatesOnce::No)
 }

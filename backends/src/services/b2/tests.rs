@@ -1,16 +1,11 @@
 //! Settings that can't be used, and answers. What B2 refuses is in `tests/services/b2.rs`.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use super::bucket::page_of;
+use crate::services::given::map;
 use crate::services::objects::Page;
 use crate::{Remote, Transport};
-
-fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
-}
 
 #[test]
 fn bad_settings_are_named_and_secrets_are_not() {

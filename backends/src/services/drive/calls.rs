@@ -1,6 +1,5 @@
 //! Calls of Drive's interface, and what its answers mean.
 
-use std::fmt::Write;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -9,10 +8,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::ErrorKind;
-use crate::http::{Failure, Reply};
-use crate::services::api::{
-    Api, Ask, Progress, changed_on_the_way, encoded, in_pieces, json, length, not_found, piece, refusal,
-};
+use crate::http::{Failure, Reply, encoded, refusal};
+use crate::services::answers::{changed_on_the_way, not_found};
+use crate::services::api::{Api, Ask, Progress, forgotten, in_pieces, json};
+use crate::services::bodies::{hex, length, piece};
 
 /// Drive's interface.
 #[derive(Debug)]
@@ -171,18 +170,14 @@ impl Calls {
             match reply.status.as_u16() {
                 200 | 201 => Ok(Progress::Done(reply)),
                 308 => Ok(Progress::At(received(&reply))),
-                404 | 410 => Err(Failure::new(ErrorKind::Unexpected, FORGOTTEN)),
+                404 | 410 => Err(forgotten()),
                 _ => Err(refused(&reply)),
             }
         };
         let send =
             |range: Range<u64>| put(format!("bytes {}-{}/{total}", range.start, range.end - 1), piece(body, range));
-        let sent = in_pieces(total, PIECE, send, |_| put(format!("bytes */{total}"), Vec::new())).await;
-        sent.map_err(|failure| match failure.says == FORGOTTEN {
-            // The next try begins anew. A session that is never finished costs nothing, and ends after a week.
-            true => Failure { kind: ErrorKind::Reset, ..failure },
-            false => failure,
-        })
+        // A session that is never finished costs nothing, and ends after a week.
+        in_pieces(total, PIECE, send, |_| put(format!("bytes */{total}"), Vec::new())).await
     }
 }
 
@@ -215,18 +210,13 @@ fn quoted(text: &str) -> String {
 fn sum_of(body: &[Bytes]) -> String {
     let mut sum = Sha256::new();
     body.iter().for_each(|part| sum.update(part));
-    sum.finalize().iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        write!(text, "{byte:02x}").unwrap_or_default();
-        text
-    })
+    hex(sum.finalize())
 }
 
 const FOLDER: &str = "application/vnd.google-apps.folder";
 const FIELDS: &str = "id,name,size,mimeType,createdTime,parents";
 const MADE: &str = "id,name,size,mimeType,createdTime,parents,sha256Checksum";
 const EVERYWHERE: &str = "supportsAllDrives=true";
-const FORGOTTEN: &str = "the service has forgotten the upload";
 /// How many folders one query may name.
 const FOLDERS_MAX: usize = 50;
 /// What is sent in one call: the documents allow 5 MB.

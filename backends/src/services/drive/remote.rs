@@ -14,7 +14,8 @@ use super::folders::Folders;
 use super::{GRANTS, PROVIDER};
 use crate::http::{BODY_MAX, Failure, Http};
 use crate::oauth::{App, Bearer};
-use crate::services::api::{Api, Who, exactly, in_the_way, not_found};
+use crate::services::answers::{exactly, in_the_way, not_found};
+use crate::services::api::{Api, Who};
 use crate::services::names::{is_prefix, listed, root};
 use crate::services::store::{Store, Tried};
 use crate::services::walk::{RETRIES, patiently};
@@ -90,13 +91,6 @@ impl Drive {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
     }
 
-    fn body(&self, reply: crate::http::Reply, range: Option<Range<u64>>) -> Tried<Bytes> {
-        match reply.status.as_u16() {
-            200 | 206 | 416 => exactly(reply, range),
-            _ => Err(refused(&reply)),
-        }
-    }
-
     /// Everything below a prefix. Level by level, many folders in one question; of twins the oldest, so the end has to be known
     /// before the first is shown.
     async fn all(&self, prefix: &str) -> Tried<Vec<Listed>> {
@@ -159,13 +153,13 @@ impl Store for Drive {
         if let Some(id) = known {
             let reply = self.calls.content(&id, range.as_ref()).await?;
             if reply.status.as_u16() != 404 {
-                return self.body(reply, range);
+                return exactly(reply, range, refused);
             }
             self.forget(path);
         }
         let item = self.find(path).await?.ok_or_else(not_found)?;
         let reply = self.calls.content(&item.id, range.as_ref()).await?;
-        self.body(reply, range)
+        exactly(reply, range, refused)
     }
 
     async fn size(&self, path: &str) -> Tried<Option<u64>> {

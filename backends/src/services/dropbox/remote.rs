@@ -12,12 +12,11 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{GRANTS, PROVIDER};
-use crate::http::{BODY_MAX, Failure, Http, Reply};
+use crate::http::{BODY_MAX, Failure, Http, Reply, refusal};
 use crate::oauth::{App, Bearer};
-use crate::services::api::{
-    Api, Ask, Progress, Who, changed_on_the_way, exactly, in_pieces, in_the_way, json, length, not_found, piece,
-    refusal,
-};
+use crate::services::answers::{changed_on_the_way, exactly, in_the_way, not_found};
+use crate::services::api::{Api, Ask, Progress, Who, in_pieces, json};
+use crate::services::bodies::{hex, length, piece};
 use crate::services::names::{listed, root};
 use crate::services::store::{Store, Tried};
 use crate::settings::Values;
@@ -151,7 +150,7 @@ impl Store for Dropbox {
             .header("dropbox-api-arg", in_header(&json!({ "path": self.path(path) })))
             .object(range.as_ref());
         let reply = self.api.send(&ask).await?;
-        if reply.status.as_u16() == 409 { Err(refused(&reply)) } else { exactly(reply, range) }
+        exactly(reply, range, refused)
     }
 
     async fn size(&self, path: &str) -> Tried<Option<u64>> {
@@ -293,10 +292,7 @@ fn hash_of(body: &[Bytes]) -> String {
         }
         all.update(block.finalize());
     }
-    all.finalize().iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap_or_default();
-        text
-    })
+    hex(all.finalize())
 }
 
 const BLOCK: u64 = 4 << 20;

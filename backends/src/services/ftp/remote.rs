@@ -15,6 +15,8 @@ use super::pool::Pool;
 use super::session::Session;
 use super::trouble::Trouble;
 use crate::http::{BODY_MAX, Failure};
+use crate::services::answers::all_there;
+use crate::services::bodies::length;
 use crate::services::store::{Store, Tried};
 use crate::services::walk::{Entry, TEMP_PREFIX, directories, walk};
 use crate::settings::Values;
@@ -119,12 +121,8 @@ impl Ftp {
             }
             stored => stored.map_err(Trouble::failure)?,
         }
-        let length: u64 = body.iter().map(|part| part.len() as u64).sum();
         let there = session.size(temp).await?.unwrap_or_default();
-        if there == length {
-            return Ok(());
-        }
-        Err(Failure::new(ErrorKind::Reset, format!("{length} bytes were sent and {there} have arrived")))
+        all_there(length(body), there)
     }
 
     async fn publish(&self, session: &mut Session, temp: &str, full: &str) -> Tried<Put> {

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::trouble::{Trouble, within};
 use crate::ErrorKind;
 use crate::http::{BODY_MAX, Failure};
+use crate::services::answers::{not_found, past_end, too_large};
 use crate::services::walk::Entry;
 use crate::shape::{Direction, Shaper};
 
@@ -99,14 +100,13 @@ impl Session {
         range: Option<Range<u64>>,
         shaper: Option<&Arc<Shaper>>,
     ) -> Outcome<Bytes> {
-        let missing = || Failure::new(ErrorKind::NotFound, "it is not there");
-        let size = self.size(full).await?.ok_or_else(missing)?;
+        let size = self.size(full).await?.ok_or_else(not_found)?;
         let Range { start, end } = range.unwrap_or(0..size);
         if start > end || end > size {
-            return Err(Failure::new(ErrorKind::RangePastEnd, "it ends before that"));
+            return Err(past_end());
         }
         if end - start > BODY_MAX {
-            return Err(Failure::new(ErrorKind::Unsupported, "it is larger than any object of ours"));
+            return Err(too_large());
         }
         if start == end {
             return Ok(Bytes::new());

@@ -4,11 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Ftp;
 use super::trouble::Trouble;
+use crate::services::given::map;
 use crate::{ErrorKind, Remote, Transport};
-
-fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
-}
 
 fn refusal(pairs: &[(&str, &str)]) -> String {
     let usual = [("host", "h"), ("user", "me"), ("pass", "hush-hush")];

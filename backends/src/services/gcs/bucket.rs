@@ -1,6 +1,7 @@
 //! The requests: each is a method of the service's JSON API.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -11,10 +12,11 @@ use md5::{Digest, Md5};
 use serde_json::Value;
 
 use super::token::Source;
-use crate::http::{Failure, Http, Reply, described, verdict};
-use crate::services::api::not_found;
-use crate::services::objects::{Bucket, Page, Pass};
-use crate::services::web::{ask, encoded, endpoint, hidden};
+use crate::http::{Failure, Http, Reply, encoded, endpoint, hidden, refusal};
+use crate::services::answers::{changed_on_the_way, not_found};
+use crate::services::objects::{Bucket, Page, Pass, is_nobody};
+use crate::services::store::Tried;
+use crate::services::web::ask;
 use crate::settings::Values;
 use crate::{BadSetting, ErrorKind, Put, Transport};
 
@@ -39,7 +41,7 @@ impl Storage {
         let given = given.trim_end_matches('/').trim_end_matches("/storage/v1");
         Ok(Self {
             http: Http::new(transport, values.text("ca_cert"))?,
-            endpoint: endpoint("endpoint", given)?,
+            endpoint: endpoint("endpoint", given, "`service_account_file`")?,
             bucket: bucket.to_owned(),
             class: values.text("storage_class").map(str::to_owned),
             source: Source::of(values)?,
@@ -51,35 +53,33 @@ impl Storage {
         self.endpoint == GOOGLES
     }
 
-    pub(super) fn describe(&self) -> String {
-        format!("gcs:{} at {}", self.bucket, self.endpoint)
-    }
-
     fn object(&self, key: &str, query: &str) -> String {
         format!("{}/storage/v1/b/{}/o/{}?{query}", self.endpoint, encoded(&self.bucket), encoded(key))
     }
 
-    /// Sends a request with a token, and once more with another one if that is refused.
-    async fn send(&self, request: impl Fn() -> http::request::Builder, body: &[Bytes]) -> Result<Reply, Failure> {
-        let mut again = true;
-        loop {
-            let token = self.pass.get(self.source.token(&self.http)).await?;
-            let mut request = request();
-            if !token.is_empty() {
-                request = request.header("authorization", hidden(format!("Bearer {token}"))?);
+    /// Sends a request with a token.
+    async fn send(&self, request: impl Fn() -> http::request::Builder, body: &[Bytes]) -> Tried<Reply> {
+        let send = |token: Arc<String>| {
+            let request = request();
+            async move {
+                let request = match token.as_str() {
+                    "" => request,
+                    token => request.header("authorization", hidden(format!("Bearer {token}"))?),
+                };
+                ask(&self.http, request, body).await
             }
-            let reply = ask(&self.http, request, body).await?;
-            if reply.status.as_u16() != 401 || !std::mem::take(&mut again) {
-                return Ok(reply);
-            }
-            self.pass.forget(&token).await;
-        }
+        };
+        self.pass.send(|| self.source.token(&self.http), send, is_nobody).await
     }
 }
 
 #[async_trait]
 impl Bucket for Storage {
-    async fn put(&self, key: &str, body: &[Bytes], on_condition: bool) -> Result<Put, Failure> {
+    fn describe(&self) -> String {
+        format!("gcs:{} at {}", self.bucket, self.endpoint)
+    }
+
+    async fn put(&self, key: &str, body: &[Bytes], on_condition: bool) -> Tried<Put> {
         let condition = if on_condition { "&ifGenerationMatch=0" } else { "" };
         let class = self.class.as_ref().map(|class| format!("&storageClass={}", encoded(class))).unwrap_or_default();
         let address = format!(
@@ -101,13 +101,13 @@ impl Bucket for Storage {
         match stored["md5Hash"].as_str() {
             Some(theirs) if theirs != BASE64_STANDARD.encode(md5.finalize()) => {
                 self.delete(key).await?;
-                Err(Failure::new(ErrorKind::Reset, "what arrived is not what was sent"))
+                Err(changed_on_the_way())
             }
             _ => Ok(Put::Created),
         }
     }
 
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Reply, Failure> {
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Tried<Reply> {
         let address = self.object(key, "alt=media");
         let request = || match &range {
             Some(range) => Request::get(&address).header("range", format!("bytes={}-{}", range.start, range.end - 1)),
@@ -116,7 +116,7 @@ impl Bucket for Storage {
         self.send(request, &[]).await
     }
 
-    async fn size(&self, key: &str) -> Result<Option<u64>, Failure> {
+    async fn size(&self, key: &str) -> Tried<Option<u64>> {
         let address = self.object(key, "fields=size");
         let reply = self.send(|| Request::get(&address), &[]).await?;
         if reply.status.as_u16() != 200 {
@@ -128,7 +128,7 @@ impl Bucket for Storage {
         Ok(Some(size.ok_or_else(|| Failure::new(ErrorKind::Misconfigured, "the answer is none of Google's"))?))
     }
 
-    async fn page(&self, prefix: &str, from: Option<&str>) -> Result<Page, Failure> {
+    async fn page(&self, prefix: &str, from: Option<&str>) -> Tried<Page> {
         let from = from.map(|from| format!("&pageToken={}", encoded(from))).unwrap_or_default();
         let address = format!(
             "{}/storage/v1/b/{}/o?maxResults=1000&fields=items(name,size),nextPageToken{from}&prefix={}",
@@ -148,7 +148,7 @@ impl Bucket for Storage {
             .ok_or_else(|| Failure::new(ErrorKind::Misconfigured, "the answer is no listing of Google's"))
     }
 
-    async fn delete(&self, key: &str) -> Result<(), Failure> {
+    async fn delete(&self, key: &str) -> Tried<()> {
         let address = self.object(key, "");
         let reply = self.send(|| Request::delete(&address), &[]).await?;
         match reply.status.as_u16() {
@@ -171,9 +171,7 @@ impl Bucket for Storage {
                 Failure::new(ErrorKind::PermissionDenied, "the bucket allows this account no such thing")
                     .advice("give the account the role `Storage Object Admin` on the bucket")
             }
-            _ => verdict(reply).unwrap_or_else(|| {
-                Failure::new(ErrorKind::Unexpected, format!("the server answers {}", described(reply)))
-            }),
+            _ => refusal(reply),
         }
     }
 }

@@ -56,7 +56,6 @@ pub(super) const PROVIDER: Provider = Provider {
 pub(super) fn open(values: &BTreeMap<String, String>, transport: &Transport) -> Result<Objects<Storage>, BadSetting> {
     let values = Values::check(&PROVIDER, values)?;
     let storage = Storage::of(&values, transport)?;
-    let (said, root) = (storage.describe(), values.text("root").unwrap_or_default());
     let creates_once = if storage.is_googles() { CreatesOnce::Yes } else { CreatesOnce::Unknown };
-    Objects::new(storage, root, said, 32, creates_once)
+    Objects::new(storage, &values, 32, creates_once)
 }

@@ -11,8 +11,8 @@ use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 
-use crate::http::{Failure, Http, Reply, described, verdict};
-use crate::services::web::{ask, encoded, endpoint, hidden, now};
+use crate::http::{Failure, Http, Reply, encoded, endpoint, hidden, refusal};
+use crate::services::web::{ask, now};
 use crate::settings::Values;
 use crate::{BadSetting, ErrorKind};
 
@@ -79,7 +79,7 @@ impl Source {
                 let inner: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
                 let der = BASE64_STANDARD.decode(inner.trim()).map_err(|_| bad("`private_key` is no PEM"))?;
                 let key = RsaKeyPair::from_pkcs8(&der).map_err(|_| bad("`private_key` is no RSA key"))?;
-                let token_uri = endpoint(setting, &field("token_uri")?)?;
+                let token_uri = endpoint(setting, &field("token_uri")?, "`client_email` and `private_key`")?;
                 let key_id = json["private_key_id"].as_str().unwrap_or_default().to_owned();
                 Ok(Self::Account { email: field("client_email")?, key: Box::new(key), key_id, token_uri })
             }
@@ -150,8 +150,7 @@ fn token_of(reply: &Reply) -> Result<(String, Duration), Failure> {
         }
         400 | 401 | 403 => Failure::new(ErrorKind::PermissionDenied, "Google does not accept this key file")
             .advice("get a new key for the service account, and check that it is not disabled"),
-        _ => verdict(reply)
-            .unwrap_or_else(|| Failure::new(ErrorKind::Unexpected, format!("the server answers {}", described(reply)))),
+        _ => refusal(reply),
     })
 }
 

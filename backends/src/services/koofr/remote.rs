@@ -9,15 +9,15 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use http::{HeaderValue, Method};
+use http::Method;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
 use super::PROVIDER;
-use crate::http::{BODY_MAX, Failure, Http, Reply};
-use crate::services::api::{
-    Api, Ask, Who, changed_on_the_way, encoded, exactly, in_the_way, json, length, not_found, refusal,
-};
+use crate::http::{BODY_MAX, Failure, Http, Reply, encoded, hidden, refusal};
+use crate::services::answers::{changed_on_the_way, exactly, in_the_way, not_found};
+use crate::services::api::{Api, Ask, Who, json};
+use crate::services::bodies::length;
 use crate::services::names::root;
 use crate::services::store::{Store, Tried};
 use crate::services::walk::{Entry, walk};
@@ -47,9 +47,8 @@ impl Koofr {
             return Err(BadSetting::new("endpoint", "does not begin with `https://`"));
         }
         let words = BASE64_STANDARD.encode(format!("{}:{}", word("user"), word("password")));
-        let mut who = HeaderValue::try_from(format!("Basic {words}"))
-            .map_err(|_| BadSetting::new("password", "can't be sent as it is"))?;
-        who.set_sensitive(true);
+        let who =
+            hidden(format!("Basic {words}")).map_err(|_| BadSetting::new("password", "can't be sent as it is"))?;
         let api = Api::new(Http::new(transport, None)?, Who::Always(who));
         let mount = OnceCell::new_with(values.text("mountid").map(str::to_owned));
         Ok(Self { api, endpoint, root: root(&values)?, mount })
@@ -151,10 +150,7 @@ impl Store for Koofr {
     async fn read(&self, path: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
         let ask = Ask::get(self.url("/content", "get", path).await?).object(range.as_ref());
         let reply = self.api.send(&ask).await?;
-        match reply.status.as_u16() {
-            200 | 206 | 416 => exactly(reply, range),
-            _ => Err(refused(&reply)),
-        }
+        exactly(reply, range, refused)
     }
 
     async fn size(&self, path: &str) -> Tried<Option<u64>> {

@@ -11,12 +11,11 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::{GRANTS, PROVIDER};
-use crate::http::{BODY_MAX, Failure, Http, Reply};
+use crate::http::{BODY_MAX, Failure, Http, Reply, encoded, refusal};
 use crate::oauth::{App, Bearer};
-use crate::services::api::{
-    Api, Ask, Progress, Who, changed_on_the_way, encoded, exactly, in_pieces, in_the_way, json, length, not_found,
-    piece, refusal,
-};
+use crate::services::answers::{changed_on_the_way, exactly, in_the_way, not_found};
+use crate::services::api::{Api, Ask, Progress, Who, forgotten, in_pieces, json};
+use crate::services::bodies::{length, piece};
 use crate::services::names::root;
 use crate::services::store::{Store, Tried};
 use crate::services::walk::{Entry, walk};
@@ -103,7 +102,7 @@ impl OneDrive {
                 202 => expected(&reply, total),
                 // A piece that is there already.
                 416 => self.status(url, path, total).await,
-                404 | 410 => Err(Failure::new(ErrorKind::Unexpected, "the service has forgotten the upload")),
+                404 | 410 => Err(forgotten()),
                 _ => Err(refused(&reply)),
             }
         };
@@ -112,11 +111,7 @@ impl OneDrive {
             // What can't be given up now ends by itself; the first failure is the one to tell.
             drop(self.api.send(&Ask::new(Method::DELETE, url).unsigned()).await);
         }
-        match sent {
-            // The session is gone, and with it what was sent: the next try begins anew.
-            Err(failure) if failure.says.contains("forgotten") => Err(Failure { kind: ErrorKind::Reset, ..failure }),
-            sent => sent,
-        }
+        sent
     }
 
     /// How far a session is. One that is not there any more may have been finished, with the answer lost.
@@ -127,7 +122,7 @@ impl OneDrive {
             404 | 410 => {
                 let found = self.api.send(&Ask::get(self.item(path, ""))).await?;
                 let whole = found.status.is_success() && json(&found)?["size"].as_u64() == Some(total);
-                if whole { Ok(Progress::Done(found)) } else { Err(Failure::new(ErrorKind::Unexpected, FORGOTTEN)) }
+                if whole { Ok(Progress::Done(found)) } else { Err(forgotten()) }
             }
             _ => Err(refused(&reply)),
         }
@@ -190,10 +185,7 @@ impl Store for OneDrive {
                 return Err(Failure::new(ErrorKind::Reset, "the address of the content has ended"));
             }
         }
-        match reply.status.as_u16() {
-            200 | 206 | 416 => exactly(reply, range),
-            _ => Err(refused(&reply)),
-        }
+        exactly(reply, range, refused)
     }
 
     async fn size(&self, path: &str) -> Tried<Option<u64>> {
@@ -281,7 +273,6 @@ fn refused(reply: &Reply) -> Failure {
 }
 
 const ENDPOINT: &str = "https://graph.microsoft.com/v1.0";
-const FORGOTTEN: &str = "the service has forgotten the upload";
 /// What is sent in one call: the least that any edition of the documents allows.
 const ONE_CALL: u64 = 4 << 20;
 /// A multiple of 320 KiB, as Graph demands.

@@ -12,7 +12,7 @@ use opendal::{Operator, services};
 
 use super::dal::Dal;
 use super::objects::CreatesOnce;
-use crate::http::Http;
+use crate::http::{Http, endpoint};
 use crate::settings::Values;
 use crate::{BadSetting, Kind, Provider, Setting, Transport};
 
@@ -83,7 +83,7 @@ pub(super) fn open(values: &BTreeMap<String, String>, transport: &Transport) -> 
     if let Some(missing) = options.iter().find(|name| is_credential(name) && checked.text(name).is_none()) {
         return Err(BadSetting::new(missing, "is missing"));
     }
-    let endpoint = super::web::endpoint("endpoint", checked.text("endpoint").unwrap_or_default())?;
+    let endpoint = endpoint("endpoint", checked.text("endpoint").unwrap_or_default(), "options of the service")?;
     let root = checked.text("root").unwrap_or_default().trim_matches('/');
     let mut given: BTreeMap<String, String> = values.clone();
     given.retain(|name, value| is_known(name) && !value.is_empty());

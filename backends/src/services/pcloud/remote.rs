@@ -11,11 +11,11 @@ use http::Method;
 use serde_json::Value;
 
 use super::{GRANTS, PROVIDER};
-use crate::http::{BODY_MAX, Failure, Http};
+use crate::http::{BODY_MAX, Failure, Http, encoded, refusal};
 use crate::oauth::{App, Bearer};
-use crate::services::api::{
-    Api, Ask, Who, changed_on_the_way, encoded, exactly, in_the_way, json, length, not_found, refusal,
-};
+use crate::services::answers::{changed_on_the_way, exactly, in_the_way, not_found};
+use crate::services::api::{Api, Ask, Who, json};
+use crate::services::bodies::length;
 use crate::services::names::{listed, root};
 use crate::services::store::{Store, Tried};
 use crate::services::walk::{RETRIES, patiently};
@@ -151,7 +151,7 @@ impl Store for PCloud {
         if matches!(reply.status.as_u16(), 403 | 404 | 410) {
             return Err(Failure::new(ErrorKind::Reset, "the address of the content has ended"));
         }
-        exactly(reply, range)
+        exactly(reply, range, refusal)
     }
 
     async fn size(&self, path: &str) -> Tried<Option<u64>> {

@@ -1,5 +1,6 @@
 //! The settings of S3, and what is known of those who offer it.
 
+use crate::http;
 use crate::settings::Values;
 use crate::{BadSetting, Kind, Provider, Setting};
 
@@ -101,7 +102,7 @@ impl Place {
             return Err(BadSetting::new("region", "is not the name of a region"));
         }
         let endpoint = match (values.text("endpoint"), template) {
-            (Some(endpoint), _) => checked(endpoint)?,
+            (Some(endpoint), _) => http::endpoint("endpoint", endpoint, "`access_key_id` and `secret_access_key`")?,
             (None, Some(template))
                 if template.contains("{region}") && given.is_none() && provider != "aws" && provider != "wasabi" =>
             {
@@ -124,22 +125,5 @@ impl Place {
         let virtual_host = provider == "aws" && !values.switch("force_path_style") && !bucket.contains('.');
         let creates_once = matches!(provider.as_str(), "aws" | "cloudflare");
         Ok(Self { endpoint, region: region.to_owned(), virtual_host, creates_once })
-    }
-}
-
-/// An address as OpenDAL wants it: with a scheme, and nothing after the host and port that could be mistaken for a part of a path.
-fn checked(endpoint: &str) -> Result<String, BadSetting> {
-    let bad = |message: &str| Err(BadSetting::new("endpoint", message));
-    let full = if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") };
-    let Ok(uri) = full.parse::<http::Uri>() else {
-        return bad("is not an address such as `https://s3.example.org:9000`");
-    };
-    match (uri.scheme_str(), uri.authority()) {
-        (Some("http" | "https"), Some(authority)) if authority.as_str().contains('@') => {
-            bad("holds a user or a password; give them as `access_key_id` and `secret_access_key`")
-        }
-        (Some("http" | "https"), Some(_)) if uri.query().is_some() => bad("has a part after a question mark"),
-        (Some("http" | "https"), Some(_)) => Ok(full.trim_end_matches('/').to_owned()),
-        _ => bad("does not begin with `https://` or `http://`"),
     }
 }

@@ -1,17 +1,12 @@
 //! Settings that can't be used. What a server does with the rest is asked of real ones: `tests/services.rs`.
 
-use std::collections::BTreeMap;
-
 use super::providers::Place;
+use crate::services::given::{self, map};
 use crate::settings::Values;
 use crate::{Remote, Transport};
 
-fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
-}
-
 fn refusal(pairs: &[(&str, &str)]) -> String {
-    super::open(&map(pairs), &Transport::default()).unwrap_err().to_string()
+    given::refusal(super::open, pairs)
 }
 
 #[test]

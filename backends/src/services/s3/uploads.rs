@@ -4,17 +4,16 @@
 use std::time::SystemTime;
 
 use http::{Method, Request};
-use quick_xml::events::Event;
-use quick_xml::reader::Reader;
 use ring::{digest, hmac};
 
 use super::providers::Place;
-use crate::http::{Failure, Http, Reply, described, verdict};
-use crate::services::web::{ask, encoded, encoded_path, hidden, now};
+use crate::http::{Failure, Http, Reply, encoded, encoded_path, hidden, refusal};
+use crate::services::bodies::hex;
+use crate::services::store::Tried;
+use crate::services::web::{ask, now};
+use crate::services::xml::elements;
 use crate::settings::Values;
 use crate::{ErrorKind, Stray, StrayKind};
-
-type Tried<T> = Result<T, Failure>;
 
 /// The unfinished uploads of a place in a bucket.
 pub(in crate::services) struct Uploads {
@@ -115,10 +114,8 @@ impl Uploads {
         let slash = if key.is_empty() { "" } else { "/" };
         let address = format!("{}{slash}{}", self.address, encoded_path(key));
         let query = canonical(query);
-        let mut headers = vec![
-            ("x-amz-content-sha256", hex(digest::digest(&digest::SHA256, b"").as_ref())),
-            ("x-amz-date", stamp(now())),
-        ];
+        let mut headers =
+            vec![("x-amz-content-sha256", hex(digest::digest(&digest::SHA256, b""))), ("x-amz-date", stamp(now()))];
         headers.extend(self.requester_pays.then(|| ("x-amz-request-payer", "requester".to_owned())));
         headers.extend(keys.token.iter().map(|token| ("x-amz-security-token", token.clone())));
         let (host, path) = parts(&address);
@@ -157,21 +154,17 @@ fn signed(keys: &Keys, region: &str, method: &Method, path: &str, query: &str, h
     let request = format!("{method}\n{path}\n{query}\n{lines}\n{names}\n{}", value("x-amz-content-sha256"));
     let (time, day) = (value("x-amz-date"), &value("x-amz-date")[..8]);
     let scope = format!("{day}/{region}/s3/aws4_request");
-    let digest = hex(digest::digest(&digest::SHA256, request.as_bytes()).as_ref());
+    let digest = hex(digest::digest(&digest::SHA256, request.as_bytes()));
     let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{digest}");
     let key = [day, region, "s3", "aws4_request"]
         .iter()
         .fold(format!("AWS4{}", keys.secret).into_bytes(), |key, part| mac(&key, part));
-    let signature = hex(&mac(&key, &text));
+    let signature = hex(mac(&key, &text));
     format!("AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}", keys.id)
 }
 
 fn mac(key: &[u8], text: &str) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes()).as_ref().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `20150830T123600Z`
@@ -186,8 +179,7 @@ fn refused(reply: &Reply) -> Failure {
         "AccessDenied" => Failure::new(ErrorKind::PermissionDenied, "the account allows no such thing")
             .advice("it needs s3:ListBucketMultipartUploads and s3:AbortMultipartUpload"),
         "NotImplemented" => Failure::new(ErrorKind::Unsupported, "the server does not list uploads"),
-        _ => verdict(reply)
-            .unwrap_or_else(|| Failure::new(ErrorKind::Unexpected, format!("the server answers {}", described(reply)))),
+        _ => refusal(reply),
     }
 }
 
@@ -206,65 +198,30 @@ struct Upload {
     begun: Option<SystemTime>,
 }
 
-/// The answer, read without trust; `None` if it is none.
+/// A part of the list; `None` if the answer is none.
 fn page_of(body: &[u8]) -> Option<Page> {
-    let mut reader = Reader::from_str(std::str::from_utf8(body).ok()?);
-    let (mut page, mut upload, mut within, mut text) =
-        (Page::default(), Upload::default(), Vec::<String>::new(), String::new());
-    let (mut seen, mut more, mut next) = (false, false, (String::new(), String::new()));
-    loop {
-        match reader.read_event().ok()? {
-            Event::Start(element) => {
-                within.push(element.local_name().as_ref().to_owned());
-                seen |= within == ["ListMultipartUploadsResult"];
-                text.clear();
-                if within.len() > DEPTH_MAX {
-                    return None;
-                }
+    let (mut page, mut upload, mut seen) = (Page::default(), Upload::default(), false);
+    let (mut more, mut next) = (false, (String::new(), String::new()));
+    elements(body, |names, text| {
+        match names.get(1..).unwrap_or_default() {
+            [] => seen = names == ["ListMultipartUploadsResult"],
+            ["Upload", "Key"] => text.clone_into(&mut upload.key),
+            ["Upload", "UploadId"] => text.trim().clone_into(&mut upload.id),
+            ["Upload", "Initiated"] => {
+                upload.begun = text.trim().parse::<jiff::Timestamp>().ok().map(SystemTime::from);
             }
-            Event::Empty(element) => {
-                seen |= within.is_empty() && element.local_name().as_ref() == "ListMultipartUploadsResult"
-            }
-            Event::Text(piece) => text.push_str(&piece),
-            Event::CData(piece) => text.push_str(&piece),
-            Event::GeneralRef(entity) => match entity.resolve_char_ref().ok()? {
-                Some(c) => text.push(c),
-                None => text.push_str(match &*entity {
-                    "amp" => "&",
-                    "lt" => "<",
-                    "gt" => ">",
-                    "quot" => "\"",
-                    "apos" => "'",
-                    _ => return None,
-                }),
-            },
-            Event::End(_) => {
-                let path: Vec<&str> = within.iter().map(String::as_str).skip(1).collect();
-                match path[..] {
-                    ["Upload", "Key"] => upload.key = std::mem::take(&mut text),
-                    ["Upload", "UploadId"] => upload.id = text.trim().to_owned(),
-                    ["Upload", "Initiated"] => {
-                        upload.begun = text.trim().parse::<jiff::Timestamp>().ok().map(SystemTime::from);
-                    }
-                    ["Upload"] => page.found.push(std::mem::take(&mut upload)),
-                    ["IsTruncated"] => more = text.trim() == "true",
-                    ["NextKeyMarker"] => next.0 = std::mem::take(&mut text),
-                    ["NextUploadIdMarker"] => next.1 = std::mem::take(&mut text),
-                    _ => {}
-                }
-                text.clear();
-                within.pop()?;
-            }
-            Event::Eof => {
-                page.next = more.then_some(next);
-                return (seen && within.is_empty()).then_some(page);
-            }
+            ["Upload"] => page.found.push(std::mem::take(&mut upload)),
+            ["IsTruncated"] => more = text.trim() == "true",
+            ["NextKeyMarker"] => text.clone_into(&mut next.0),
+            ["NextUploadIdMarker"] => text.clone_into(&mut next.1),
             _ => {}
         }
-    }
+        Some(())
+    })?;
+    page.next = more.then_some(next);
+    seen.then_some(page)
 }
 
-const DEPTH_MAX: usize = 16;
 const PAGES_MAX: usize = 1_000;
 
 #[cfg(test)]
@@ -279,7 +236,7 @@ mod tests {
             secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned(),
             token: None,
         };
-        let nothing = hex(digest::digest(&digest::SHA256, b"").as_ref());
+        let nothing = hex(digest::digest(&digest::SHA256, b""));
         let headers = [
             ("host", "examplebucket.s3.amazonaws.com".to_owned()),
             ("x-amz-content-sha256", nothing),

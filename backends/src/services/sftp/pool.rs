@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use super::login::{Client, Login};
 use crate::ErrorKind;
 use crate::http::Failure;
+use crate::services::answers::{not_found, past_end};
 
 /// The connections to one server. They are made when they are needed, and again when one has broken.
 #[derive(Debug)]
@@ -119,10 +120,10 @@ fn failure_of(error: Error) -> Failure {
     let words: String = status.error_message.chars().filter(|c| !c.is_control()).take(200).collect();
     let lower = words.to_lowercase();
     match status.status_code {
-        StatusCode::NoSuchFile => Failure::new(ErrorKind::NotFound, "it is not there"),
+        StatusCode::NoSuchFile => not_found(),
         StatusCode::PermissionDenied => Failure::new(ErrorKind::PermissionDenied, "the server does not allow it")
             .advice("check what this user may do there, and `root`"),
-        StatusCode::Eof => Failure::new(ErrorKind::RangePastEnd, "it ends before that"),
+        StatusCode::Eof => past_end(),
         StatusCode::OpUnsupported => Failure::new(ErrorKind::Unsupported, "the server can't do this"),
         StatusCode::ConnectionLost | StatusCode::NoConnection => Failure::new(ErrorKind::Reset, "the connection broke"),
         _ if lower.contains("space") || lower.contains("quota") => {

@@ -15,6 +15,8 @@ use super::PROVIDER;
 use super::login::Login;
 use super::pool::{Lent, Pool};
 use crate::http::{BODY_MAX, Failure};
+use crate::services::answers::{all_there, in_the_way, past_end, too_large};
+use crate::services::bodies::length;
 use crate::services::store::{Store, Tried};
 use crate::services::walk::{Entry, TEMP_PREFIX, directories, walk};
 use crate::settings::Values;
@@ -107,7 +109,7 @@ impl Sftp {
             Ok(found) if found.attrs.permissions.is_none() || found.attrs.is_regular() => {
                 Ok(Some(found.attrs.size.unwrap_or_default()))
             }
-            Ok(_) => Err(Failure::new(ErrorKind::NotADirectory, "there is something else of this name")),
+            Ok(_) => Err(in_the_way()),
             Err(Error::Status(status)) if status.status_code == StatusCode::NoSuchFile => Ok(None),
             Err(error) => Err(lent.failure(error)),
         }
@@ -125,7 +127,7 @@ impl Sftp {
             opened => opened,
         };
         let handle = handle.map_err(|error| lent.failure(error))?.handle;
-        let length: u64 = body.iter().map(|part| part.len() as u64).sum();
+        let length = length(body);
         let written = stream::iter(pieces(body).map(Ok))
             .try_for_each_concurrent(AT_ONCE, |(offset, piece)| {
                 let handle = handle.clone();
@@ -148,10 +150,7 @@ impl Sftp {
         }
         let there = found.map_err(|error| lent.failure(error))?.attrs.size.unwrap_or(length);
         closed.map_err(|error| lent.failure(error))?;
-        if there != length {
-            return Err(Failure::new(ErrorKind::Reset, format!("{length} bytes were sent and {there} have arrived")));
-        }
-        Ok(())
+        all_there(length, there)
     }
 
     /// Gives what is at `temp` its name. OpenSSH replaces nothing then; others may, and some lose both of two at once.
@@ -179,15 +178,15 @@ impl Sftp {
     async fn read_open(&self, lent: &Lent<'_>, handle: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
         let found = lent.fstat(handle).await.map_err(|error| lent.failure(error))?.attrs;
         if found.permissions.is_some() && !found.is_regular() {
-            return Err(Failure::new(ErrorKind::NotADirectory, "there is something else of this name"));
+            return Err(in_the_way());
         }
         let size = found.size.unwrap_or_default();
         let range = range.unwrap_or(0..size);
         if range.start > range.end || range.end > size {
-            return Err(Failure::new(ErrorKind::RangePastEnd, "it ends before that"));
+            return Err(past_end());
         }
         if range.end - range.start > BODY_MAX {
-            return Err(Failure::new(ErrorKind::Unsupported, "it is larger than any object of ours"));
+            return Err(too_large());
         }
         let starts = (range.start..range.end).step_by(PIECE as usize);
         let mut pieces = stream::iter(starts)

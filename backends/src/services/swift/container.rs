@@ -1,6 +1,7 @@
 //! The requests of a container.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,10 +10,12 @@ use md5::{Digest, Md5};
 use serde_json::Value;
 
 use super::login::{Account, Login};
-use crate::http::{Failure, Http, Reply, described, verdict};
-use crate::services::api::not_found;
-use crate::services::objects::{Bucket, Page, Pass};
-use crate::services::web::{ask, encoded, encoded_path, hidden};
+use crate::http::{Failure, Http, Reply, encoded, encoded_path, hidden, refusal};
+use crate::services::answers::{changed_on_the_way, not_found};
+use crate::services::bodies::hex;
+use crate::services::objects::{Bucket, Page, Pass, is_nobody};
+use crate::services::store::Tried;
+use crate::services::web::ask;
 use crate::settings::Values;
 use crate::{BadSetting, ErrorKind, Put, Transport};
 
@@ -39,32 +42,22 @@ impl Container {
         })
     }
 
-    pub(super) fn describe(&self) -> String {
-        format!("swift:{} at {}", self.container, self.login.describe())
-    }
-
-    /// Sends a request to what `place` says within the container, and once more with another token if that is refused.
+    /// Sends a request to what `place` says within the container.
     async fn send(
         &self,
         place: &str,
         request: impl Fn(&str) -> http::request::Builder,
         body: &[Bytes],
-    ) -> Result<Reply, Failure> {
-        let mut again = true;
-        loop {
-            let account = self.pass.get(self.login.log_in(&self.http)).await?;
-            let address = format!("{}/{}{place}", account.address, encoded(&self.container));
-            let request = request(&address).header("x-auth-token", hidden(&account.token)?);
-            let reply = ask(&self.http, request, body).await?;
-            if reply.status.as_u16() != 401 || !std::mem::take(&mut again) {
-                return Ok(reply);
-            }
-            self.pass.forget(&account).await;
-        }
+    ) -> Tried<Reply> {
+        let send = |account: Arc<Account>| {
+            let request = request(&format!("{}/{}{place}", account.address, encoded(&self.container)));
+            async move { ask(&self.http, request.header("x-auth-token", hidden(&account.token)?), body).await }
+        };
+        self.pass.send(|| self.login.log_in(&self.http), send, is_nobody).await
     }
 
     /// Swift says the same of an object and of a container that is not there; who asks for the container learns which.
-    async fn absent(&self) -> Result<(), Failure> {
+    async fn absent(&self) -> Tried<()> {
         let reply = self.send("", |address| Request::head(address), &[]).await?;
         match reply.status.as_u16() {
             404 => Err(Failure::new(ErrorKind::Misconfigured, "there is no such container")
@@ -76,10 +69,14 @@ impl Container {
 
 #[async_trait]
 impl Bucket for Container {
-    async fn put(&self, key: &str, body: &[Bytes], on_condition: bool) -> Result<Put, Failure> {
+    fn describe(&self) -> String {
+        format!("swift:{} at {}", self.container, self.login.describe())
+    }
+
+    async fn put(&self, key: &str, body: &[Bytes], on_condition: bool) -> Tried<Put> {
         let mut md5 = Md5::new();
         body.iter().for_each(|part| md5.update(part));
-        let md5: String = md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let md5 = hex(md5.finalize());
         let request = |address: &str| {
             let request = Request::put(address).header("etag", md5.as_str());
             let request = request.header("content-type", "application/octet-stream");
@@ -91,7 +88,7 @@ impl Bucket for Container {
             412 if on_condition => Ok(Put::Existed),
             // Two at once: which of them is there shows when it is asked for again.
             409 => Err(Failure::new(ErrorKind::Reset, "somebody else writes the same object")),
-            422 => Err(Failure::new(ErrorKind::Reset, "what arrived is not what was sent")),
+            422 => Err(changed_on_the_way()),
             404 => {
                 self.absent().await?;
                 Err(self.refused(&reply))
@@ -100,7 +97,7 @@ impl Bucket for Container {
         }
     }
 
-    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Reply, Failure> {
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Tried<Reply> {
         let request = |address: &str| match &range {
             Some(range) => Request::get(address).header("range", format!("bytes={}-{}", range.start, range.end - 1)),
             None => Request::get(address),
@@ -112,7 +109,7 @@ impl Bucket for Container {
         Ok(reply)
     }
 
-    async fn size(&self, key: &str) -> Result<Option<u64>, Failure> {
+    async fn size(&self, key: &str) -> Tried<Option<u64>> {
         let reply = self.send(&place(key), |address| Request::head(address), &[]).await?;
         match reply.status.as_u16() {
             200 | 204 => Ok(reply.header("content-length").and_then(|text| text.parse().ok())),
@@ -121,7 +118,7 @@ impl Bucket for Container {
         }
     }
 
-    async fn page(&self, prefix: &str, from: Option<&str>) -> Result<Page, Failure> {
+    async fn page(&self, prefix: &str, from: Option<&str>) -> Tried<Page> {
         let from = from.map(|from| format!("&marker={}", encoded(from))).unwrap_or_default();
         let place = format!("?format=json&limit={PAGE}{from}&prefix={}", encoded(prefix));
         let reply = self.send(&place, |address| Request::get(address), &[]).await?;
@@ -137,7 +134,7 @@ impl Bucket for Container {
         }
     }
 
-    async fn delete(&self, key: &str) -> Result<(), Failure> {
+    async fn delete(&self, key: &str) -> Tried<()> {
         let reply = self.send(&place(key), |address| Request::delete(address), &[]).await?;
         match reply.status.as_u16() {
             200..=299 => Ok(()),
@@ -156,9 +153,7 @@ impl Bucket for Container {
             }
             413 => Failure::new(ErrorKind::NoSpace, "the account's quota does not allow it")
                 .advice("free some space at the service or buy more"),
-            _ => verdict(reply).unwrap_or_else(|| {
-                Failure::new(ErrorKind::Unexpected, format!("the server answers {}", described(reply)))
-            }),
+            _ => refusal(reply),
         }
     }
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::Request;
 use serde_json::{Value, json};
 
-use crate::http::{Failure, Http, Reply, described, verdict};
-use crate::services::web::{ask, endpoint, hidden};
+use crate::http::{Failure, Http, Reply, endpoint, hidden, refusal};
+use crate::services::web::ask;
 use crate::settings::Values;
 use crate::{BadSetting, ErrorKind};
 
@@ -45,12 +45,17 @@ impl Login {
         let need = |name: &str, why: &str| {
             values.text(name).map(str::to_owned).ok_or_else(|| BadSetting::new(name, format!("is missing{why}")))
         };
-        let address = values.text("storage_url").map(|url| endpoint("storage_url", url)).transpose()?;
+        let address =
+            values.text("storage_url").map(|url| endpoint("storage_url", url, "`user` and `key`")).transpose()?;
         if let Some(token) = values.text("auth_token") {
             let missing = || BadSetting::new("storage_url", "is missing: it belongs to `auth_token`");
             return Ok(Self::Given { token: token.to_owned(), address: address.ok_or_else(missing)? });
         }
-        let auth = endpoint("auth", &need("auth", ": where one logs in, for example `https://auth.example.org/v3`")?)?;
+        let auth = endpoint(
+            "auth",
+            &need("auth", ": where one logs in, for example `https://auth.example.org/v3`")?,
+            "`user` and `key`",
+        )?;
         let version = values.text("auth_version").unwrap_or(match auth.rsplit('/').next() {
             Some("v1" | "v1.0" | "1.0") => "1",
             _ => "3",
@@ -138,9 +143,7 @@ fn checked(reply: &Reply) -> Result<(), Failure> {
             .advice("check `user`, `key`, `tenant` and `domain`")),
         300 | 404 | 405 => Err(Failure::new(ErrorKind::Misconfigured, "nobody logs in at this address")
             .advice("check `auth`: it ends in `/v3`, or in `/v1.0` for Swift's own login")),
-        _ => Err(verdict(reply).unwrap_or_else(|| {
-            Failure::new(ErrorKind::Unexpected, format!("the server answers {}", described(reply)))
-        })),
+        _ => Err(refusal(reply)),
     }
 }
 

@@ -58,7 +58,5 @@ pub(super) const PROVIDER: Provider = Provider {
 /// A setting can't be used.
 pub(super) fn open(values: &BTreeMap<String, String>, transport: &Transport) -> Result<Objects<Container>, BadSetting> {
     let values = Values::check(&PROVIDER, values)?;
-    let container = Container::of(&values, transport)?;
-    let (said, root) = (container.describe(), values.text("root").unwrap_or_default());
-    Objects::new(container, root, said, 16, CreatesOnce::Mostly)
+    Objects::new(Container::of(&values, transport)?, &values, 16, CreatesOnce::Mostly)
 }

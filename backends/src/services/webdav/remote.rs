@@ -12,11 +12,13 @@ use futures::stream::BoxStream;
 use super::PROVIDER;
 use super::multistatus::Found;
 use super::site::{Site, refused};
-use crate::http::{BODY_MAX, Failure, Reply};
+use crate::http::{BODY_MAX, Reply};
+use crate::services::answers::{all_there, exactly, in_the_way};
+use crate::services::bodies::length;
 use crate::services::store::{Store, Tried};
 use crate::services::walk::{Entry, TEMP_PREFIX, walk};
 use crate::settings::Values;
-use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
+use crate::{BadSetting, Caps, Listed, Put, Transport};
 
 /// A directory of a WebDAV server.
 #[derive(Debug)]
@@ -72,17 +74,12 @@ impl WebDav {
         if !reply.status.is_success() {
             return Err(refused(&reply));
         }
-        let length: u64 = body.iter().map(|part| part.len() as u64).sum();
+        let length = length(body);
         if length < LARGE {
             return Ok(());
         }
         // What arrived is looked at before it gets its name, where the question is cheap beside the body.
-        let there = self.size(temp).await?;
-        if there == Some(length) {
-            return Ok(());
-        }
-        let there = there.unwrap_or_default();
-        Err(Failure::new(ErrorKind::Reset, format!("{length} bytes were sent and {there} have arrived")))
+        all_there(length, self.size(temp).await?.unwrap_or_default())
     }
 
     /// Gives what is at `temp` its name, unless that is taken.
@@ -142,41 +139,21 @@ impl Store for WebDav {
             request = request.header("range", format!("bytes={}-{}", range.start, range.end - 1));
         }
         let reply = self.site.send(request, Vec::new()).await?.read(BODY_MAX).await?;
-        let past_end = || Failure::new(ErrorKind::RangePastEnd, "it ends before that");
-        match (reply.status.as_u16(), range) {
-            (200, None) => Ok(reply.body),
-            (206, Some(range)) => {
-                let begins = reply
-                    .header("content-range")
-                    .and_then(|text| text.strip_prefix("bytes ")?.split_once('-')?.0.parse::<u64>().ok());
-                if begins != Some(range.start) || reply.body.len() as u64 > range.end - range.start {
-                    return Err(Failure::new(
-                        ErrorKind::Unexpected,
-                        "the answer is another part than the one asked for",
-                    ));
-                }
-                if (reply.body.len() as u64) < range.end - range.start { Err(past_end()) } else { Ok(reply.body) }
-            }
-            // The server does not know of parts.
-            (200, Some(range)) if range.end > reply.body.len() as u64 => Err(past_end()),
-            (200, Some(range)) => Ok(reply.body.slice(range.start as usize..range.end as usize)),
-            (416, Some(_)) => Err(past_end()),
-            _ => Err(refused(&reply)),
-        }
+        exactly(reply, range, refused)
     }
 
     async fn size(&self, path: &str) -> Tried<Option<u64>> {
         let Some(found) = self.site.find(path, "0").await? else { return Ok(None) };
         let Some(found) = found.into_iter().next() else { return Ok(None) };
         if found.is_directory {
-            return Err(Failure::new(ErrorKind::NotADirectory, "there is a directory of this name"));
+            return Err(in_the_way());
         }
         Ok(Some(found.size.unwrap_or_default()))
     }
 
     async fn put(&self, path: &str, body: &[Bytes]) -> Tried<Put> {
         let temp = format!("{TEMP_PREFIX}{:032x}", fastrand::u128(..));
-        let length = body.iter().map(|part| part.len() as u64).sum();
+        let length = length(body);
         let put = match self.put_temp(&temp, body).await {
             Ok(()) => self.publish(&temp, path, length).await,
             Err(failure) => Err(failure),

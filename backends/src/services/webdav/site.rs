@@ -5,11 +5,13 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use http::{HeaderValue, Method, Request, Uri};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 
 use super::PROVIDER;
 use super::multistatus::{Found, parse};
-use crate::http::{Answer, Failure, Http, Reply, described, verdict};
+use crate::http::{Answer, Failure, Http, Reply, encoded, hidden, refusal};
+use crate::services::answers::not_found;
+use crate::services::bodies::length;
 use crate::settings::Values;
 use crate::{BadSetting, ErrorKind, Transport};
 
@@ -120,8 +122,7 @@ impl Site {
 
     /// Sends a request. Any answer will do.
     pub(super) async fn send(&self, request: http::request::Builder, body: Vec<Bytes>) -> Result<Answer, Failure> {
-        let length: usize = body.iter().map(Bytes::len).sum();
-        let request = request.header(CONTENT_LENGTH, length).body(body);
+        let request = request.header(CONTENT_LENGTH, length(&body)).body(body);
         let request = request.map_err(|_| Failure::new(ErrorKind::Misconfigured, "the address is not valid"))?;
         self.http.send(request).await
     }
@@ -164,24 +165,16 @@ pub(super) fn refused(reply: &Reply) -> Failure {
     match reply.status.as_u16() {
         405 | 501 | 200 => Failure::new(ErrorKind::Misconfigured, "the server does not speak WebDAV at this address")
             .advice("check `url`: it has to lead to a directory that WebDAV serves"),
-        404 | 410 => Failure::new(ErrorKind::NotFound, "it is not there"),
+        404 | 410 => not_found(),
         423 => Failure::new(ErrorKind::Reset, "somebody has locked it"),
-        _ => verdict(reply)
-            .unwrap_or_else(|| Failure::new(ErrorKind::Unexpected, format!("the server answers {}", described(reply)))),
+        _ => refusal(reply),
     }
 }
 
 fn secret(setting: &str, text: String) -> Result<HeaderValue, BadSetting> {
-    let mut value = HeaderValue::try_from(text).map_err(|_| BadSetting::new(setting, "can't be sent as it is"))?;
-    value.set_sensitive(true);
-    Ok(value)
+    hidden(text).map_err(|_| BadSetting::new(setting, "can't be sent as it is"))
 }
 
-fn encoded(part: &str) -> String {
-    utf8_percent_encode(part, KEPT).to_string()
-}
-
-const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const WANTED: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\
     <d:propfind xmlns:d=\"DAV:\"><d:prop><d:resourcetype/><d:getcontentlength/><d:getlastmodified/></d:prop></d:propfind>";
 /// A directory of half a million objects.

@@ -1,19 +1,14 @@
 //! Settings, addresses, and answers of servers that mean no good.
 
-use std::collections::BTreeMap;
-
 use super::multistatus::{Found, parse};
 use super::site::Site;
 use super::{PROVIDER, WebDav};
+use crate::services::given::{self, map};
 use crate::settings::Values;
 use crate::{Remote, Transport};
 
-fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
-}
-
 fn refusal(pairs: &[(&str, &str)]) -> String {
-    WebDav::open(&map(pairs), &Transport::default()).unwrap_err().to_string()
+    given::refusal(WebDav::open, pairs)
 }
 
 #[test]
