@@ -126,6 +126,9 @@ pub enum ErrorKind {
     /// symbolic link or a device where an object belongs.
     #[error("something else is in the way")]
     NotADirectory,
+    /// A file is another than the one that was seen there.
+    #[error("it was changed meanwhile")]
+    Changed,
     /// The service cannot do this: a name too long for it, an object too large, an ability it lacks.
     #[error("the storage does not support this")]
     Unsupported,

@@ -4,6 +4,7 @@
 //! sees a key, a chunk or a configuration file: what it stores is opaque, and what it says is safe to print.
 
 pub mod contract;
+pub mod files;
 pub mod layers;
 pub mod services;
 pub mod shape;

@@ -11,7 +11,7 @@ use super::settings::{Settings, parse_age};
 use super::tokens::Tokens;
 use crate::class::Class;
 use crate::config::{Origin, Remote, RemoteText, Typed, parse_place, shown_place};
-use crate::ops::{BadCheckpoint, Place, RemoteProfile, Service, ServiceSettings};
+use crate::ops::{BadCheckpoint, Place, PlainProfile, RemoteProfile, Service, ServiceSettings};
 use crate::path::{TreePath, printable};
 
 impl Settings {
@@ -21,7 +21,10 @@ impl Settings {
             return Err(CliError::usage("a path is empty").hint("write `.` for the current directory"));
         }
         match parse_place(text.as_bytes())? {
-            Typed::Remote { remote, path } => Ok(Place::Vault(self.profile(&remote)?, tree_path(path)?)),
+            Typed::Remote { remote, path } => match self.plain(&remote)? {
+                Some(plain) => plain_place(plain, path),
+                None => Ok(Place::Vault(self.profile(&remote)?, tree_path(path)?)),
+            },
             Typed::Local => Ok(Place::Local(self.cwd.join(Path::new(text)))),
         }
     }
@@ -64,9 +67,29 @@ impl Settings {
         self.profile_of(config.typed(text)?)
     }
 
+    /// What has to be known to use a remote of plain files; `None` if it holds a vault.
+    fn plain(&self, text: &RemoteText) -> Result<Option<PlainProfile>, CliError> {
+        let config = self.config.get()?;
+        if text.name == BUILTIN && !text.on_the_fly && text.settings.is_empty() && !config.has(BUILTIN) {
+            return Ok(None);
+        }
+        self.plain_of(&config.typed(text)?)
+    }
+
+    /// The same of a complete remote.
+    pub(super) fn plain_of(&self, remote: &Remote) -> Result<Option<PlainProfile>, CliError> {
+        let profile = || Ok(PlainProfile { name: remote.name.clone(), service: self.service(remote)? });
+        remote.switch(PLAIN).then(profile).transpose()
+    }
+
     /// What has to be known to use a complete remote.
     pub(super) fn profile_of(&self, remote: Remote) -> Result<RemoteProfile, CliError> {
         let name = remote.name.clone();
+        if remote.switch(PLAIN) {
+            let what = format!("`{name}:` is plain: it holds files of other programs, and no vault");
+            return Err(CliError::usage(what)
+                .hint("copy, sync, move, check, ls, lsf, lsjson, size, cat and the sums take plain remotes; other verbs take a vault"));
+        }
         let wrong = |option: &str, why: String| {
             CliError::usage(format!("the setting `{option}` of the remote `{name}:` is wrong: {why}"))
         };
@@ -210,6 +233,7 @@ pub(super) fn shown(place: &Place) -> String {
     match place {
         Place::Local(path) => printable(path.as_os_str().as_bytes()),
         Place::Vault(remote, path) => format!("{}:{path}", remote.name),
+        Place::Plain(remote, path) => format!("{}:{path}", remote.name),
     }
 }
 
@@ -219,7 +243,17 @@ pub(super) fn shown_in_vault(place: &Place) -> String {
         Place::Vault(_, path) if path.is_root() => "/".to_owned(),
         Place::Vault(_, path) => path.to_string(),
         Place::Local(_) => shown(place),
+        Place::Plain(_, path) => format!("plain files at /{path}"),
     }
+}
+
+/// A path among plain files. Those of this machine are what they are without a remote.
+fn plain_place(plain: PlainProfile, path: &[u8]) -> Result<Place, CliError> {
+    let path = tree_path(path)?;
+    Ok(match &plain.service {
+        Service::Fs { root } => Place::Local(root.join(OsStr::from_bytes(path.as_bytes()))),
+        _ => Place::Plain(plain, path),
+    })
 }
 
 fn tree_path(bytes: &[u8]) -> Result<TreePath, CliError> {
@@ -229,3 +263,4 @@ fn tree_path(bytes: &[u8]) -> Result<TreePath, CliError> {
 
 const BUILTIN: &str = "local";
 const MIRROR: &str = "mirror";
+const PLAIN: &str = "plain";

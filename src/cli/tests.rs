@@ -196,9 +196,14 @@ fn errors_say_what_to_do() {
             "error: --include: bad pattern `a[b`, at character 2: this `[` is never closed\nhint: ",
         ),
         (&["ls", "a*b:c"], "hint: write `./a*b:c` for a local file"),
-        (&["ls", "plain:"], "hint: give the path itself"),
+        (&["log", "plain:"], "error: `plain:` is plain: it holds files of other programs, and no vault"),
+        (&["rm", "plain:x"], "is on this machine"),
     ] {
-        let plain = [("CRYPTSYNC_CONFIG_PLAIN_PLAIN", "true"), ("CRYPTSYNC_CONFIG_PLAIN_ROOT", "/x")];
+        let plain = [
+            ("CRYPTSYNC_CONFIG_PLAIN_TYPE", "fs"),
+            ("CRYPTSYNC_CONFIG_PLAIN_PLAIN", "true"),
+            ("CRYPTSYNC_CONFIG_PLAIN_ROOT", "/x"),
+        ];
         let (_, _, err) = run(args, &[&[NAS, NAS_TYPE][..], &plain].concat());
         assert!(err.contains(part), "{args:?}: {err}");
     }

@@ -10,7 +10,8 @@ pub use cryptsync_backends::{Kind, Provider, Setting};
 pub const COMMON: &[Setting] = &[
     Setting::new("type", Kind::Text, "The service: see `cryptsync config providers`").required(),
     Setting::new("description", Kind::Text, "What it is for, in your own words").advanced(),
-    Setting::new("plain", Kind::Switch, "Whether it holds plain files and no vault; reserved").or("false").advanced(),
+    Setting::new("plain", Kind::Switch, "Whether it holds files of other programs, as they are, and no vault")
+        .or("false"),
     Setting::new("vault_id", Kind::Text, "The vault that has to be there").advanced(),
     Setting::new("checkpoint", Kind::Text, "What its vault must have reached, as --checkpoint").advanced(),
     Setting::new("max_staleness", Kind::Age, "How old its newest commit may be, as --max-staleness").advanced(),

@@ -27,10 +27,6 @@ impl Remote {
     /// One that is needed is not there, or they do not go together.
     pub(super) fn finish(name: &str, values: Settings) -> Result<Self, ConfigError> {
         let error = |message: String, hint: String| ConfigError::Remote { name: name.to_owned(), message, hint };
-        if values.get("plain").and_then(Value::as_str).and_then(switch).unwrap_or(false) {
-            let message = "is plain, and plain remotes are not supported by this version";
-            return Err(error(message.into(), "give the path itself".into()));
-        }
         let kind = values.get("type").and_then(Value::as_str);
         let Some(of) = kind.and_then(provider::provider) else {
             let hint = format!("add `type:`, which is one of {}", provider::provider_list());

@@ -206,7 +206,7 @@ fn remotes_that_do_not_work_say_why() {
     };
     assert!(said("a").contains("has no type"));
     assert!(said("b").contains("has no root"));
-    assert!(said("photos").contains("plain remotes are not supported by this version / give the path itself"));
+    assert!(config.remote("photos").unwrap().switch("plain"));
     assert!(said("photo").contains("did you mean `photos:`"));
     assert!(said("zzzzz").contains("known remotes: `a:`, `b:`, `photos:`, `local:`"));
 }

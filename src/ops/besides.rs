@@ -109,7 +109,7 @@ pub(super) fn vault_places(options: &SyncOptions, remote: &RemoteProfile) -> Res
 pub(super) fn local_places(options: &SyncOptions) -> Result<Vec<PathBuf>, OpsError> {
     let dir = |place: &Place| match place {
         Place::Local(dir) => Ok(dir.clone()),
-        Place::Vault(..) => Err(elsewhere(flag(options), "this machine")),
+        Place::Vault(..) | Place::Plain(..) => Err(elsewhere(flag(options), "this machine")),
     };
     options.rules.elsewhere.iter().map(dir).collect()
 }

@@ -1,6 +1,7 @@
 //! Copy, sync and move between two places in vaults. Inside one vault content is referred to and nothing is read; from
 //! one vault to another it is read, verified and sealed anew.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,19 +12,20 @@ use super::consent::Consent;
 use super::moving::{VaultSource, leave_vault};
 use super::narrow::narrow;
 use super::open::{Opened, open};
+use super::origin::Origin;
 use super::rename::move_whole;
 use super::sync::{
     brake, deadline, dest_filter, fitting, may_delete, missing_dirs, not_there, one, open_for_writing, plan_options,
-    planned, session_options, target, tell_plan, threads, until_stopped, would_do,
+    planned, session_options, target, tell_left_out, tell_plan, threads, until_stopped, would_do,
 };
 use super::{Ctx, OpsError, RemoteProfile, Stopped, SyncOptions, SyncReport};
 use crate::class::Class;
 use crate::event::{Action, Event};
-use crate::format::entry::{Content, EntryKind};
+use crate::format::entry::EntryKind;
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
-    Deadline, EditList, Found, Item, Kept, Plan, PlanOptions, Relay, Shadow, SourceTree, Step, Uploaded, VaultContents,
+    Deadline, EditList, Found, Item, Kept, Leaves, Plan, PlanOptions, Relay, Shadow, SourceTree, Step, Uploaded,
     VaultPlaces, VaultSide, base_root, commit_edits, lookup,
 };
 use crate::vault::{CommitInfo, Published, Session, Vault};
@@ -81,17 +83,18 @@ fn transfer<'a>(
         options,
         opened: &opened,
         dest: dest_path,
-        source,
-        source_root,
-        source_path,
+        origin: Origin::Vault {
+            tree: SourceTree { vault: source, root: source_root.as_ref(), dir: source_path, single: single.is_some() },
+            same: other.is_none(),
+        },
         single,
         name,
         backup,
         places,
-        by_reference: other.is_none(),
         deadline: deadline(ctx, options),
+        dirs: RefCell::default(),
     };
-    let (mut report, plan) = run.go()?;
+    let Gone { mut report, plan, .. } = run.go()?;
     if !options.dry_run {
         report.conflicts = waiting(ctx, &opened.vault, &dest_remote.name, dest_path)?;
     }
@@ -136,24 +139,32 @@ pub(super) fn file_name(path: &TreePath) -> TreePath {
     path.name().and_then(|name| TreePath::from_bytes(name).ok()).unwrap_or_default()
 }
 
-struct Run<'a> {
-    ctx: &'a Ctx<'a>,
-    options: &'a SyncOptions,
-    opened: &'a Opened,
-    dest: &'a TreePath,
-    source: &'a Arc<Vault>,
-    source_root: Option<Root>,
-    source_path: &'a TreePath,
+/// A run into a vault.
+pub(super) struct Run<'a> {
+    pub(super) ctx: &'a Ctx<'a>,
+    pub(super) options: &'a SyncOptions,
+    pub(super) opened: &'a Opened,
+    pub(super) dest: &'a TreePath,
+    pub(super) origin: Origin<'a>,
     /// Set if the source is one file or link.
-    single: Option<Item>,
+    pub(super) single: Option<Item>,
     /// The name that it gets, if that is told.
-    name: Option<TreePath>,
+    pub(super) name: Option<TreePath>,
     /// Where in the vault what is replaced is kept.
-    backup: Option<TreePath>,
+    pub(super) backup: Option<TreePath>,
     /// Where in the vault content may be found.
-    places: Vec<TreePath>,
-    by_reference: bool,
-    deadline: Deadline,
+    pub(super) places: Vec<TreePath>,
+    pub(super) deadline: Deadline,
+    /// For a move of plain files: the directories of the source, parents first.
+    pub(super) dirs: RefCell<Vec<TreePath>>,
+}
+
+/// What came of one.
+pub(super) struct Gone {
+    pub(super) report: SyncReport,
+    pub(super) plan: Plan,
+    /// What was read, if anything was to be done.
+    pub(super) uploaded: Option<Uploaded>,
 }
 
 impl Run<'_> {
@@ -161,12 +172,11 @@ impl Run<'_> {
         &self.opened.vault
     }
 
-    fn source_tree(&self) -> SourceTree<'_> {
-        let (root, single) = (self.source_root.as_ref(), self.single.is_some());
-        SourceTree { vault: self.source, root, dir: self.source_path, single }
-    }
-
-    fn go(&self) -> Result<(SyncReport, Plan), OpsError> {
+    /// Plans, asks and carries out.
+    ///
+    /// # Errors
+    /// What stopped it.
+    pub(super) fn go(&self) -> Result<Gone, OpsError> {
         let (ctx, vault) = (self.ctx, self.vault());
         let base = base_root(vault)?;
         let extra = missing_dirs(vault, base.as_ref(), self.dest)?;
@@ -177,20 +187,21 @@ impl Run<'_> {
         narrow(ctx, self.options, &consent, &mut plan, &mut report)?;
         if self.options.dry_run {
             tell_plan(ctx, &mut plan)?;
-            return Ok((would_do(self.options, &plan, self.single.is_some()), plan));
+            return Ok(Gone { report: would_do(self.options, &plan, self.single.is_some()), plan, uploaded: None });
         }
         if plan.is_empty() && (consent.asks() || extra.is_empty() || self.single.is_some()) {
-            return Ok((report, plan));
+            return Ok(Gone { report, plan, uploaded: None });
         }
         brake(ctx, self.options, &plan)?;
         self.opened.sweep()?;
         let mut session = Session::begin(Arc::clone(vault), session_options(ctx, vault))?;
-        let mut uploaded = if self.by_reference { self.refer(&mut plan)? } else { self.relay(&session, &mut plan)? };
+        let by_reference = self.origin.is_referred_to();
+        let mut uploaded = if by_reference { self.refer(&mut plan)? } else { self.relay(&session, &mut plan)? };
         let info = CommitInfo { operation: self.options.operation.clone() };
         if self.deadline.was_met() {
             report.stopped = Some(Stopped::MaxDuration);
         }
-        let delete = may_delete(ctx, self.options, &plan, 0, &mut report);
+        let delete = may_delete(ctx, self.options, &plan, uploaded.failed, &mut report);
         let at = (vault.as_ref(), base.as_ref());
         uploaded.backups = backups(self.options, &mut plan, at, self.backup.as_ref(), delete)?;
         let published = commit_edits(&mut session, base.as_ref(), &extra, &mut uploaded, delete, &info)?;
@@ -200,65 +211,75 @@ impl Run<'_> {
         };
         let stats = session.stats();
         report.stored = stats.stored.load(Ordering::Relaxed);
-        report.deduplicated =
-            if self.by_reference { plan.totals.bytes } else { stats.deduplicated.load(Ordering::Relaxed) };
+        report.deduplicated = if by_reference { plan.totals.bytes } else { stats.deduplicated.load(Ordering::Relaxed) };
         let totals = &plan.totals;
         (report.files, report.bytes) =
-            if self.by_reference { (totals.files, totals.bytes) } else { (uploaded.files, uploaded.bytes) };
+            if by_reference { (totals.files, totals.bytes) } else { (uploaded.files, uploaded.bytes) };
+        report.failed += uploaded.failed;
         report.deleted = if delete { plan.totals.deletes } else { 0 };
-        Ok((report, plan))
+        Ok(Gone { report, plan, uploaded: Some(uploaded) })
     }
 
     fn plan(&self, base: Option<&Root>) -> Result<Plan, OpsError> {
         let kept = Kept::default();
         let no_suspects = HashSet::new();
         let rules = &self.options.rules;
-        let contents = VaultContents { source: self.source_tree(), dest: self.vault() };
+        let contents = self.origin.contents(self.vault());
+        let contents = contents.as_ref();
         let (vault, dirs) = (self.vault().as_ref(), self.places.as_slice());
         let found = if rules.copied { Found::Copied } else { Found::Enough };
-        let places = VaultPlaces { vault, root: base, dirs, contents: &contents, found };
+        let places = VaultPlaces { vault, root: base, dirs, contents, found };
         let single = self.single.is_some();
         let options = PlanOptions {
             keep_old: self.backup.is_some(),
             elsewhere: (!self.places.is_empty()).then_some(&places),
-            ..plan_options(self.ctx, self.options, single, &contents, self.dest, &kept, &no_suspects)
+            local: self.origin.local(),
+            // Of plain files only what was read goes.
+            leaves: match self.origin.local() {
+                Some(_) => self.options.moving.map(|_| Leaves::Stored),
+                None => self.options.moving.map(|_| Leaves::Later),
+            },
+            ..plan_options(self.ctx, self.options, single, contents, self.dest, &kept, &no_suspects)
         };
         if let Some(item) = &self.single {
             let own = file_name(&item.path);
             let name = self.name.clone().unwrap_or(own);
             let full = self.dest.join_path(&name).map_err(|bad| OpsError::new(Class::UnsafePath, bad.to_string()))?;
             let old = lookup(self.vault(), base, &full)?.map(|old| Item { path: name.clone(), ..old });
-            let item = self.brought(Item { path: name, ..item.clone() });
+            let item = self.origin.brought(Item { path: name, ..item.clone() });
             return Ok(Plan::make(one(Some(item)), one(old), &options)?);
         }
         let filter = Arc::new(self.options.filter.clone());
-        let (root, path) = (self.source_root.as_ref(), self.source_path);
-        let side = VaultSide::open(self.source, root, path, Arc::clone(&filter), true)?;
-        let side = side.map(|found| fitting(self.dest, found.map(|item| self.brought(item))));
+        let mut dirs = self.dirs.borrow_mut();
+        let note_dirs = self.options.moving.is_some_and(|moving| moving.delete_empty_src_dirs);
+        let side = self.origin.items(Arc::clone(&filter))?.inspect(|found| match found {
+            Ok(item) if note_dirs && item.entry.kind == EntryKind::Dir => dirs.push(item.path.clone()),
+            _ => {}
+        });
+        let side = side.map(|found| fitting(self.dest, found.map(|item| self.origin.brought(item))));
         let side = side.filter_map(|found| rules.links.pass(found, None));
         let dest = VaultSide::open(self.vault(), base, self.dest, dest_filter(self.options), true)?.keeping(&kept);
         let dest = dest.filter_map(|found| rules.links.pass(found, Some(&kept)));
-        Ok(Plan::make(until_stopped(self.vault(), &self.deadline, side), dest, &options)?)
-    }
-
-    /// An entry as the destination may have it. The content of another vault's files is not known by their references.
-    fn brought(&self, mut item: Item) -> Item {
-        item.entry.set_conflict(None);
-        if !self.by_reference && item.entry.kind == EntryKind::File {
-            item.entry.content = Content::None;
-            item.place = None;
+        let plan = Plan::make(until_stopped(self.vault(), &self.deadline, side), dest, &options)?;
+        if self.origin.local().is_some() {
+            tell_left_out(self.ctx, &plan);
         }
-        item
+        Ok(plan)
     }
 
     fn relay(&self, session: &Session, plan: &mut Plan) -> Result<Uploaded, OpsError> {
         let relay = Relay {
-            source: self.source_tree(),
+            source: self.origin.supply(),
+            moving: self.options.moving.is_some(),
             session,
             prefix: self.dest,
             deadline: &self.deadline,
             observer: self.ctx.observer,
-            workers: self.ctx.engine.checkers.min(threads(self.ctx).1 * 2),
+            workers: match self.origin.local() {
+                None => self.ctx.engine.checkers.min(threads(self.ctx).1 * 2),
+                // They wait for the service more than they work.
+                Some(_) => self.ctx.engine.checkers.min((self.ctx.engine.memory >> 24) as usize),
+            },
         };
         Ok(relay.run(plan)?)
     }

@@ -8,10 +8,12 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::between::file_name;
 use super::check_vaults::check_vaults;
-use super::open::open;
+use super::open::{Opened, open};
+use super::plain::{self, Plain};
 use super::sync::not_there;
-use super::{CheckReport, Ctx, Difference, OpsError, Place};
+use super::{CheckReport, Ctx, Difference, OpsError, Place, PlainProfile};
 use crate::chunk::{Piece, Splitter};
 use crate::class::Class;
 use crate::event::Event;
@@ -19,11 +21,15 @@ use crate::filter::Filter;
 use crate::format::entry::{Content, EntryKind};
 use crate::format::key::TreeKey;
 use crate::history::chunk_list::ListReader;
+use crate::history::source::Root;
 use crate::id::{BlobId, BlobKind};
 use crate::path::TreePath;
 use crate::sum::{SumKind, Summer};
-use crate::transfer::{Beneath, Item, SideError, VaultSide, Walk, base_root, local_path, lookup, os_text, stat_item};
-use crate::vault::{Part, Vault, VaultError};
+use crate::transfer::{
+    Beneath, FileReader, FilesSide, FilesTree, Item, SideError, VaultSide, Walk, base_root, local_path, lookup,
+    os_text, stat_file, stat_item,
+};
+use crate::vault::{Part, Vault, VaultError, is_of_one_file, is_passing};
 
 pub(super) type Row<'a> = &'a mut dyn FnMut(Difference, &TreePath, &str) -> io::Result<()>;
 
@@ -51,15 +57,19 @@ pub fn check(
     options: &CheckOptions,
     row: Row<'_>,
 ) -> Result<CheckReport, OpsError> {
-    let (local, remote, path, local_is_source) = match (source, dest) {
-        (Place::Local(local), Place::Vault(remote, path)) => (local, remote, path, true),
-        (Place::Vault(remote, path), Place::Local(local)) => (local, remote, path, false),
+    let (outside, remote, path, is_source) = match (source, dest) {
+        (outside @ (Place::Local(_) | Place::Plain(..)), Place::Vault(remote, path)) => (outside, remote, path, true),
+        (Place::Vault(remote, path), outside @ (Place::Local(_) | Place::Plain(..))) => (outside, remote, path, false),
         (Place::Vault(from, source), Place::Vault(to, dest)) => {
             return check_vaults(ctx, (from, source), (to, dest), options, row);
         }
         (Place::Local(_), Place::Local(_)) => {
             return Err(OpsError::new(Class::Usage, "both sides are local: at least one of them must be a vault")
                 .hint("for two local directories use diff(1)"));
+        }
+        (Place::Local(_) | Place::Plain(..), Place::Local(_) | Place::Plain(..)) => {
+            return Err(OpsError::new(Class::Usage, "neither side is a vault: at least one of them must be")
+                .hint("for plain files on both sides use rclone"));
         }
     };
     let opened = open(ctx, remote)?;
@@ -69,6 +79,14 @@ pub fn check(
     if found.is_none() && !path.is_root() {
         return Err(not_there(remote, path));
     }
+    let local = match outside {
+        Place::Local(local) => local,
+        Place::Plain(profile, dir) => {
+            let stored = Stored { opened: &opened, base, path, single: found };
+            return check_plain(ctx, (profile, dir), &stored, is_source, options, row);
+        }
+        Place::Vault(..) => unreachable!("it is the other side"),
+    };
     if !local.exists() {
         return Err(OpsError::new(Class::DirNotFound, format!("{} does not exist", local.display()))
             .about(local.as_os_str().as_encoded_bytes()));
@@ -78,7 +96,8 @@ pub fn check(
         vault,
         local: local.clone(),
         beneath: None,
-        local_is_source,
+        files: None,
+        local_is_source: is_source,
         options,
         tally: Tally { row, report: CheckReport::default() },
         splitter: Splitter::new(vault.cutter()),
@@ -101,6 +120,68 @@ pub fn check(
             let walk = Walk::open(local, Arc::clone(&filter), true)?;
             let side = VaultSide::open(vault, base.as_ref(), path, filter, true)?;
             checker.join(walk, side)?;
+        }
+    }
+    Ok(checker.tally.report)
+}
+
+/// The vault's side of a comparison.
+struct Stored<'a> {
+    opened: &'a Opened,
+    base: Option<Root>,
+    path: &'a TreePath,
+    /// What is at the path.
+    single: Option<Item>,
+}
+
+/// Compares plain files of a remote with what is in a vault.
+fn check_plain(
+    ctx: &Ctx<'_>,
+    (profile, dir): (&PlainProfile, &TreePath),
+    stored: &Stored<'_>,
+    is_source: bool,
+    options: &CheckOptions,
+    row: Row<'_>,
+) -> Result<CheckReport, OpsError> {
+    let Stored { opened, base, path, single } = stored;
+    let (plain, vault, now) = (Plain::connect(ctx, profile)?, &opened.vault, ctx.world.clock.now());
+    let file = plain.single(ctx, dir)?;
+    let parent = if file.is_some() { dir.parent().unwrap_or_default() } else { dir.clone() };
+    let tree = plain.tree(&parent, false);
+    let mut checker = Checker {
+        ctx,
+        vault,
+        local: PathBuf::new(),
+        beneath: None,
+        files: Some(tree),
+        local_is_source: is_source,
+        options,
+        tally: Tally { row, report: CheckReport::default() },
+        splitter: Splitter::new(vault.cutter()),
+    };
+    let single = single.as_ref().filter(|item| item.entry.kind != EntryKind::Dir);
+    match (file, single) {
+        (Some(file), stored) => {
+            let file = Item { path: file_name(dir), ..file };
+            let stored = match stored {
+                Some(item) => Some(item.clone()),
+                None => lookup(vault, base.as_ref(), &super::remove::joined(path, &file.path)?)?,
+            };
+            let stored = stored.map(|item| Item { path: file_name(&item.path), ..item });
+            checker.pair(Some(file), stored)?;
+        }
+        (None, Some(stored)) => {
+            let name = file_name(path);
+            let file = stat_file(tree, &name, now)?;
+            checker.pair(file, Some(Item { path: name, ..stored.clone() }))?;
+        }
+        (None, None) => {
+            let filter = Arc::new(options.filter.clone());
+            let Some(files) = FilesSide::open(tree, Arc::clone(&filter), true, false, now)? else {
+                return Err(plain::not_there(profile, dir));
+            };
+            let side = VaultSide::open(vault, base.as_ref(), path, filter, true)?;
+            checker.join(files, side)?;
         }
     }
     Ok(checker.tally.report)
@@ -133,13 +214,15 @@ struct Checker<'a> {
     local: PathBuf,
     /// The same, open; none for a single file, which a person has named, by links if they like.
     beneath: Option<Beneath>,
+    /// Set if these are plain files of a remote.
+    files: Option<FilesTree<'a>>,
     local_is_source: bool,
     options: &'a CheckOptions,
     tally: Tally<'a>,
     splitter: Splitter,
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
     /// One file against what has its name, or against one file.
     fn single(&mut self, name: TreePath, stored: Option<Item>) -> Result<(), OpsError> {
         if self.local.is_dir() {
@@ -232,11 +315,15 @@ impl Checker<'_> {
         }
     }
 
-    fn open_local(&self, path: &TreePath) -> io::Result<File> {
-        match &self.beneath {
-            Some(beneath) => beneath.file(path),
-            None => File::open(local_path(&self.local, path)),
-        }
+    fn open_local(&self, path: &TreePath) -> io::Result<Box<dyn Read + 'a>> {
+        Ok(match (&self.files, &self.beneath) {
+            (Some(files), _) => {
+                let reader = FileReader::open(*files, path).map_err(io::Error::other)?;
+                Box::new(reader.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?)
+            }
+            (None, Some(beneath)) => Box::new(beneath.file(path)?),
+            (None, None) => Box::new(File::open(local_path(&self.local, path))?),
+        })
     }
 
     /// `None` if the two are the same, otherwise in what they differ.
@@ -302,7 +389,7 @@ impl Checker<'_> {
 
     fn same_pieces(
         &mut self,
-        file: &mut File,
+        file: &mut dyn Read,
         expected: impl Iterator<Item = Result<Expected, VaultError>>,
     ) -> Result<bool, Problem> {
         self.splitter.reset();
@@ -352,7 +439,12 @@ enum Problem {
 
 impl From<io::Error> for Problem {
     fn from(error: io::Error) -> Self {
-        Self::Local(error)
+        match error.downcast::<VaultError>() {
+            // A service has failed, and not one file of it.
+            Ok(error) if !is_of_one_file(&error) || is_passing(&error) => Self::Vault(error),
+            Ok(error) => Self::Local(io::Error::other(error)),
+            Err(error) => Self::Local(error),
+        }
     }
 }
 

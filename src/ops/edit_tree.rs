@@ -213,6 +213,7 @@ pub(super) fn in_vault<'p>(
 ) -> Result<(&'p RemoteProfile, &'p TreePath), OpsError> {
     match place {
         Place::Vault(remote, path) => Ok((remote, path)),
+        Place::Plain(profile, _) => Err(super::plain::refuse(profile, &format!("`{verb}`"))),
         Place::Local(path) => {
             let what = format!("{} is on this machine; `{verb}` works inside a vault", path.display());
             Err(OpsError::new(Class::Usage, what).hint(format!("write `remote:path`, or use {instead}")))

@@ -6,10 +6,12 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::between::file_name;
 use super::list::missing_local;
 use super::open::{Opened, open};
+use super::plain::{self, Plain};
 use super::sync::not_there;
-use super::{Ctx, OpsError, Place};
+use super::{Ctx, OpsError, Place, PlainProfile};
 use crate::class::Class;
 use crate::event::Event;
 use crate::filter::Filter;
@@ -17,7 +19,7 @@ use crate::format::entry::EntryKind;
 use crate::path::TreePath;
 use crate::sum::{Sum, SumKind, Summer};
 use crate::transfer::{
-    Item, SideError, VaultSide, Walk, base_root, entry_in_scope, local_path, lookup, os_text, stat_item,
+    FilesSide, Item, SideError, VaultSide, Walk, base_root, entry_in_scope, local_path, lookup, os_text, stat_item,
 };
 use crate::vault::{Part, VaultError};
 
@@ -33,6 +35,7 @@ enum Kind {
     /// The directory that paths are below.
     Local(PathBuf),
     Vault(Box<Opened>, TreePath),
+    Plain(Box<Plain>, TreePath, PlainProfile),
 }
 
 /// Why content can't be read.
@@ -77,6 +80,12 @@ impl<'a> Files<'a> {
                 let single = single.map(|item| Item { path: name, ..item });
                 Ok(Self { ctx, kind: Kind::Vault(Box::new(opened), path.clone()), single })
             }
+            Place::Plain(profile, path) => {
+                let plain = Plain::connect(ctx, profile)?;
+                let single = plain.single(ctx, path)?.map(|item| Item { path: file_name(path), ..item });
+                let dir = if single.is_some() { path.parent().unwrap_or_default() } else { path.clone() };
+                Ok(Self { ctx, kind: Kind::Plain(Box::new(plain), dir, profile.clone()), single })
+            }
         }
     }
 
@@ -93,7 +102,7 @@ impl<'a> Files<'a> {
         &self,
         filter: &Filter,
         recursive: bool,
-        metadata: bool,
+        (metadata, times): (bool, bool),
     ) -> Result<Box<dyn Iterator<Item = Result<Item, SideError>> + '_>, OpsError> {
         if let Some(item) = &self.single {
             return Ok(Box::new(Some(item.clone()).filter(|item| entry_in_scope(filter, item)).into_iter().map(Ok)));
@@ -104,6 +113,11 @@ impl<'a> Files<'a> {
             Kind::Vault(opened, path) => {
                 let base = base_root(&opened.vault)?;
                 Box::new(VaultSide::open(&opened.vault, base.as_ref(), path, filter, recursive)?)
+            }
+            Kind::Plain(plain, path, profile) => {
+                let now = self.ctx.world.clock.now();
+                let side = FilesSide::open(plain.tree(path, false), filter, recursive, times, now)?;
+                Box::new(side.ok_or_else(|| plain::not_there(profile, path))?)
             }
         })
     }
@@ -117,7 +131,7 @@ impl<'a> Files<'a> {
         filter: &Filter,
         each: &mut dyn FnMut(Item) -> Result<(), OpsError>,
     ) -> Result<u64, OpsError> {
-        self.drain(self.items(filter, true, false)?, each)
+        self.drain(self.items(filter, true, (false, !filter.is_everything()))?, each)
     }
 
     fn drain(
@@ -156,6 +170,14 @@ impl<'a> Files<'a> {
         match &self.kind {
             Kind::Vault(opened, _) => Ok(opened.vault.read_content(&item.entry, item.place.as_ref(), range, each)?),
             Kind::Local(root) => self.read_local(&local_path(root, &item.path), range, each),
+            Kind::Plain(plain, dir, _) => {
+                let full = dir.join_path(&item.path).map_err(|bad| VaultError::UnsafePath(bad.to_string()))?;
+                let seen = plain.io.stat(&full)?;
+                let seen = seen.ok_or_else(|| ReadError::File("is not there any more".into()))?;
+                let range = range.start.min(seen.size)..range.end.min(seen.size);
+                let read = plain.io.read(&full, range, &seen, &mut |part| each(Part::Data(part)));
+                read.map_err(ReadError::Fatal)
+            }
         }
     }
 

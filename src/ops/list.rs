@@ -18,6 +18,8 @@ pub struct Extras {
     pub sums: Vec<SumKind>,
     /// Owners and extended attributes of a directory of this machine.
     pub metadata: bool,
+    /// Nobody looks at times, which cost a request for each file at some services.
+    pub no_times: bool,
 }
 
 /// Lists, calling `row` for each entry in tree order.
@@ -44,7 +46,8 @@ pub fn list_with(
 ) -> Result<(), OpsError> {
     let files = Files::open(ctx, &options.place)?;
     let mut skipped = 0u64;
-    for item in files.items(&options.filter, options.recursive, extras.metadata)? {
+    let times = !extras.no_times || !options.filter.is_everything();
+    for item in files.items(&options.filter, options.recursive, (extras.metadata, times))? {
         if ctx.cancel.is_cancelled() {
             return Err(VaultError::Cancelled.into());
         }

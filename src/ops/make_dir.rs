@@ -21,6 +21,7 @@ use crate::vault::VaultError;
 pub fn mkdir(ctx: &Ctx<'_>, place: &Place, options: &EditOptions) -> Result<SyncReport, OpsError> {
     let (remote, path) = match place {
         Place::Vault(remote, path) => (remote, path),
+        Place::Plain(profile, _) => return Err(super::plain::refuse(profile, "`mkdir`")),
         Place::Local(path) => {
             let fail = format!("cannot make the directory {}", path.display());
             let is_done = options.dry_run || path.is_dir() || !asked(ctx, options, MAKE, path)?;
@@ -101,6 +102,7 @@ pub fn rmdir(ctx: &Ctx<'_>, place: &Place, options: &EditOptions) -> Result<Sync
     let (remote, path) = match place {
         Place::Vault(remote, path) if path.is_root() => return Err(not_the_root("rmdir", remote)),
         Place::Vault(remote, path) => (remote, path),
+        Place::Plain(profile, _) => return Err(super::plain::refuse(profile, "`rmdir`")),
         Place::Local(path) => {
             if !path.is_dir() {
                 return Err(OpsError::new(Class::DirNotFound, format!("there is no directory {}", path.display())));

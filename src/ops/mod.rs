@@ -8,7 +8,6 @@ mod browse;
 mod cat;
 mod check;
 mod check_vaults;
-mod cleanup;
 mod conflicts;
 mod consent;
 mod device;
@@ -20,8 +19,8 @@ mod files;
 mod hashsum;
 mod init;
 mod inspect;
+mod inward;
 mod key;
-mod known;
 mod list;
 mod make_dir;
 mod mirror;
@@ -29,7 +28,10 @@ mod moving;
 mod narrow;
 mod network;
 mod open;
+mod origin;
+mod outward;
 mod overlap;
+mod plain;
 mod probe;
 mod rcat;
 mod remove;
@@ -70,7 +72,6 @@ pub use about::{About, about};
 pub use browse::{BrowseRow, Browser};
 pub use cat::{CatOptions, cat};
 pub use check::{CheckOptions, check};
-pub use cleanup::{Leftover, cleanup};
 pub use conflicts::{Conflict, Keep, ResolveOptions, Version, list_conflicts, resolve_conflicts, show_conflict};
 pub use device::{
     DeviceRequest, RecoveryReport, device_add, device_approve, device_remove, device_request, device_store,
@@ -91,6 +92,7 @@ pub use make_dir::{mkdir, rmdir, rmdirs};
 pub use mirror::{CopyReport, HealOptions, heal, only_there};
 pub use moving::Moving;
 pub use network::{Network, Rate, Rates, RequestRate, Shaper};
+pub use plain::{PlainProfile, probe_plain};
 pub use probe::{Found, Probe, probe};
 pub use rcat::rcat;
 pub use remove::{delete, purge, rm};
@@ -104,7 +106,7 @@ pub use statements::{AdoptReport, RetireReport, adopt, retire};
 pub use sync::sync;
 pub use touch::{TouchOptions, touch};
 pub use tree::{Below, TreeOptions, TreeRow, tree};
-pub use trial::{Abilities, Check, Observed, Outcome, Speed, Trial, trial};
+pub use trial::{Abilities, Check, Leftover, Observed, Outcome, Speed, Trial, cleanup, trial};
 pub use verify::verify;
 pub use writers::{WriterRow, WriterState, writers};
 
@@ -212,6 +214,8 @@ pub enum Place {
     Local(PathBuf),
     /// A path inside the vault of a remote.
     Vault(RemoteProfile, TreePath),
+    /// A path among the plain files of a remote.
+    Plain(PlainProfile, TreePath),
 }
 
 /// `init`

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cryptsync_backends::files::{Files, RetryFiles};
 use cryptsync_backends::layers::{Counted, Limit, Retry, RetryPolicy, Shaped, Timeout};
 pub use cryptsync_backends::shape::{Rate, Rates, RequestRate, Shaper};
 use cryptsync_backends::{Remote, Transport};
@@ -49,6 +50,11 @@ impl Network {
 
     fn retry(&self, remote: Arc<dyn Remote>) -> Retry {
         Retry::new(remote, RetryPolicy { attempts: self.attempts, base: PAUSE, cap: PAUSE_MAX })
+    }
+
+    /// Plain files of a service, asked again like everything else.
+    pub(super) fn patient_files(&self, files: Arc<dyn Files>) -> RetryFiles {
+        RetryFiles::new(files, RetryPolicy { attempts: self.attempts, base: PAUSE, cap: PAUSE_MAX })
     }
 
     /// The same limits for services that keep them themselves.

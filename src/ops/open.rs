@@ -9,7 +9,7 @@ use cryptsync_backends::{Op, RemotePath};
 
 use tokio::runtime::Runtime;
 
-use super::known::recall;
+use super::trial::recall;
 use super::{Ctx, OpsError, Person, RemoteProfile};
 use crate::class::Class;
 use crate::event::Event;
@@ -28,10 +28,21 @@ pub(super) struct Connection {
 }
 
 /// The runtime. A call that was given up because it hangs (a dead network file system) does not hold up the end of the run.
-struct Driver(Option<Runtime>);
+pub(super) struct Driver(Option<Runtime>);
 
 impl Driver {
-    fn get(&self) -> &Runtime {
+    /// A runtime for all that this run asks of one remote.
+    pub(super) fn start(ctx: &Ctx<'_>) -> Result<Self, OpsError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .max_blocking_threads(ctx.engine.transfers.max(ctx.engine.checkers) * 2 + 4)
+            .enable_all()
+            .build()
+            .map_err(VaultError::local("cannot start the input/output threads"))?;
+        Ok(Self(Some(runtime)))
+    }
+
+    pub(super) fn get(&self) -> &Runtime {
         self.0.as_ref().expect("there until it is dropped")
     }
 }
@@ -99,19 +110,14 @@ impl Connection {
 
 /// Connects without opening a vault.
 pub(super) fn connect(ctx: &Ctx<'_>, profile: &RemoteProfile) -> Result<Connection, OpsError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .max_blocking_threads(ctx.engine.transfers.max(ctx.engine.checkers) * 2 + 4)
-        .enable_all()
-        .build()
-        .map_err(VaultError::local("cannot start the input/output threads"))?;
+    let runtime = Driver::start(ctx)?;
     let reached = profile.service.reach(&profile.name, &ctx.engine.network)?;
     let at_once = (ctx.engine.transfers + ctx.engine.checkers).max(4);
     let (counted, limit) = ctx.engine.network.wrap(&reached, at_once);
     let limit = limit.knowing(recall(&ctx.state_dir, &reached.remote.describe()));
     let limit = limit.with_quick_get(|path: &RemotePath| path.as_str().starts_with("log/"));
-    let io = RemoteIo::new(Arc::new(limit), runtime.handle().clone(), ctx.cancel.clone());
-    Ok(Connection { io, counted, dirs: reached.dirs, mirror: reached.mirror, runtime: Driver(Some(runtime)) })
+    let io = RemoteIo::new(Arc::new(limit), runtime.get().handle().clone(), ctx.cancel.clone());
+    Ok(Connection { io, counted, dirs: reached.dirs, mirror: reached.mirror, runtime })
 }
 
 /// Opens the vault of a profile.

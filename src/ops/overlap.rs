@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{OpsError, RemoteProfile, SyncOptions};
+use super::{OpsError, PlainProfile, RemoteProfile, SyncOptions};
 use crate::class::Class;
 use crate::path::TreePath;
 
@@ -37,6 +37,16 @@ pub(super) fn refuse_down(options: &SyncOptions, dest: &Path, remote: &RemotePro
         }
     }
     Ok(())
+}
+
+/// The objects of a vault are no plain files to copy, and nothing else belongs among them.
+pub(super) fn refuse_plain(remote: &RemoteProfile, plain: &PlainProfile, path: &TreePath) -> Result<(), OpsError> {
+    if !plain.service.meets(path, &remote.service) {
+        return Ok(());
+    }
+    let what = format!("`{}:{path}` and the vault of `{}:` are in one place", plain.name, remote.name);
+    Err(OpsError::new(Class::Fatal, what)
+        .hint("choose a `root` for the plain files that the vault is not below, nor above"))
 }
 
 /// The directories of the vault that are on this machine and there.

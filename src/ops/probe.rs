@@ -6,9 +6,8 @@ use cryptsync_backends::contract::{Depth, Observed, Outcome};
 use cryptsync_backends::{ErrorKind, RemoteError};
 use rustix::fs::{Access, access};
 
-use super::known::{recall, remember};
 use super::open::connect;
-use super::trial::tried;
+use super::trial::{recall, remember, tried};
 use super::{Ctx, OpsError, RemoteProfile};
 use crate::class::Class;
 use crate::vault::{VaultError, exists};

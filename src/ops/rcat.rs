@@ -19,6 +19,9 @@ use crate::vault::{CommitInfo, Published, Session, Vault};
 /// # Errors
 /// What stopped it; nothing is committed then.
 pub fn rcat(ctx: &Ctx<'_>, place: &Place, input: &mut (dyn Read + Send)) -> Result<SyncReport, OpsError> {
+    if let Place::Plain(profile, _) = place {
+        return Err(super::plain::refuse(profile, "`rcat`"));
+    }
     let Place::Vault(remote, path) = place else {
         return Err(OpsError::new(Class::Usage, "`rcat` writes to a vault: give `remote:path`"));
     };

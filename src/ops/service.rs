@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cryptsync_backends::files::{Files, PLAIN_TYPES, open_files};
 use cryptsync_backends::layers::Mirror;
 use cryptsync_backends::services::{self, Fs};
 pub use cryptsync_backends::{HeldToken, SignedIn, TokenStore};
@@ -14,6 +15,7 @@ use super::{Network, OpsError};
 use crate::class::Class;
 use crate::crypto;
 use crate::format::name::ObjectName;
+use crate::path::TreePath;
 
 /// The services there are.
 #[derive(Debug, Clone)]
@@ -145,6 +147,43 @@ impl Service {
         })
     }
 }
+
+impl Service {
+    /// Whether the path `below` of this service is in the place of the other one, or the other way round.
+    pub(super) fn meets(&self, below: &TreePath, other: &Self) -> bool {
+        let (Self::Remote { provider, settings }, Self::Remote { provider: other, settings: others }) = (self, other)
+        else {
+            return false;
+        };
+        let place =
+            |settings: &ServiceSettings| PLACE.map(|name| settings.values.get(name).cloned().unwrap_or_default());
+        let root = |settings: &ServiceSettings| {
+            TreePath::from_user(settings.values.get("root").map_or(&b""[..], |root| root.as_bytes())).ok()
+        };
+        let path = root(settings).and_then(|root| root.join_path(below).ok());
+        let (Some(path), Some(root)) = (path, root(others)) else { return false };
+        let nested = path.strip_prefix(&root).is_some() || root.strip_prefix(&path).is_some();
+        provider == other && place(settings) == place(others) && nested
+    }
+
+    /// Makes what the remote `name` describes, as plain files. Nothing is sent yet.
+    pub(super) fn files(&self, name: &str, network: &Network) -> Result<Arc<dyn Files>, OpsError> {
+        let Self::Remote { provider, settings } = self else {
+            return Err(OpsError::new(Class::Usage, format!("`{name}:` can't hold plain files")));
+        };
+        let transport = Transport { tokens: settings.tokens.clone(), ..network.transport() };
+        open_files(provider, &settings.values, &transport).map_err(|bad| {
+            let hint = match bad.setting.as_str() {
+                "plain" => format!("services whose files can be plain: {}", PLAIN_TYPES.join(", ")),
+                _ => format!("`cryptsync config providers {provider}` explains the settings"),
+            };
+            OpsError::new(Class::Usage, format!("the remote `{name}:` can't be used: {bad}")).hint(hint)
+        })
+    }
+}
+
+/// The settings that tell one server, or account, from another.
+const PLACE: [&str; 6] = ["bucket", "endpoint", "host", "port", "scheme", "url"];
 
 /// Whether an object is what its name says. What has no name of ours proves nothing and is left to whoever reads it.
 fn is_whole(path: &RemotePath, body: &[u8]) -> bool {

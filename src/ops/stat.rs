@@ -6,7 +6,7 @@ use super::edit_tree::in_vault;
 use super::list::listed;
 use super::open::open;
 use super::sync::not_there;
-use super::{Ctx, Listed, ListedKind, OpsError, Place};
+use super::{Ctx, Listed, ListedKind, OpsError, Place, PlainProfile};
 use crate::class::Class;
 use crate::format::entry::{Content, Entry, EntryKind};
 use crate::format::key::subtree_range;
@@ -43,6 +43,22 @@ pub struct Stored {
     pub id: Option<String>,
 }
 
+/// Looks at one of the plain files of a remote, or a directory of them.
+fn stat_plain(ctx: &Ctx<'_>, profile: &PlainProfile, path: &TreePath) -> Result<Stat, OpsError> {
+    let files = super::files::Files::open(ctx, &Place::Plain(profile.clone(), path.clone()))?;
+    let (kind, mtime) = (ListedKind::Dir, ctx.world.clock.now());
+    let listed = match files.single() {
+        Some(item) => listed(item.clone()),
+        None if !super::plain::Plain::connect(ctx, profile)?.is_there(path)? => {
+            return Err(super::plain::not_there(profile, path));
+        }
+        None => {
+            Listed { path: path.clone(), kind, size: 0, mtime, mode: None, attributes: Vec::new(), sums: Vec::new() }
+        }
+    };
+    Ok(Stat { listed, below: None, stored: None, conflict: None })
+}
+
 /// Looks at one entry.
 ///
 /// # Errors
@@ -57,6 +73,7 @@ pub fn stat(ctx: &Ctx<'_>, place: &Place) -> Result<Stat, OpsError> {
             return Ok(Stat { listed: listed(item), below: None, stored: None, conflict: None });
         }
         Place::Vault(remote, path) => (remote, path),
+        Place::Plain(profile, path) => return stat_plain(ctx, profile, path),
     };
     let opened = open(ctx, remote)?;
     let vault = &opened.vault;

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use cryptsync_backends::Caps;
 
 use super::between::between;
+use super::inward::inward;
 use super::moving::leave_vault;
 use super::open::{Opened, open, tell};
+use super::outward::outward;
 use super::{Ctx, Cutoff, DeleteWhen, OpsError, Place, RemoteProfile, Stopped, SyncOptions, SyncReport};
 use crate::class::Class;
 use crate::event::{Action, Event};
@@ -39,6 +41,18 @@ pub fn sync(ctx: &Ctx<'_>, options: &SyncOptions) -> Result<SyncReport, OpsError
                 .hint("write the vault's side as `remote:path`; for two local directories use cp or rsync"))
         }
         (Place::Vault(from, source), Place::Vault(to, dest)) => between(ctx, options, (from, source), (to, dest)),
+        (Place::Plain(from, source), Place::Vault(to, dest)) => inward(ctx, options, (from, source), (to, dest)),
+        (Place::Vault(from, source), Place::Plain(to, dest)) => {
+            let (mut report, source) = outward(ctx, options, (from, source), (to, dest))?;
+            if let (Some(moving), false) = (options.moving, options.dry_run) {
+                leave_vault(ctx, &source, options, moving, &mut report)?;
+            }
+            Ok(report)
+        }
+        (Place::Local(_) | Place::Plain(..), Place::Local(_) | Place::Plain(..)) => {
+            Err(OpsError::new(Class::Usage, "neither side is a vault: one of them must be")
+                .hint("between plain remotes, or one and this machine, use rclone"))
+        }
     }
 }
 

@@ -170,6 +170,7 @@ impl<'a> Source<'a> {
                 let item = stat_item(path, name)?.ok_or_else(|| missing_local(path))?;
                 Ok(Self::Single(Box::new(item)))
             }
+            Place::Plain(profile, _) => Err(super::plain::refuse(profile, "`tree`")),
             Place::Vault(remote, dir) => {
                 let opened = Box::new(open(ctx, remote)?);
                 let base = base_root(&opened.vault)?;

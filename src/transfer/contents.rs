@@ -106,10 +106,10 @@ impl Contents for VaultContents<'_> {
     }
 }
 
-type ReadInto<'r> = &'r mut dyn FnMut(Range<u64>, &mut Vec<u8>) -> Result<(), TransferError>;
+pub(super) type ReadInto<'r> = &'r mut dyn FnMut(Range<u64>, &mut Vec<u8>) -> Result<(), TransferError>;
 
 /// Whether what `read` gives, from the first byte on, is the content of `entry`.
-fn matches(
+pub(super) fn matches(
     vault: &Vault,
     entry: &Entry,
     place: Option<ResolvedPlace>,

@@ -1,4 +1,4 @@
-//! Files of one vault into a session of another: read and verified there, cut, hashed and sealed anew here. Nothing of
+//! Files of another vault, or plain files of a service, into a session: read (and verified) there, cut, hashed and sealed anew here. Nothing of
 //! their content touches a disk in between.
 //!
 //! Each worker handles one file at a time, in memory of a few chunks. Start at [`Relay::run`].
@@ -14,8 +14,8 @@ use super::edit::{self, Edit};
 use super::item::{Item, TransferError};
 use super::outcome::{Edits, Outcomes, Pieces, edits_of};
 use super::plan::Plan;
-use super::source_tree::SourceTree;
 use super::step::Step;
+use super::supply::{Supplied, Supply, Unsupplied};
 use super::upload::Uploaded;
 use crate::chunk::{Piece, Splitter};
 use crate::event::{Action, Event, Observer};
@@ -28,7 +28,9 @@ use crate::vault::{Part, Session, VaultError};
 /// One run from vault to vault.
 pub struct Relay<'a> {
     /// Where files come from.
-    pub source: SourceTree<'a>,
+    pub source: &'a dyn Supply,
+    /// Whether what was read is to be removed afterwards.
+    pub moving: bool,
     /// Where chunks go.
     pub session: &'a Session,
     /// Where in the destination the plan's paths are.
@@ -54,6 +56,7 @@ struct Shared<'a> {
     failure: Mutex<Option<TransferError>>,
     files: AtomicU64,
     bytes: AtomicU64,
+    failed: AtomicU64,
 }
 
 impl Relay<'_> {
@@ -69,6 +72,7 @@ impl Relay<'_> {
             failure: Mutex::default(),
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
         };
         let mut over_dirs = HashSet::new();
         std::thread::scope(|scope| {
@@ -93,7 +97,7 @@ impl Relay<'_> {
             over_dirs,
             files: shared.files.into_inner(),
             bytes: shared.bytes.into_inner(),
-            failed: 0,
+            failed: shared.failed.into_inner(),
             suspects: Vec::new(),
             settled: Vec::new(),
         })
@@ -172,8 +176,13 @@ impl Shared<'_> {
             let size = job.entry.size;
             self.run.observer.event(Event::Started { path: &job.path, size });
             match self.store(&job, &mut splitter, &mut coder) {
-                Ok(None) => self.outcomes.put(job.number, Edits::default()),
-                Ok(Some(edits)) => {
+                Ok(Stored::Late) => self.outcomes.put(job.number, Edits::default()),
+                Ok(Stored::Failed(reason)) => {
+                    self.failed.fetch_add(1, Ordering::Relaxed);
+                    self.run.observer.event(Event::Failed { path: &job.path, reason: &reason });
+                    self.outcomes.put(job.number, Edits::default());
+                }
+                Ok(Stored::Whole(edits, size)) => {
                     self.outcomes.put(job.number, edits);
                     self.files.fetch_add(1, Ordering::Relaxed);
                     self.bytes.fetch_add(size, Ordering::Relaxed);
@@ -191,91 +200,121 @@ impl Shared<'_> {
         }
     }
 
-    /// Reads one file and stores it; what the tree then needs. `None` if the run has taken long enough before its end.
-    fn store(
-        &self,
-        job: &Job,
-        splitter: &mut Splitter,
-        coder: &mut FrameCoder,
-    ) -> Result<Option<Edits>, TransferError> {
-        let gone = || VaultError::damaged("tree", format!("`{}` is listed but not there", job.path));
-        let found = self.run.source.find(&job.path)?.ok_or_else(gone)?;
-        let mut pieces = Pieces::new();
-        let mut entry = job.entry.clone();
-        entry.content = match &found.entry.content {
-            Content::Inline(bytes) => {
-                self.run.observer.event(Event::Progress(bytes.len() as u64));
-                Content::Inline(bytes.clone())
-            }
-            Content::Chunk(_) | Content::List(_) => {
-                if !self.cut(&found, splitter, coder, &mut pieces)? {
-                    return Ok(None);
+    /// Reads one file, again if it changes meanwhile, and stores it.
+    fn store(&self, job: &Job, splitter: &mut Splitter, coder: &mut FrameCoder) -> Result<Stored, TransferError> {
+        let mut why = String::new();
+        for _ in 0..READ_ATTEMPTS {
+            let (mut pieces, mut late) = (Pieces::new(), false);
+            let mut cut = Cut { shared: self, splitter, coder, pieces: &mut pieces, number: 0 };
+            cut.splitter.reset();
+            let supplied = self.run.source.supply(&job.path, &job.entry, &mut |part| {
+                self.run.session.checkpoint()?;
+                late = self.run.deadline.cuts();
+                if late {
+                    return Err(VaultError::Cancelled.into()); // ends the reading, and is not told
                 }
-                Content::None // the pieces are the content
+                cut.take(part)
+            });
+            match supplied {
+                _ if late => return Ok(Stored::Late),
+                Ok(supplied) => {
+                    cut.finish(&supplied)?;
+                    return self.edits(job, supplied, pieces);
+                }
+                Err(Unsupplied::Again(reason)) => why = reason,
+                Err(Unsupplied::File(reason)) => return Ok(Stored::Failed(reason)),
+                Err(Unsupplied::Fatal(error)) => return Err(error),
             }
-            Content::None | Content::Link(_) => Content::None,
-        };
-        edits_of(self.full(&job.path), entry, Content::None, pieces).map(Some)
+        }
+        Ok(Stored::Failed(format!("{why} ({READ_ATTEMPTS} attempts)")))
     }
 
-    /// Stores the chunks of one file. `false` if the run has taken long enough before its end.
-    fn cut(
-        &self,
-        found: &Item,
-        splitter: &mut Splitter,
-        coder: &mut FrameCoder,
-        pieces: &mut Pieces,
-    ) -> Result<bool, TransferError> {
-        splitter.reset();
-        let (mut number, mut late) = (0, false);
-        let mut drain = |splitter: &mut Splitter| {
-            while let Some(piece) = splitter.next_piece() {
-                let item = match piece {
-                    Piece::Hole(len) => ListItem::Hole { len },
-                    Piece::Data(data) => {
-                        ListItem::Data { id: self.run.session.store_chunk(data, coder)?, len: data.len() as u64 }
-                    }
-                };
-                pieces.put(number, item).map_err(TransferError::local(SPOOLING))?;
-                number += 1;
-            }
-            Ok::<_, TransferError>(())
-        };
-        let (source, size) = (self.run.source.vault, found.entry.size);
-        let read = source.read_content(&found.entry, found.place.as_ref(), 0..size, &mut |part| {
-            self.run.session.checkpoint()?;
-            late = self.run.deadline.cuts();
-            if late {
-                return Err(VaultError::Cancelled.into()); // ends the reading, and is not told
-            }
-            match part {
-                Part::Hole(len) => {
-                    splitter.push_zeros(len);
-                    self.run.observer.event(Event::Progress(len));
-                    drain(splitter)
-                }
-                Part::Data(mut bytes) => {
-                    self.run.observer.event(Event::Progress(bytes.len() as u64));
-                    while !bytes.is_empty() {
-                        let room = splitter.spare();
-                        let step = bytes.len().min(room.len());
-                        room[..step].copy_from_slice(&bytes[..step]);
-                        bytes = &bytes[step..];
-                        splitter.advance(step);
-                        drain(splitter)?;
-                    }
-                    Ok(())
-                }
-            }
-        });
-        if late {
-            return Ok(false);
+    fn edits(&self, job: &Job, supplied: Supplied, pieces: Pieces) -> Result<Stored, TransferError> {
+        let Supplied { mut entry, seen } = supplied;
+        let size = entry.size;
+        let known = job.entry.content.clone();
+        if size > 0 && entry.content == Content::None && pieces.done() == 0 {
+            return Err(VaultError::damaged("file", format!("`{}` has no content", job.path)).into());
         }
-        read?;
-        splitter.finish();
-        drain(splitter)?;
-        Ok(true)
+        if size == 0 {
+            entry.content = Content::None;
+        }
+        let mut edits = edits_of(self.full(&job.path), entry, known, pieces)?;
+        if self.run.moving {
+            let seen = seen.map(|(path, mark)| edit::encode(&Edit::Seen(path, mark)));
+            edits.first.splice(..0, seen);
+        }
+        Ok(Stored::Whole(edits, size))
     }
 }
 
+/// What became of a file.
+enum Stored {
+    /// What the tree then needs, and its size.
+    Whole(Edits, u64),
+    /// The run has taken long enough before its end.
+    Late,
+    /// It can't be read.
+    Failed(String),
+}
+
+/// The chunks of one file.
+struct Cut<'c, 's> {
+    shared: &'c Shared<'s>,
+    splitter: &'c mut Splitter,
+    coder: &'c mut FrameCoder,
+    pieces: &'c mut Pieces,
+    number: u64,
+}
+
+impl Cut<'_, '_> {
+    fn take(&mut self, part: Part<'_>) -> Result<(), TransferError> {
+        let observer = self.shared.run.observer;
+        match part {
+            Part::Hole(len) => {
+                self.splitter.push_zeros(len);
+                observer.event(Event::Progress(len));
+                self.drain()
+            }
+            Part::Data(mut bytes) => {
+                observer.event(Event::Progress(bytes.len() as u64));
+                while !bytes.is_empty() {
+                    let room = self.splitter.spare();
+                    let step = bytes.len().min(room.len());
+                    room[..step].copy_from_slice(&bytes[..step]);
+                    bytes = &bytes[step..];
+                    self.splitter.advance(step);
+                    self.drain()?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(&mut self, supplied: &Supplied) -> Result<(), TransferError> {
+        if let Content::Inline(bytes) = &supplied.entry.content {
+            self.shared.run.observer.event(Event::Progress(bytes.len() as u64));
+        }
+        self.splitter.finish();
+        self.drain()
+    }
+
+    fn drain(&mut self) -> Result<(), TransferError> {
+        while let Some(piece) = self.splitter.next_piece() {
+            let item = match piece {
+                Piece::Hole(len) => ListItem::Hole { len },
+                Piece::Data(data) => {
+                    let id = self.shared.run.session.store_chunk(data, self.coder)?;
+                    ListItem::Data { id, len: data.len() as u64 }
+                }
+            };
+            self.pieces.put(self.number, item).map_err(TransferError::local(SPOOLING))?;
+            self.number += 1;
+        }
+        Ok(())
+    }
+}
+
+/// A file that changes while it is read is read again so often in all.
+const READ_ATTEMPTS: usize = 3;
 const SPOOLING: &str = "cannot write to a temporary file";

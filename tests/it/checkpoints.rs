@@ -134,7 +134,7 @@ fn two_checkpoints_at_the_same_moment() {
 fn path_of(place: &Place) -> cryptsync::path::TreePath {
     match place {
         Place::Vault(_, path) => path.clone(),
-        Place::Local(_) => unreachable!("a place in a vault"),
+        Place::Local(_) | Place::Plain(..) => unreachable!("a place in a vault"),
     }
 }
 

@@ -44,6 +44,7 @@ mod ncdu;
 mod output;
 mod pack_size;
 mod pending;
+mod plain;
 mod properties;
 mod races;
 mod read_only;

@@ -259,7 +259,7 @@ impl VaultPath for Place {
     fn path(&self) -> Option<cryptsync::path::TreePath> {
         match self {
             Place::Vault(_, path) => Some(path.clone()),
-            Place::Local(_) => None,
+            Place::Local(_) | Place::Plain(..) => None,
         }
     }
 }

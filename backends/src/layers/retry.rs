@@ -26,7 +26,7 @@ pub struct RetryPolicy {
 impl RetryPolicy {
     /// A pause for after attempt number `attempt`, counted from 0. Anything from nothing to the whole pause ("full
     /// jitter"), so that many clients thrown off together do not come back together.
-    fn pause(&self, attempt: u32) -> Duration {
+    pub(crate) fn pause(&self, attempt: u32) -> Duration {
         let longest = self.base.saturating_mul(2_u32.saturating_pow(attempt)).min(self.cap);
         longest.mul_f64(fastrand::f64())
     }

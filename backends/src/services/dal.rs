@@ -39,10 +39,8 @@ pub(super) struct Dal {
 impl Dal {
     /// A remote of what `operator` reaches.
     pub(super) fn new(operator: Operator, http: Http, said: String, creates_once: CreatesOnce) -> Self {
-        let context = OperationContext::new().with_http_transport(HttpTransporter::new(http));
-        let context = context.with_executor(Executor::with(Spawned));
         Self {
-            operator: operator.with_context(context),
+            operator: through(operator, http),
             said,
             creates_once: AtomicU8::new(creates_once as u8),
             etags: Etags::default(),
@@ -132,6 +130,12 @@ impl Dal {
             None => lister.await,
         }
     }
+}
+
+/// The same place, reached through our own client.
+pub(super) fn through(operator: Operator, http: Http) -> Operator {
+    let context = OperationContext::new().with_http_transport(HttpTransporter::new(http));
+    operator.with_context(context.with_executor(Executor::with(Spawned)))
 }
 
 /// Parts of an object go on their own.

@@ -44,6 +44,7 @@ pub use pcloud::PCloud;
 pub use sftp::Sftp;
 pub use webdav::WebDav;
 
+use crate::files::Files;
 use crate::oauth::Grants;
 use crate::{BadSetting, Provider, Remote, Transport};
 
@@ -97,6 +98,20 @@ pub fn open(
         "memory" => Ok(Arc::new(Memory::new())),
         _ => Err(BadSetting::new("type", format!("is `{kind}`, which this version does not know"))),
     }
+}
+
+/// The plain files of this kind that the settings describe; `None` if a service of this kind can't be that.
+pub(crate) fn open_files(
+    kind: &str,
+    values: &BTreeMap<String, String>,
+    transport: &Transport,
+) -> Option<Result<Arc<dyn Files>, BadSetting>> {
+    Some(match kind {
+        "opendal" => opendal::open_files(values, transport).map(|files| Arc::new(files) as Arc<dyn Files>),
+        "s3" => s3::open_files(values, transport).map(|files| Arc::new(files) as Arc<dyn Files>),
+        "sftp" => Sftp::open(values, transport).map(|files| Arc::new(files) as Arc<dyn Files>),
+        _ => return None,
+    })
 }
 
 /// How a person signs in to a service of this kind, if one does.

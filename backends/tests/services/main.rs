@@ -5,6 +5,7 @@ mod fakes;
 mod servers;
 
 mod clouds;
+mod files;
 mod ftp;
 mod objects;
 mod s3;

@@ -6,7 +6,7 @@ use super::filters::FilterFlags;
 use crate::cli::output::{CliError, JsonEntry, write_array};
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
-use crate::ops::{self, ListOptions, ListedKind};
+use crate::ops::{self, Extras, ListOptions, ListedKind};
 
 /// List the files below a path, with their sizes
 ///
@@ -44,7 +44,8 @@ pub(crate) fn run(shell: &Shell, args: &LsArgs) -> Result<(), CliError> {
     }
     let end: &[u8] = if args.null { b"\0" } else { b"\n" };
     shell.call(false, |ctx| {
-        ops::list(ctx, &options, &mut |row| {
+        let extras = Extras { no_times: true, ..Extras::default() };
+        ops::list_with(ctx, &options, &extras, &mut |row| {
             if row.kind != ListedKind::File {
                 return Ok(());
             }

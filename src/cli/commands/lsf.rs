@@ -131,7 +131,7 @@ pub(crate) fn run(shell: &Shell, args: &LsfArgs) -> Result<(), CliError> {
     }
     let asks = |field| args.format.0.contains(&field);
     let sums = if asks(Field::Hash) { vec![args.hash] } else { Vec::new() };
-    let extras = Extras { sums, metadata: asks(Field::Metadata) };
+    let extras = Extras { sums, metadata: asks(Field::Metadata), no_times: !asks(Field::Time) };
     let end: &[u8] = if args.null { b"\0" } else { b"\n" };
     shell.call(false, |ctx| {
         ops::list_with(ctx, &options, &extras, &mut |row| {

@@ -86,7 +86,7 @@ pub(crate) fn run(shell: &Shell, args: &LsjsonArgs) -> Result<(), CliError> {
         (true, true) => SumKind::ALL.to_vec(),
         (_, false) => args.hash_type.clone(),
     };
-    let extras = Extras { sums, metadata: args.metadata };
+    let extras = Extras { sums, metadata: args.metadata, no_times: false };
     if args.stat {
         args.filter.filter(&shell.settings)?;
         // As rclone: what is not there is a directory that is not there.

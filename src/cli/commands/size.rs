@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::filters::FilterFlags;
 use crate::cli::output::{CliError, rclone_count, rclone_size, write_object};
 use crate::cli::shell::Shell;
-use crate::ops::{self, ListOptions, ListedKind};
+use crate::ops::{self, Extras, ListOptions, ListedKind};
 
 /// Show how many files are below a path, and their size
 #[derive(Debug, clap::Args)]
@@ -32,7 +32,7 @@ pub(crate) fn run(shell: &Shell, args: &SizeArgs) -> Result<(), CliError> {
     let options = ListOptions { place, recursive: true, filter: args.filter.filter(&shell.settings)? };
     let (mut count, mut bytes) = (0u64, 0u64);
     shell.call(false, |ctx| {
-        ops::list(ctx, &options, &mut |row| {
+        ops::list_with(ctx, &options, &Extras { no_times: true, ..Extras::default() }, &mut |row| {
             if row.kind == ListedKind::File {
                 (count, bytes) = (count + 1, bytes.saturating_add(row.size));
             }

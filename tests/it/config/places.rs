@@ -53,7 +53,7 @@ fn bad_places_and_variables() {
         (":fs:", &["has no root"]),
         (":fs,root=/x,type=memory:", &["character 13", "type"]),
         ("nas,plain=perhaps:", &["character 5", "`true` or `false`"]),
-        ("nas,plain:", &["plain"]),
+        (":memory,user=me,plain:", &["plain"]),
         ("nas,checkpoint=x:", &["`checkpoint`"]),
         ("nsa,root=/x:", &["did you mean `nas:`?"]),
         (":memory,user=me,provider=oen:", &["character 17", "`one`, `two`", "did you mean `one`?"]),

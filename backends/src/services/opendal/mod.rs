@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 
 use opendal::{Operator, services};
 
-use super::dal::Dal;
+use super::dal::{Dal, through};
 use super::objects::CreatesOnce;
+use crate::files::DalFiles;
 use crate::http::{Http, endpoint};
 use crate::settings::Values;
 use crate::{BadSetting, Kind, Provider, Setting, Transport};
@@ -68,6 +69,25 @@ const COMMON: &[&str] = &["bucket", "root", "endpoint"];
 /// # Errors
 /// A setting can't be used.
 pub(super) fn open(values: &BTreeMap<String, String>, transport: &Transport) -> Result<Dal, BadSetting> {
+    let (operator, http, said) = operator(values, transport)?;
+    // What is not declared by OpenDAL's service is not sent; the rest is found out.
+    let knows = operator.info().capability().write_with_if_not_exists;
+    let creates_once = if knows { CreatesOnce::Unknown } else { CreatesOnce::No };
+    Ok(Dal::new(operator, http, said, creates_once))
+}
+
+/// The plain files that the settings describe. Connects to nothing yet.
+///
+/// # Errors
+/// A setting can't be used.
+pub(super) fn open_files(values: &BTreeMap<String, String>, transport: &Transport) -> Result<DalFiles, BadSetting> {
+    let (operator, http, said) = operator(values, transport)?;
+    let whole = values.get("root").is_none_or(|root| root.trim_matches('/').is_empty());
+    Ok(DalFiles::new(through(operator, http), said, whole))
+}
+
+/// The bucket, how it is reached, and what it is called.
+fn operator(values: &BTreeMap<String, String>, transport: &Transport) -> Result<(Operator, Http, String), BadSetting> {
     let checked = Values::check(&PROVIDER, values)?;
     let scheme = checked.text("scheme").unwrap_or_default();
     let options = OPTIONS.iter().find(|(name, _)| *name == scheme).map_or(&[][..], |(_, options)| options);
@@ -107,10 +127,7 @@ pub(super) fn open(values: &BTreeMap<String, String>, transport: &Transport) -> 
     let operator = made.map_err(|error| BadSetting::new("scheme", format!("can't be used: {}", error.kind())))?;
     let slash = if root.is_empty() { "" } else { "/" };
     let said = format!("{scheme}:{bucket}{slash}{root} at {endpoint}");
-    // What is not declared by OpenDAL's service is not sent; the rest is found out.
-    let knows = operator.info().capability().write_with_if_not_exists;
-    let creates_once = if knows { CreatesOnce::Unknown } else { CreatesOnce::No };
-    Ok(Dal::new(operator, http, said, creates_once))
+    Ok((operator, http, said))
 }
 
 /// Without these nothing can be stored.

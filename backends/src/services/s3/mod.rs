@@ -10,5 +10,5 @@ mod uploads;
 mod tests;
 
 pub(super) use providers::PROVIDER;
-pub(super) use remote::open;
+pub(super) use remote::{open, open_files};
 pub(super) use uploads::Uploads;

@@ -7,8 +7,9 @@ use opendal::Operator;
 use super::PROVIDER;
 use super::providers::Place;
 use super::uploads::Uploads;
+use crate::files::DalFiles;
 use crate::http::Http;
-use crate::services::dal::Dal;
+use crate::services::dal::{Dal, through};
 use crate::services::objects::CreatesOnce;
 use crate::settings::Values;
 use crate::{BadSetting, Transport};
@@ -20,6 +21,28 @@ use crate::{BadSetting, Transport};
 pub(in crate::services) fn open(values: &BTreeMap<String, String>, transport: &Transport) -> Result<Dal, BadSetting> {
     let values = Values::check(&PROVIDER, values)?;
     let place = Place::of(&values)?;
+    let (operator, http, said) = operator(&values, &place, transport)?;
+    let uploads = Uploads::of(&values, &place, http.clone());
+    let creates_once = if place.creates_once { CreatesOnce::Yes } else { CreatesOnce::Unknown };
+    Ok(Dal::new(operator, http, said, creates_once).with_uploads(uploads))
+}
+
+/// The plain files that the settings describe. Connects to nothing yet.
+///
+/// # Errors
+/// A setting can't be used.
+pub(in crate::services) fn open_files(
+    values: &BTreeMap<String, String>,
+    transport: &Transport,
+) -> Result<DalFiles, BadSetting> {
+    let values = Values::check(&PROVIDER, values)?;
+    let (operator, http, said) = operator(&values, &Place::of(&values)?, transport)?;
+    let whole = values.text("root").unwrap_or_default().trim_matches('/').is_empty();
+    Ok(DalFiles::new(through(operator, http), said, whole))
+}
+
+/// The bucket, how it is reached, and what it is called.
+fn operator(values: &Values<'_>, place: &Place, transport: &Transport) -> Result<(Operator, Http, String), BadSetting> {
     let bucket = values.text("bucket").unwrap_or_default();
     if bucket.contains('/') {
         return Err(BadSetting::new("bucket", "holds a `/`; what comes after it belongs to `root`"));
@@ -33,7 +56,7 @@ pub(in crate::services) fn open(values: &BTreeMap<String, String>, transport: &T
     if place.virtual_host {
         builder = builder.enable_virtual_host_style();
     }
-    builder = credentials(builder, &values)?;
+    builder = credentials(builder, values)?;
     if let Some(class) = values.text("storage_class") {
         builder = builder.default_storage_class(class);
     }
@@ -52,13 +75,11 @@ pub(in crate::services) fn open(values: &BTreeMap<String, String>, transport: &T
         builder = builder.enable_request_payer();
     }
     let http = Http::new(transport, values.text("ca_cert"))?;
-    let uploads = Uploads::of(&values, &place, http.clone());
     let operator = Operator::new(builder)
         .map_err(|error| BadSetting::new("endpoint", format!("can't be used: {}", error.message())))?;
     let slash = if root.is_empty() { "" } else { "/" };
     let said = format!("s3:{bucket}{slash}{root} at {}", place.endpoint);
-    let creates_once = if place.creates_once { CreatesOnce::Yes } else { CreatesOnce::Unknown };
-    Ok(Dal::new(operator, http, said, creates_once).with_uploads(uploads))
+    Ok((operator, http, said))
 }
 
 fn credentials(builder: opendal::services::S3, values: &Values<'_>) -> Result<opendal::services::S3, BadSetting> {

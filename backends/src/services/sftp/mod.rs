@@ -4,6 +4,7 @@
 //! Needs no `ssh` program; a `ProxyCommand` of the user's is run. Many requests are on their way at once over few connections, so distance costs little.
 
 mod command;
+mod files;
 mod hosts;
 mod login;
 mod pool;

@@ -62,6 +62,13 @@ impl Pool {
         }
     }
 
+    /// A connection that was lent before: what is open is open on that one only.
+    pub(super) async fn lend_again(&self, link: &Arc<Link>) -> Lent<'_> {
+        let place = self.places.acquire().await.expect("the semaphore is never closed");
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        Lent { pool: self, link: Arc::clone(link), _place: place }
+    }
+
     async fn link(&self, index: usize) -> Result<Arc<Link>, Failure> {
         let mut place = self.links[index].lock().await;
         if let Some(link) = &*place
@@ -80,6 +87,11 @@ impl Pool {
 }
 
 impl Lent<'_> {
+    /// The connection itself.
+    pub(super) fn link(&self) -> Arc<Link> {
+        Arc::clone(&self.link)
+    }
+
     /// What an error of the session means. One of the connection ends its use.
     pub(super) fn failure(&self, error: Error) -> Failure {
         let failure = failure_of(error);

@@ -24,15 +24,15 @@ use crate::shape::{Direction, Shaper};
 use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
 
 /// A directory of another machine.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Sftp {
-    pool: Pool,
+    pub(super) pool: Arc<Pool>,
     /// Without a slash at the end; empty for where a login leads.
     root: String,
-    said: String,
+    pub(super) said: String,
     shaper: Option<Arc<Shaper>>,
     /// Directories that are known to be there.
-    made: Mutex<BTreeSet<String>>,
+    made: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Sftp {
@@ -51,16 +51,16 @@ impl Sftp {
         let root = root.strip_prefix("~/").unwrap_or(root).trim_end_matches('/').to_owned();
         let said = format!("sftp:{login:?}/{root}").replace("//", "/");
         Ok(Self {
-            pool: Pool::new(login, connections),
+            pool: Arc::new(Pool::new(login, connections)),
             root,
             said,
             shaper: transport.shaper.clone(),
-            made: Mutex::default(),
+            made: Arc::default(),
         })
     }
 
     /// The server's name for a path.
-    fn full(&self, path: &str) -> String {
+    pub(super) fn full(&self, path: &str) -> String {
         match self.root.as_str() {
             "" if path.is_empty() => ".".to_owned(),
             "" => path.to_owned(),
@@ -68,13 +68,13 @@ impl Sftp {
         }
     }
 
-    async fn shape(&self, direction: Direction, bytes: usize) {
+    pub(super) async fn shape(&self, direction: Direction, bytes: usize) {
         if let Some(shaper) = &self.shaper {
             shaper.take(direction, bytes).await;
         }
     }
 
-    async fn lend(&self) -> Tried<Lent<'_>> {
+    pub(super) async fn lend(&self) -> Tried<Lent<'_>> {
         if let Some(shaper) = &self.shaper {
             shaper.request().await;
         }
@@ -175,7 +175,7 @@ impl Sftp {
         }
     }
 
-    async fn read_open(&self, lent: &Lent<'_>, handle: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
+    pub(super) async fn read_open(&self, lent: &Lent<'_>, handle: &str, range: Option<Range<u64>>) -> Tried<Bytes> {
         let found = lent.fstat(handle).await.map_err(|error| lent.failure(error))?.attrs;
         if found.permissions.is_some() && !found.is_regular() {
             return Err(in_the_way());
@@ -356,7 +356,7 @@ fn pieces(body: &[Bytes]) -> impl Iterator<Item = (u64, Bytes)> {
 }
 
 /// What every server takes and gives in one request.
-const PIECE: u64 = 32 << 10;
+pub(super) const PIECE: u64 = 32 << 10;
 /// Requests of one object on their way: 2 MiB, which is 320 Mbit/s at 50 ms for each object.
-const AT_ONCE: usize = 64;
+pub(super) const AT_ONCE: usize = 64;
 const DIRECTORIES_AT_ONCE: usize = 8;

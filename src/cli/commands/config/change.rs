@@ -251,7 +251,18 @@ fn absolute(
 
 /// Holds a remote as it will be against everything that is known, and looks whether it can be used.
 fn verify(shell: &Shell, name: &str, changes: &[Change], probe: bool, anew: bool) -> Result<(), CliError> {
-    let profile = shell.settings.profile_of(shell.settings.config.as_if(changes)?.remote(name)?)?;
+    let remote = shell.settings.config.as_if(changes)?.remote(name)?;
+    if let Some(plain) = shell.settings.plain_of(&remote)? {
+        if probe {
+            shell.call(false, |ctx| ops::probe_plain(ctx, &plain)).map_err(|mut error| {
+                error.hint.get_or_insert_with(|| "--no-probe writes the configuration anyway".to_owned());
+                error
+            })?;
+            shell.printer.note(format_args!("`{name}:` can be listed"));
+        }
+        return Ok(());
+    }
+    let profile = shell.settings.profile_of(remote)?;
     if probe {
         let found = shell.call(false, |ctx| ops::probe(ctx, &profile, anew)).map_err(|mut error| {
             error.hint.get_or_insert_with(|| "--no-probe writes the configuration anyway".to_owned());

@@ -1,12 +1,17 @@
 //! `remote test`: whether a remote does what is relied on, and how fast. Needs no key, touches no vault that is there, and takes away
 //! what it has written.
 
+mod cleanup;
+mod known;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use cryptsync_backends::contract::{Check, Observed, Outcome, Speed};
 use cryptsync_backends::contract::{Depth, Report, Scratch, examine};
 
-use super::known::remember;
+pub use cleanup::{Leftover, cleanup};
+pub(super) use known::{recall, remember};
+
 use super::open::{Connection, connect};
 use super::{Ctx, OpsError, RemoteProfile};
 use crate::class::Class;

@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use cryptsync_backends::contract::Observed;
 
-use super::Ctx;
+use crate::ops::Ctx;
 
 /// What was seen of the remote that is described so.
-pub(super) fn recall(state_dir: &Path, place: &str) -> Observed {
+pub(in crate::ops) fn recall(state_dir: &Path, place: &str) -> Observed {
     lines(state_dir).into_iter().rev().find(|(known, _)| known == place).map(|(_, seen)| seen).unwrap_or_default()
 }
 
 /// Remembers what was seen of a remote. Where the state can't be written it is found out again, and that is all.
-pub(super) fn remember(ctx: &Ctx<'_>, place: &str, seen: Observed) {
+pub(in crate::ops) fn remember(ctx: &Ctx<'_>, place: &str, seen: Observed) {
     if ctx.ephemeral || place.contains(['\n', '\r']) {
         return;
     }

@@ -7,9 +7,9 @@ use cryptsync_backends::contract::{Scratch, age_of};
 use cryptsync_backends::{Remote, RemotePath, Result as Tried, Stray, StrayKind};
 use futures::TryStreamExt;
 
-use super::open::connect;
-use super::trial::now;
-use super::{Ctx, OpsError, RemoteProfile};
+use super::now;
+use crate::ops::open::connect;
+use crate::ops::{Ctx, OpsError, RemoteProfile};
 use crate::vault::VaultError;
 
 /// Something that was left, and what became of it.
