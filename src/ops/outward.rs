@@ -170,13 +170,14 @@ impl Out<'_> {
 
     /// Tells what failed, as marks.
     fn carry_out(&self, plan: &mut Plan, report: &mut SyncReport) -> Result<HashSet<u64>, OpsError> {
-        let ctx = self.ctx;
+        let (ctx, caps) = (self.ctx, self.plain.io.caps());
         let deliver = Deliver {
             vault: self.vault,
             tree: self.plain.tree(self.dest, false),
             prefix: self.prefix,
             observer: ctx.observer,
-            workers: ctx.engine.transfers.min(self.plain.io.caps().max_concurrency),
+            // Each holds some parts of a file.
+            workers: ctx.engine.transfers.min(caps.max_concurrency).min((ctx.engine.memory >> 24) as usize),
             deadline: &self.deadline,
             deletes_first: self.options.rules.delete == DeleteWhen::Before,
             times: needs_times(self.options, false),

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::support::cli::{Cli, Machine, contents, noise};
+use crate::support::pty::Pty;
 use crate::support::rclone::Rclone;
 use crate::support::servers::{ACCESS_KEY, BUCKET, SECRET_KEY, Server, me};
 
@@ -288,6 +289,41 @@ fn what_can_not_be_held_is_told() {
     let odd = lab.machine.run(["sync", "p:", "v:more"]);
     assert_eq!(odd.code, 1, "{}", odd.stderr);
     odd.says(&["control character"]);
+}
+
+#[test]
+fn what_somebody_changes_meanwhile_stays() {
+    let Some(lab) = on_sftp() else { return };
+    let (src, served) = (lab.cli.path("src"), lab.server.served().join("some/files"));
+    fs::create_dir_all(&src).unwrap();
+    for name in ["changed", "kept", "gone", "new"] {
+        fs::write(src.join(name), "first").unwrap();
+        age(&src.join(name), 1_500_000_000);
+    }
+    lab.ok(&["sync", src.to_str().unwrap(), "v:docs"]);
+    lab.ok(&["sync", "v:docs", "p:", "--exclude", "new"]);
+    fs::remove_file(src.join("gone")).unwrap();
+    for name in ["changed", "kept", "new"] {
+        fs::write(src.join(name), "second").unwrap();
+    }
+    lab.ok(&["sync", src.to_str().unwrap(), "v:docs"]);
+    // The plan is made when the question is asked.
+    let mut terminal = Pty::start(&lab.machine, (80, 24), ["sync", "-i", "v:docs", "p:"]);
+    terminal.wait_for("y/n/s/!/q> ");
+    for name in ["changed", "gone", "new"] {
+        fs::write(served.join(name), "somebody's").unwrap();
+    }
+    terminal.send("!\n");
+    terminal.wait_for("delete");
+    terminal.wait_for("y/n/s/!/q> ");
+    terminal.send("!\n");
+    let (shown, code) = terminal.finish();
+    assert_eq!(code, 1, "{shown}");
+    assert!(shown.contains("somebody has"), "{shown}");
+    let found = contents(&served);
+    let text = |name: &str| String::from_utf8_lossy(&found[Path::new(name)]).into_owned();
+    assert_eq!(["changed", "gone", "new"].map(text), ["somebody's"; 3]);
+    assert_eq!(text("kept"), "second");
 }
 
 /// The peak of a run's memory, in KiB.
