@@ -198,35 +198,6 @@ fn the_browser_of_the_session_is_opened() {
 }
 
 #[test]
-fn the_dialogue_at_a_terminal_signs_in() {
-    let (fake, cli) = (FakeDropbox::start(), Cli::new());
-    let machine = cli.machine("home");
-    let mut command = machine.command(["config"]);
-    command.env("TERM", "dumb");
-    let mut terminal = rexpect::session::spawn_command(command, Some(30_000)).unwrap();
-    for (question, answer) in [("q> ", "n"), ("remote> ", "d"), ("Service [fs]> ", "dropbox")] {
-        terminal.exp_string(question).unwrap();
-        terminal.send_line(answer).unwrap();
-    }
-    let given = [settings(&fake.url()), vec!["client_secret=".to_owned()]].concat();
-    let address = loop {
-        let (_, asked) = terminal.exp_regex(r"[a-z_]+( \[[^\]]*\])?> |\[y/N\]> |http://\S+/authorize\?\S+\s").unwrap();
-        let name = asked.split([' ', '>']).next().unwrap_or_default();
-        if asked.starts_with("http") {
-            break asked.trim().to_owned();
-        }
-        let value = given.iter().find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-        terminal.send_line(if asked.starts_with("[y/N]") { "y" } else { value.unwrap_or("") }).unwrap();
-    };
-    say_yes(&address);
-    terminal.exp_string("added `d:`").unwrap();
-    terminal.exp_string("q> ").unwrap();
-    terminal.send_line("q").unwrap();
-    terminal.exp_eof().unwrap();
-    machine.run(["ls", "d:"]).fails(29, &["d:"]);
-}
-
-#[test]
 fn what_the_service_tells_with_the_code_is_kept() {
     let (fake, cli) = (FakePCloud::start(), Cli::new());
     let machine = cli.machine("home");
