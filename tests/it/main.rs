@@ -54,6 +54,7 @@ mod requests;
 mod round_trip;
 mod secrets;
 mod sign_in;
+mod slow_link;
 mod sums;
 mod support;
 mod targets;

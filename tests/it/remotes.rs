@@ -225,3 +225,24 @@ fn mistakes_are_one_thing_to_do() {
     fs::write(server.dir.path().join("known"), "").unwrap();
     with(cli.machine("home"), &settings).run(["ls", "v:"]).fails(23, &["SHA256:", "accept-new"]);
 }
+
+#[test]
+fn an_expired_certificate_is_one_thing_to_do() {
+    let cli = Cli::new();
+    let says = ["the certificate of 127.0.0.1", "has expired", "has to renew it", "clock of this machine"];
+    if let Some(server) = Server::rclone_webdav_expired() {
+        let mut settings = webdav(&server);
+        settings.push(("URL", server.url().replace("http:", "https:")));
+        settings.push(("CA_CERT", server.dir.path().join("ca.pem").display().to_string()));
+        let machine = with(cli.machine("home"), &settings);
+        machine.run(["ls", "v:"]).fails(23, &says);
+        let words = machine.home.join("words.txt");
+        let init = ["init", "v:", "--kdf", "64M,3,1", "--recovery-file", words.to_str().unwrap()];
+        machine.run(init).fails(23, &says);
+        assert!(!words.exists(), "a key to no vault");
+    }
+    if let Some(server) = Server::pyftpdlib_expired() {
+        let machine = with(cli.machine("home"), &ftp(&server, &[("EXPLICIT_TLS", "true")]));
+        machine.run(["ls", "v:"]).fails(23, &says);
+    }
+}

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use cryptsync_backends::layers::{Retry, RetryPolicy};
 use cryptsync_backends::testing::contract;
 use cryptsync_backends::{ErrorKind, Put, Remote, RemotePath, Transport, services};
+use futures::{StreamExt, TryStreamExt};
 
 use crate::servers::{PASSWORD, Server, USER, keygen, me};
 use crate::weather::Weather;
@@ -169,6 +170,39 @@ async fn broken_and_silent_connections_are_survived() {
         assert_eq!(remote.stat(&name).await.unwrap().size, body.len() as u64);
         assert_eq!(remote.put_new(&name, vec![body.clone()]).await.unwrap(), Put::Existed);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_line_may_break_anywhere() {
+    let Some(server) = Server::sshd() else { return };
+    let body: Bytes = (0..300_000).map(|n: u32| (n ^ (n >> 11)) as u8).collect();
+    let places = [0, 30, 1000, 2000, 3000, 4000, 5000, 20_000, 150_000, 290_000, 310_000, 330_000];
+    let cases = places.into_iter().flat_map(|at| [Weather::calm().breaking_up(at), Weather::calm().breaking_down(at)]);
+    futures::stream::iter(cases.enumerate())
+        .for_each_concurrent(4, |(number, weather)| {
+            let (server, body) = (&server, &body);
+            async move {
+                let said = format!("{weather:?}");
+                let values = settings(server, weather.before(server.port).await);
+                let remote = open(&with(&values, &[]));
+                let name = path(&format!("data/{number}-"));
+                let life = async || {
+                    remote.put_new(&name, vec![body.clone()]).await?;
+                    assert!(remote.get(&name).await? == *body, "{said}: another object");
+                    assert!(remote.get_range(&name, 1000..200_000).await? == body.slice(1000..200_000), "{said}");
+                    assert_eq!(remote.stat(&name).await?.size, body.len() as u64, "{said}");
+                    let found: Vec<_> = remote.list(name.as_str()).try_collect().await?;
+                    assert_eq!(found.len(), 1, "{said}: {found:?}");
+                    Ok::<(), cryptsync_backends::RemoteError>(())
+                };
+                // A line that breaks before anything has been heard is for a person to look at.
+                if let Err(error) = life().await {
+                    assert_eq!(error.kind(), ErrorKind::Unreachable, "{said}: {error:?}");
+                    life().await.unwrap_or_else(|error| panic!("{said}: {error:?}"));
+                }
+            }
+        })
+        .await;
 }
 
 #[tokio::test]

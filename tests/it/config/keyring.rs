@@ -10,7 +10,7 @@ use super::{Home, text};
 use crate::support::cli::{PASSWORD, skipped};
 
 /// A session bus with a Secret Service of its own.
-struct SecretService {
+pub(super) struct SecretService {
     bus: Child,
     daemon: Child,
     address: String,
@@ -81,7 +81,7 @@ impl Drop for SecretService {
     }
 }
 
-fn with_service() -> Option<(Home, SecretService)> {
+pub(super) fn with_service() -> Option<(Home, SecretService)> {
     let mut home = Home::new();
     let dir = home.path("keyring");
     fs::create_dir(&dir).unwrap();

@@ -10,6 +10,9 @@ pub mod screen;
 #[path = "../../../backends/tests/services/servers.rs"]
 pub mod servers;
 pub mod snapshot;
+#[expect(dead_code, reason = "a line that breaks is for the tests of the services alone")]
+#[path = "../../../backends/tests/services/weather.rs"]
+pub mod weather;
 
 use std::io;
 use std::path::{Path, PathBuf};

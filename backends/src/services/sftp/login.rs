@@ -167,7 +167,7 @@ impl Login {
                     let socket = TcpStream::connect((host.as_str(), *port)).await;
                     let socket = socket.map_err(|error| login.no_connection(&error, contacted))?;
                     socket.set_nodelay(true).map_err(|error| login.no_connection(&error, contacted))?;
-                    login.enter(socket).await?
+                    login.enter(socket, contacted).await?
                 }
                 (Some(before), _) => {
                     let way = before.channel_open_direct_tcpip(host, u32::from(*port), "127.0.0.1", 0).await;
@@ -176,7 +176,7 @@ impl Login {
                         Failure::new(kind, format!("the machine on the way does not lead to {host}:{port}: {error}"))
                             .advice("check `proxy_jump`, and whether that machine allows TCP forwarding")
                     })?;
-                    login.enter(way.into_stream()).await?
+                    login.enter(way.into_stream(), contacted).await?
                 }
             };
             handles.push(handle);
@@ -189,11 +189,12 @@ impl Login {
             ..russh_sftp::client::Config::default()
         };
         let session = RawSftpSession::new_with_config(channel.into_stream(), config);
-        session.init().await.map_err(|error| {
-            Failure::new(ErrorKind::Misconfigured, format!("{host} offers no SFTP: {error}"))
-                .advice("the server has to have the subsystem `sftp`")
-        })?;
-        Ok((handles, session))
+        match session.init().await {
+            Ok(_) => Ok((handles, session)),
+            Err(_) if has_hung_up(handle).await => Err(self.hung_up(contacted)),
+            Err(error) => Err(Failure::new(ErrorKind::Misconfigured, format!("{host} offers no SFTP: {error}"))
+                .advice("the server has to have the subsystem `sftp`")),
+        }
     }
 
     /// Has a command lead there, and logs in.
@@ -220,6 +221,7 @@ impl Login {
     async fn enter(
         &self,
         socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        contacted: bool,
     ) -> Result<Handle<Client>, Failure> {
         let verdict = Arc::new(Mutex::new(None));
         let client = Client { hosts: self.hosts.clone(), verdict: Arc::clone(&verdict) };
@@ -230,8 +232,14 @@ impl Login {
             (Err(error), None) => return Err(self.broken(&error)),
             (Ok(handle), None) => handle,
         };
-        self.prove(&mut handle).await?;
-        Ok(handle)
+        match self.prove(&mut handle).await {
+            Ok(()) => Ok(handle),
+            // Silence is no answer to the question who we are.
+            Err(failure) if failure.kind == ErrorKind::PermissionDenied && has_hung_up(&handle).await => {
+                Err(self.hung_up(contacted))
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     fn config(&self) -> Config {
@@ -344,6 +352,14 @@ impl Login {
         Ok(matches!(answer, KeyboardInteractiveAuthResponse::Success))
     }
 
+    fn hung_up(&self, contacted: bool) -> Failure {
+        let kind = if contacted { ErrorKind::Reset } else { ErrorKind::Unreachable };
+        let Hosts { host, port, .. } = &self.hosts;
+        Failure::new(kind, format!("{host}:{port} has closed the connection before it let {} in", self.user)).advice(
+            "try again; if that does not help, check `user`, and `pass` or `key_file`: some servers hang up on strangers",
+        )
+    }
+
     fn no_connection(&self, error: &std::io::Error, contacted: bool) -> Failure {
         let Hosts { host, port, .. } = &self.hosts;
         let kind = if contacted { ErrorKind::Reset } else { ErrorKind::Unreachable };
@@ -368,6 +384,12 @@ impl Login {
             error => Failure::new(ErrorKind::Reset, format!("the connection to {host} broke: {error}")),
         }
     }
+}
+
+/// Whether there is no connection any more. Its end shows a moment after what waited for an answer has got none.
+async fn has_hung_up(handle: &Handle<Client>) -> bool {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    handle.is_closed()
 }
 
 /// Our side of a connection: it looks at the host's key.
