@@ -129,12 +129,16 @@ impl Tree<'_> {
     ) -> Result<impl Iterator<Item = Result<Item, OpsError>> + 'v, OpsError> {
         let filter = Arc::new(filter.clone());
         let side = VaultSide::open(self.vault, self.root.as_ref(), dir, filter, true)?.keeping(kept);
-        Ok(side.map(|found| {
-            self.vault.checkpoint()?;
-            found.map_err(|error| match error {
-                SideError::Fatal(error) => OpsError::from(error),
-                _ => OpsError::new(Class::Failed, error.to_string()),
-            })
+        Ok(side.filter_map(|found| {
+            if let Err(error) = self.vault.checkpoint() {
+                return Some(Err(error.into()));
+            }
+            match found {
+                Ok(item) => Some(Ok(item)),
+                Err(SideError::Stands(_)) => None,
+                Err(SideError::Fatal(error)) => Some(Err(error.into())),
+                Err(error) => Some(Err(OpsError::new(Class::Failed, error.to_string()))),
+            }
         }))
     }
 

@@ -21,6 +21,7 @@ mod init;
 mod inspect;
 mod inward;
 mod key;
+mod links;
 mod list;
 mod make_dir;
 mod mirror;
@@ -66,7 +67,7 @@ use crate::world::{Timestamp, World};
 pub use crate::format::access::Role;
 pub use crate::format::card::Card;
 pub use crate::sum::{NoSuchSum, Sum, SumKind};
-pub use crate::transfer::{By, Comparison, Naming, Order, OrderBy, OrderFrom, Symlinks, Traits};
+pub use crate::transfer::{By, Comparison, LINK_SUFFIX, Naming, Order, OrderBy, OrderFrom, Replace, Symlinks, Traits};
 pub use crate::world::Cancel;
 pub use about::{About, about};
 pub use browse::{BrowseRow, Browser};
@@ -87,6 +88,7 @@ pub use key::{
     AccessStep, KeyChange, KeyReport, MemberInfo, card as key_card, change as key_change, history as key_history,
     member as key_member, members as key_members,
 };
+pub use links::ShownLinks;
 pub use list::{Extras, list, list_with};
 pub use make_dir::{mkdir, rmdir, rmdirs};
 pub use mirror::{CopyReport, HealOptions, heal, only_there};
@@ -354,6 +356,8 @@ pub struct ListOptions {
     pub recursive: bool,
     /// What is in scope.
     pub filter: Filter,
+    /// How symbolic links are shown.
+    pub links: ShownLinks,
 }
 
 /// Which part of each file `cat` prints.

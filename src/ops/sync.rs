@@ -18,7 +18,7 @@ use crate::format::entry::{Content, Entry, EntryKind};
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
-    Contents, Deadline, Item, Kept, Leaves, Plan, PlanOptions, Rows, SideError, Step, TransferError, lookup,
+    Contents, Deadline, Item, Kept, Leaves, Plan, PlanOptions, Replace, Rows, SideError, Step, TransferError, lookup,
 };
 use crate::vault::{SessionOptions, Vault};
 
@@ -85,7 +85,7 @@ pub(super) fn plan_options<'a>(
     let delete = options.delete && !single;
     PlanOptions {
         delete,
-        replace: delete && rules.replace,
+        replace: if delete { rules.replace } else { Replace::Neither },
         compare: &rules.compare,
         contents,
         threads: ctx.engine.checkers.min((ctx.engine.memory >> 24) as usize),
@@ -238,16 +238,16 @@ pub(super) fn may_delete(
         ctx.observer.event(Event::Notice("nothing is deleted, because the run ended early"));
         return false;
     }
-    if rules.over_max_delete(totals) {
-        report.stopped = Some(Stopped::MaxDelete);
-        return false;
-    }
     let failed = match rules.delete {
         DeleteWhen::Before => totals.skipped - totals.immutable,
         DeleteWhen::After => totals.skipped + failed,
     };
     if failed > 0 && !rules.ignore_errors {
         ctx.observer.event(Event::Notice("nothing is deleted, because some entries could not be handled"));
+        return false;
+    }
+    if rules.over_max_delete(totals) {
+        report.stopped = Some(Stopped::MaxDelete);
         return false;
     }
     true

@@ -1,7 +1,7 @@
 //! The commands, one file each: arguments that are their own help, and a body that calls one op.
 //!
-//! Shared between them: `filters` (what is in scope), `transfer` (copy, sync and move), `changes` (verbs that change a tree
-//! without a transfer), `create` (making vaults).
+//! Shared between them: `filters` (what is in scope), `links` (how links are seen), `transfer` (copy, sync and move),
+//! `changes` (verbs that change a tree without a transfer), `create` (making vaults).
 
 pub(super) mod about;
 pub(super) mod adopt;
@@ -30,6 +30,7 @@ pub(super) mod hashsum;
 pub(super) mod help;
 pub(super) mod init;
 pub(super) mod key;
+mod links;
 pub(super) mod listremotes;
 pub(super) mod log;
 pub(super) mod ls;

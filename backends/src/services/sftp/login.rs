@@ -205,7 +205,7 @@ impl Login {
                 .advice("try the command of ~/.ssh/config by hand; `proxy_jump: none` does without it")
         };
         let (running, said) = Running::start(command).map_err(|error| failed(error.to_string()))?;
-        match self.enter(running).await {
+        match self.enter(running, contacted).await {
             Err(failure) if failure.kind == ErrorKind::Reset => {
                 let why = match said {
                     Some(said) => said.last_line().await,
