@@ -89,7 +89,7 @@ impl Change<'_> {
     }
 
     fn publish(&self, tree: &Tree<'_>, edits: EditList, report: &mut SyncReport) -> Result<Published, OpsError> {
-        let mut session = Session::begin(Arc::clone(tree.vault), session_options(self.ctx))?;
+        let mut session = Session::begin(Arc::clone(tree.vault), session_options(self.ctx, tree.vault))?;
         let info = CommitInfo { operation: self.operation.to_owned() };
         let published = commit_edits(&mut session, tree.root.as_ref(), &[], &mut edits.finish()?, true, &info)?;
         report.stored = session.stats().stored.load(Ordering::Relaxed);

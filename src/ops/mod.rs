@@ -47,6 +47,7 @@ mod sync;
 mod target;
 mod touch;
 mod tree;
+mod trial;
 mod up;
 mod verify;
 mod writers;
@@ -94,7 +95,7 @@ pub use mirror::{CopyReport, HealOptions, heal, only_there};
 pub use moving::Moving;
 pub use network::{Network, Rate, Rates, RequestRate, Shaper};
 pub use plain::{PlainProfile, probe_plain};
-pub use probe::{Probe, probe};
+pub use probe::{Found, Probe, probe};
 pub use rcat::rcat;
 pub use remove::{delete, purge, rm};
 pub use rename::{RenameOptions, rename};
@@ -107,6 +108,7 @@ pub use statements::{AdoptReport, RetireReport, adopt, retire};
 pub use sync::sync;
 pub use touch::{TouchOptions, touch};
 pub use tree::{Below, TreeOptions, TreeRow, tree};
+pub use trial::{Abilities, Check, Leftover, Observed, Outcome, Speed, Trial, cleanup, trial};
 pub use verify::verify;
 pub use writers::{WriterRow, WriterState, writers};
 
@@ -182,6 +184,8 @@ pub struct EngineOptions {
     pub checkers: usize,
     /// zstd level; `None` stores everything raw.
     pub compression: Option<i32>,
+    /// How large packs get, in bytes; `None` as suits the service.
+    pub pack_size: Option<u64>,
     /// How remotes are talked to.
     pub network: Network,
 }

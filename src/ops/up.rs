@@ -207,7 +207,7 @@ impl Up<'_> {
         let Ready { base, extra, suspects, marks, scan_start, traits, unsure, mut plan } = ready;
         self.opened.sweep()?;
         let observer = ctx.observer;
-        let mut session = Session::begin(Arc::clone(vault), session_options(ctx))?;
+        let mut session = Session::begin(Arc::clone(vault), session_options(ctx, vault))?;
         let upload = Upload {
             session: &session,
             root: self.source.root.clone(),

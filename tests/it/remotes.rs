@@ -64,7 +64,7 @@ fn objects(kind: &str, more: &[(&'static str, String)]) -> Settings {
     usual.into_iter().chain(more.iter().cloned()).collect()
 }
 
-fn with(machine: Machine, settings: &Settings) -> Machine {
+pub(crate) fn with(machine: Machine, settings: &Settings) -> Machine {
     let variable = |name: &str| format!("CRYPTSYNC_CONFIG_V_{name}");
     settings.iter().fold(machine, |machine, (name, value)| machine.var(&variable(name), value))
 }

@@ -408,7 +408,7 @@ impl Server {
     }
 
     /// One request of a few lines, and the answer.
-    fn ask(&self, head: &str) -> String {
+    pub fn ask(&self, head: &str) -> String {
         let mut socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         socket.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).unwrap();
         let mut answer = String::new();

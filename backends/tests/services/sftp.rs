@@ -269,3 +269,57 @@ async fn the_users_own_file_and_a_machine_on_the_way_lead_there() {
     assert_eq!(kind, ErrorKind::Unreachable, "{text}");
     assert!(text.contains("proxy_jump"), "{text}");
 }
+
+/// Joins what it reads and writes with a server, and leaves a mark when it begins.
+const RELAY: &str = "\
+import os, select, socket, sys
+open(sys.argv[3], 'a').write(f'{os.getpid()}\\n')
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+while True:
+    for ready in select.select([0, s], [], [])[0]:
+        data = os.read(0, 65536) if ready == 0 else s.recv(65536)
+        if not data: sys.exit()
+        if ready == 0: s.sendall(data)
+        else:
+            while data: data = data[os.write(1, data):]
+";
+
+#[tokio::test]
+async fn a_command_of_the_user_leads_there_and_ends_with_it() {
+    let Some(server) = Server::sshd() else { return };
+    let at = |name: &str| server.dir.path().join(name).display().to_string();
+    let key = fs::read_to_string(at("host_key.pub")).unwrap();
+    fs::write(at("known"), format!("[127.0.0.1]:{} {key}", server.port)).unwrap();
+    fs::write(at("relay.py"), RELAY).unwrap();
+    let config = |command: &str| {
+        let text = format!(
+            "Host nas\n  HostName 127.0.0.1\n  Port {}\n  User {}\n  IdentityFile {}\n  UserKnownHostsFile {}\n  ProxyCommand {command}\n",
+            server.port,
+            me(),
+            at("user_key"),
+            at("known"),
+        );
+        fs::write(at("ssh_config"), text).unwrap();
+    };
+    let (file, root) = (at("ssh_config"), server.served().join("some/where").display().to_string());
+    let values = [("host", "nas"), ("ssh_config", file.as_str()), ("root", root.as_str())];
+    config(&format!("python3 {} %h %p {}", at("relay.py"), at("pids")));
+    contract(open(&values)).await;
+    let pids = fs::read_to_string(at("pids")).unwrap();
+    assert!(pids.lines().count() > 0, "nobody came this way");
+    // The connections end when the remote is gone, and the programs with them.
+    let gone = async {
+        while pids.lines().any(|pid| std::path::Path::new("/proc").join(pid).exists()) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("a program is left at work");
+    config("sh -c 'echo there is no way >&2; exit 1'");
+    let (kind, text) = said(&values).await;
+    assert_eq!(kind, ErrorKind::Unreachable, "{text}");
+    assert!(text.contains("there is no way") && text.contains("ProxyCommand"), "{text}");
+    config("nc %h %d");
+    let values: BTreeMap<_, _> = values.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let refused = services::open("sftp", &values, &Transport::default()).unwrap_err();
+    assert!(refused.to_string().contains("`%d`"), "{refused}");
+}

@@ -110,6 +110,7 @@ impl TestEnv {
             ephemeral: false,
             cache_dir: self.path(home).join("cache"),
             engine: EngineOptions {
+                pack_size: None,
                 memory: self.memory,
                 transfers: 4,
                 checkers: 4,

@@ -129,6 +129,22 @@ pub(super) const ALL: &[Kept] = &[
         },
     },
     Kept {
+        told: "With `--suffix` what is kept of a link is a link",
+        why: "rclone keeps a file with the target in it, called NAME.rclonelink and the suffix",
+        explains: |case, _, difference| {
+            let is_kept = match difference {
+                Difference::Entry { path, theirs: Some(_), ours: None, .. } => path.contains(".rclonelink"),
+                Difference::Entry { theirs: None, ours: Some(node), .. } => matches!(node.kind, Kind::Link(_)),
+                _ => false,
+            };
+            has(case, "--suffix") && has_any(case, &["-l", "--links"]) && is_kept
+        },
+        example: || {
+            let case = Case { flags: vec![flag("--links"), valued("--suffix", ".bak")], ..between("sync") };
+            with(case, Side::Dst, "link", link("a"))
+        },
+    },
+    Kept {
         told: "An empty directory does not take the place of a file with `--create-empty-src-dirs`",
         why: "rclone fails at first, and finds the file deleted when it tries again",
         explains: |case, outcome, difference| {
