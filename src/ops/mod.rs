@@ -52,23 +52,16 @@ mod up;
 mod verify;
 mod writers;
 
-use std::io;
-use std::path::PathBuf;
-
-use zeroize::Zeroizing;
-
 use crate::class::Class;
 use crate::event::Observer;
 use crate::filter::Filter;
+pub use crate::format::{access::Role, card::Card};
 use crate::path::TreePath;
-pub use crate::vault::{BadCheckpoint, Checkpoint, Demands, KeyPlace, Newest};
-use crate::world::{Timestamp, World};
-
-pub use crate::format::access::Role;
-pub use crate::format::card::Card;
 pub use crate::sum::{NoSuchSum, Sum, SumKind};
 pub use crate::transfer::{By, Comparison, LINK_SUFFIX, Naming, Order, OrderBy, OrderFrom, Replace, Symlinks, Traits};
+pub use crate::vault::{BadCheckpoint, Checkpoint, Demands, KeyPlace, Newest};
 pub use crate::world::Cancel;
+use crate::world::{Timestamp, World};
 pub use about::{About, about};
 pub use browse::{BrowseRow, Browser};
 pub use cat::{CatOptions, cat};
@@ -105,12 +98,15 @@ pub use service::{HeldToken, Service, ServiceSettings, SignedIn, TokenStore};
 pub use sign_in::sign_in;
 pub use stat::{DuRow, Stat, Stored, du, stat};
 pub use statements::{AdoptReport, RetireReport, adopt, retire};
+use std::io;
+use std::path::PathBuf;
 pub use sync::sync;
 pub use touch::{TouchOptions, touch};
 pub use tree::{Below, TreeOptions, TreeRow, tree};
 pub use trial::{Abilities, Check, Leftover, Observed, Outcome, Speed, Trial, cleanup, trial};
 pub use verify::verify;
 pub use writers::{WriterRow, WriterState, writers};
+use zeroize::Zeroizing;
 
 /// Where secrets and consent come from: a terminal, the environment, a test.
 pub trait Person: Send + Sync {
