@@ -3,14 +3,14 @@
 
 use std::fmt::Debug;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future;
 use futures::stream::BoxStream;
 
-use crate::{RemotePath, Result};
+use crate::{ErrorKind, Op, RemoteError, RemotePath, Result};
 
 /// Bytes at a path. Objects are written once and whole: an object that is there is complete.
 #[async_trait]
@@ -57,6 +57,50 @@ pub trait Remote: Send + Sync + Debug {
     async fn barrier(&self) -> Result<()> {
         Ok(())
     }
+
+    /// What runs that ended too early have left at the service and no listing shows, as far as it tells.
+    async fn strays(&self) -> Result<Vec<Stray>> {
+        Ok(Vec::new())
+    }
+
+    /// Removes what [`strays`](Self::strays) has named. What is gone already is fine.
+    async fn remove_stray(&self, stray: &Stray) -> Result<()> {
+        Err(RemoteError::new(ErrorKind::Unsupported, Op::Delete, stray.name.as_str()).on(self.describe()))
+    }
+
+    /// Is told whether `put_new` was seen to be exclusive, in this run or an earlier one: a service that would have to try need not, and
+    /// one that claims it is not believed against that.
+    fn recall(&self, _put_new: bool) {}
+
+    /// Removes a directory, which ends in a slash, and those below it, where the service has such. Whoever calls this has deleted the
+    /// objects in them and puts none meanwhile. One that is not there is fine.
+    async fn remove_directory(&self, _directory: &str) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Something that a run which ended too early has left at a service: it takes space, and is no object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stray {
+    /// What it is.
+    pub kind: StrayKind,
+    /// What it was to be, or where it lies, for people.
+    pub name: String,
+    /// What the service knows it by.
+    pub id: String,
+    /// When it was begun, or last written to, if the service says so.
+    pub since: Option<SystemTime>,
+    /// Its bytes, if the service says so.
+    pub size: Option<u64>,
+}
+
+/// What a stray is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StrayKind {
+    /// An upload in parts that was neither completed nor given up.
+    Upload,
+    /// A file that was to be renamed when it was whole.
+    Temporary,
 }
 
 /// What a remote can do: declared by the service, so that nobody has to guess or to skip a test by hand.
@@ -73,6 +117,16 @@ pub struct Caps {
     pub max_object: u64,
     /// How long after a put a listing may still miss the object.
     pub list_delay: Duration,
+    /// How large objects should be that many small things are packed into, in bytes: larger where each call is slow, smaller where
+    /// an upload that breaks off has to begin anew over a thin line.
+    pub pack_size: u64,
+}
+
+impl Caps {
+    /// What suits most services.
+    pub const PACK: u64 = 16 << 20;
+    /// For services that take a second or so for each object, however small.
+    pub const LARGE_PACK: u64 = 32 << 20;
 }
 
 /// What `put_new` did. Names are content hashes, so that something is already there is a fact and not an error.

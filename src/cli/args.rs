@@ -87,6 +87,7 @@ pub(super) enum Verb {
     About(commands::about::AboutArgs),
     Verify(commands::verify::VerifyArgs),
     Replicate(commands::replicate::ReplicateArgs),
+    Cleanup(commands::cleanup::CleanupArgs),
     Remote(commands::remote::RemoteArgs),
     #[command(visible_alias = "snapshots")]
     Log(commands::log::LogArgs),
@@ -141,6 +142,11 @@ pub(super) struct GlobalFlags {
     /// Memory for buffers
     #[arg(long, value_name = "SIZE", global = true, default_value = "128M")]
     pub(super) memory: ByteSize,
+    /// How large objects get into which chunks are packed, 1M to 128M [default: as suits the service]
+    ///
+    /// 16M for most, 32M for those that take long for each object (Dropbox, Drive, OneDrive, pCloud, Koofr), if an eighth of `--memory` is so much.
+    #[arg(long, value_name = "SIZE", global = true)]
+    pub(super) pack_size: Option<ByteSize>,
     /// Objects in transfer at once
     #[arg(long, value_name = "N", global = true, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) transfers: u16,

@@ -174,6 +174,7 @@ pub(super) fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::About(args) => commands::about::run(shell, &args),
         Verb::Verify(args) => commands::verify::run(shell, &args),
         Verb::Replicate(args) => commands::replicate::run(shell, &args),
+        Verb::Cleanup(args) => commands::cleanup::run(shell, &args),
         Verb::Remote(args) => commands::remote::run(shell, &args),
         Verb::Log(args) => commands::log::run(shell, &args),
         Verb::Diff(args) => commands::diff::run(shell, &args),

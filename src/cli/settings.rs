@@ -15,6 +15,7 @@ use super::tokens::Unsaved;
 use crate::age::{Age, BadAge};
 use crate::id::VaultId;
 use crate::ops::{Demands, EngineOptions, Shaper};
+use crate::units::ByteSize;
 use crate::world::World;
 
 /// Everything that is not about one verb.
@@ -73,6 +74,7 @@ impl Settings {
                 memory: flags.memory.0,
                 transfers: usize::from(flags.transfers),
                 checkers: usize::from(flags.checkers),
+                pack_size: pack_size(flags)?,
                 compression: (!flags.no_compress).then_some(i32::from(flags.zstd_level)),
                 network,
             },
@@ -98,6 +100,20 @@ impl Settings {
             unsaved: Unsaved::default(),
         })
     }
+}
+
+/// How large packs are to get, if somebody says so: what fits neither the format nor the memory is refused, not bent.
+fn pack_size(flags: &GlobalFlags) -> Result<Option<u64>, CliError> {
+    let Some(ByteSize(size)) = flags.pack_size else { return Ok(None) };
+    if !PACK_SIZES.contains(&size) {
+        return Err(CliError::usage("--pack-size is not between 1M and 128M"));
+    }
+    let memory = size.saturating_mul(8);
+    if flags.memory.0 < memory {
+        return Err(CliError::usage(format!("packs of {} do not fit into --memory {}", ByteSize(size), flags.memory))
+            .hint(format!("give --memory {}M: several packs are in memory at once", memory >> 20)));
+    }
+    Ok(Some(size))
 }
 
 /// Standard input.
@@ -224,3 +240,6 @@ pub(super) fn parse_duration(text: &str) -> Result<std::time::Duration, String> 
     let bad = || format!("`{text}` is not a length of time; write for example `30s`, `1m30s` or `2w`, or `0` for none");
     age.duration().ok_or_else(bad)
 }
+
+/// What is worth a request, and what the format holds with room to spare.
+const PACK_SIZES: std::ops::RangeInclusive<u64> = 1 << 20..=128 << 20;

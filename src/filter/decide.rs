@@ -16,6 +16,8 @@ pub struct Filter {
     inner: Arc<Inner>,
     /// How many levels are in scope.
     depth: Option<u32>,
+    /// What is added to the names of links.
+    link_suffix: &'static str,
 }
 
 #[derive(Debug, Default)]
@@ -57,7 +59,7 @@ impl Filter {
         depth: Option<u32>,
     ) -> Self {
         let inner = Inner { rules, metadata, limits, markers, partition, names: None };
-        Self { inner: Arc::new(inner), depth }
+        Self { inner: Arc::new(inner), depth, link_suffix: "" }
     }
 
     /// A filter of rules alone, in our reading.
@@ -70,7 +72,7 @@ impl Filter {
     }
 
     pub(super) fn only(self, names: Names) -> Self {
-        Self { inner: Arc::new(Inner { names: Some(names), ..Inner::default() }), depth: self.depth }
+        Self { inner: Arc::new(Inner { names: Some(names), ..Inner::default() }), ..self }
     }
 
     /// Whether everything is in scope.
@@ -90,7 +92,20 @@ impl Filter {
     /// The filter for a destination from which what is out of scope is deleted too, if `deleted`: only the depth stays.
     #[must_use]
     pub fn of_destination(&self, deleted: bool) -> Self {
-        if deleted { Self { inner: Arc::default(), depth: self.depth } } else { self.clone() }
+        if deleted { Self { inner: Arc::default(), ..self.clone() } } else { self.clone() }
+    }
+
+    /// Has names of links looked at with this behind them.
+    #[must_use]
+    pub fn suffixing_links(self, link_suffix: &'static str) -> Self {
+        Self { link_suffix, ..self }
+    }
+
+    /// The name by which a link is looked at.
+    pub fn link_name<'p>(&self, path: &'p TreePath) -> Cow<'p, TreePath> {
+        let name = [path.name().unwrap_or_default(), self.link_suffix.as_bytes()].concat();
+        let named = path.parent().filter(|_| !self.link_suffix.is_empty()).and_then(|dir| dir.join(&name).ok());
+        named.map_or(Cow::Borrowed(path), Cow::Owned)
     }
 
     /// How many levels are in scope, if they are limited.

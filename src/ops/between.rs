@@ -194,7 +194,7 @@ impl Run<'_> {
         }
         brake(ctx, self.options, &plan)?;
         self.opened.sweep()?;
-        let mut session = Session::begin(Arc::clone(vault), session_options(ctx))?;
+        let mut session = Session::begin(Arc::clone(vault), session_options(ctx, vault))?;
         let by_reference = self.origin.is_referred_to();
         let mut uploaded = if by_reference { self.refer(&mut plan)? } else { self.relay(&session, &mut plan)? };
         let info = CommitInfo { operation: self.options.operation.clone() };

@@ -13,7 +13,7 @@ use super::check_vaults::check_vaults;
 use super::open::{Opened, open};
 use super::plain::{self, Plain};
 use super::sync::not_there;
-use super::{CheckReport, Ctx, Difference, OpsError, Place, PlainProfile};
+use super::{CheckReport, Ctx, Difference, OpsError, Place, PlainProfile, ShownLinks};
 use crate::chunk::{Piece, Splitter};
 use crate::class::Class;
 use crate::event::Event;
@@ -44,6 +44,8 @@ pub struct CheckOptions {
     pub download: bool,
     /// What is in scope.
     pub filter: Filter,
+    /// How symbolic links are seen.
+    pub links: ShownLinks,
 }
 
 /// Compares source and destination by content, calling `row` for each file.
@@ -116,8 +118,10 @@ pub fn check(
         _ => {
             let filter = Arc::new(options.filter.clone());
             let fail = VaultError::local(format!("cannot read the directory {}", local.display()));
-            checker.beneath = Some(Beneath::new(local).map_err(fail)?);
-            let walk = Walk::open(local, Arc::clone(&filter), true)?;
+            if options.links != ShownLinks::Followed {
+                checker.beneath = Some(Beneath::new(local).map_err(fail)?);
+            }
+            let walk = Walk::open(local, Arc::clone(&filter), true)?.across(options.links.of_this_machine(), false)?;
             let side = VaultSide::open(vault, base.as_ref(), path, filter, true)?;
             checker.join(walk, side)?;
         }
@@ -284,14 +288,19 @@ impl<'a> Checker<'a> {
     }
 
     fn pair(&mut self, local: Option<Item>, stored: Option<Item>) -> Result<(), OpsError> {
-        let (local, stored) = (counted(self.ctx, local), counted(self.ctx, stored));
+        let counted = |item| counted(self.ctx, self.options.links, item);
+        let (local, stored) = (counted(local), counted(stored));
         let is_dir = |item: &Option<Item>| item.as_ref().is_none_or(|item| item.entry.kind == EntryKind::Dir);
         if is_dir(&local) && is_dir(&stored) {
             return Ok(());
         }
         match (local, stored) {
+            (local, stored) if self.options.links.parts(local.as_ref(), stored.as_ref()) => {
+                self.pair(local, None)?;
+                self.pair(None, stored)
+            }
             (Some(local), Some(stored)) => {
-                let path = stored.path.clone();
+                let path = self.options.links.path(&stored);
                 match self.compare(&local, &stored) {
                     Ok(None) => self.tally.tell(Difference::Same, &path, ""),
                     Ok(Some(why)) => self.tally.tell(Difference::Differ, &path, why),
@@ -301,8 +310,8 @@ impl<'a> Checker<'a> {
                     Err(Problem::Vault(error)) => Err(error.into()),
                 }
             }
-            (Some(local), None) => self.only(&local.path, self.local_is_source),
-            (None, Some(stored)) => self.only(&stored.path, !self.local_is_source),
+            (Some(local), None) => self.only(&self.options.links.path(&local), self.local_is_source),
+            (None, Some(stored)) => self.only(&self.options.links.path(&stored), !self.local_is_source),
             (None, None) => Ok(()),
         }
     }
@@ -421,9 +430,13 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// What is compared: for rclone, only files are anything.
-pub(super) fn counted(ctx: &Ctx<'_>, item: Option<Item>) -> Option<Item> {
-    item.filter(|item| !ctx.rclone_compat || item.entry.kind == EntryKind::File)
+/// What is compared: for rclone, only files are anything, unless links are taken for some.
+pub(super) fn counted(ctx: &Ctx<'_>, links: ShownLinks, item: Option<Item>) -> Option<Item> {
+    item.filter(|item| match item.entry.kind {
+        EntryKind::File => true,
+        EntryKind::Dir => !ctx.rclone_compat,
+        EntryKind::Symlink => !ctx.rclone_compat || links == ShownLinks::AsFiles,
+    })
 }
 
 #[derive(PartialEq)]

@@ -111,19 +111,25 @@ impl Pairs<'_> {
     }
 
     fn pair(&mut self, a: Option<Item>, b: Option<Item>) -> Result<(), OpsError> {
-        let (a, b) = (counted(self.ctx, a), counted(self.ctx, b));
+        let links = self.options.links;
+        let counted = |item| counted(self.ctx, links, item);
+        let (a, b) = (counted(a), counted(b));
         let is_dir = |item: &Option<Item>| item.as_ref().is_none_or(|item| item.entry.kind == EntryKind::Dir);
         if is_dir(&a) && is_dir(&b) {
             return Ok(());
         }
         match (a, b) {
+            (a, b) if links.parts(a.as_ref(), b.as_ref()) => {
+                self.pair(a, None)?;
+                self.pair(None, b)
+            }
             (Some(a), Some(b)) => match self.compare(&a, &b)? {
-                None => self.tally.tell(Difference::Same, &a.path, ""),
-                Some(why) => self.tally.tell(Difference::Differ, &a.path, why),
+                None => self.tally.tell(Difference::Same, &links.path(&a), ""),
+                Some(why) => self.tally.tell(Difference::Differ, &links.path(&a), why),
             },
-            (Some(a), None) => self.tally.tell(Difference::OnlySource, &a.path, "not in the destination"),
+            (Some(a), None) => self.tally.tell(Difference::OnlySource, &links.path(&a), "not in the destination"),
             (None, Some(b)) if !self.options.one_way => {
-                self.tally.tell(Difference::OnlyDest, &b.path, "not in the source")
+                self.tally.tell(Difference::OnlyDest, &links.path(&b), "not in the source")
             }
             _ => Ok(()),
         }

@@ -89,7 +89,7 @@ impl Change<'_> {
     }
 
     fn publish(&self, tree: &Tree<'_>, edits: EditList, report: &mut SyncReport) -> Result<Published, OpsError> {
-        let mut session = Session::begin(Arc::clone(tree.vault), session_options(self.ctx))?;
+        let mut session = Session::begin(Arc::clone(tree.vault), session_options(self.ctx, tree.vault))?;
         let info = CommitInfo { operation: self.operation.to_owned() };
         let published = commit_edits(&mut session, tree.root.as_ref(), &[], &mut edits.finish()?, true, &info)?;
         report.stored = session.stats().stored.load(Ordering::Relaxed);
@@ -129,12 +129,16 @@ impl Tree<'_> {
     ) -> Result<impl Iterator<Item = Result<Item, OpsError>> + 'v, OpsError> {
         let filter = Arc::new(filter.clone());
         let side = VaultSide::open(self.vault, self.root.as_ref(), dir, filter, true)?.keeping(kept);
-        Ok(side.map(|found| {
-            self.vault.checkpoint()?;
-            found.map_err(|error| match error {
-                SideError::Fatal(error) => OpsError::from(error),
-                _ => OpsError::new(Class::Failed, error.to_string()),
-            })
+        Ok(side.filter_map(|found| {
+            if let Err(error) = self.vault.checkpoint() {
+                return Some(Err(error.into()));
+            }
+            match found {
+                Ok(item) => Some(Ok(item)),
+                Err(SideError::Stands(_)) => None,
+                Err(SideError::Fatal(error)) => Some(Err(error.into())),
+                Err(error) => Some(Err(OpsError::new(Class::Failed, error.to_string()))),
+            }
         }))
     }
 

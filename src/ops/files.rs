@@ -11,7 +11,7 @@ use super::list::missing_local;
 use super::open::{Opened, open};
 use super::plain::{self, Plain};
 use super::sync::not_there;
-use super::{Ctx, OpsError, Place, PlainProfile};
+use super::{Ctx, OpsError, Place, PlainProfile, ShownLinks};
 use crate::class::Class;
 use crate::event::Event;
 use crate::filter::Filter;
@@ -103,13 +103,17 @@ impl<'a> Files<'a> {
         filter: &Filter,
         recursive: bool,
         (metadata, times): (bool, bool),
+        links: ShownLinks,
     ) -> Result<Box<dyn Iterator<Item = Result<Item, SideError>> + '_>, OpsError> {
         if let Some(item) = &self.single {
             return Ok(Box::new(Some(item.clone()).filter(|item| entry_in_scope(filter, item)).into_iter().map(Ok)));
         }
         let filter = Arc::new(filter.clone());
         Ok(match &self.kind {
-            Kind::Local(root) => Box::new(Walk::open(root, filter, recursive)?.with_metadata(metadata)),
+            Kind::Local(root) => {
+                let walk = Walk::open(root, filter, recursive)?.with_metadata(metadata);
+                Box::new(walk.across(links.of_this_machine(), false)?)
+            }
             Kind::Vault(opened, path) => {
                 let base = base_root(&opened.vault)?;
                 Box::new(VaultSide::open(&opened.vault, base.as_ref(), path, filter, recursive)?)
@@ -131,7 +135,7 @@ impl<'a> Files<'a> {
         filter: &Filter,
         each: &mut dyn FnMut(Item) -> Result<(), OpsError>,
     ) -> Result<u64, OpsError> {
-        self.drain(self.items(filter, true, (false, !filter.is_everything()))?, each)
+        self.drain(self.items(filter, true, (false, !filter.is_everything()), ShownLinks::AsLinks)?, each)
     }
 
     fn drain(
@@ -146,7 +150,9 @@ impl<'a> Files<'a> {
             }
             match item {
                 Ok(item) if item.entry.kind == EntryKind::File => each(item)?,
-                Ok(_) | Err(SideError::Special(_) | SideError::Link(_) | SideError::Partly { .. }) => {}
+                Ok(_)
+                | Err(SideError::Special(_) | SideError::Link(_) | SideError::Stands(_) | SideError::Partly { .. }) => {
+                }
                 Err(SideError::Skipped { path, reason }) => {
                     failed += 1;
                     self.ctx.observer.event(Event::Failed { path: &path, reason: &reason });

@@ -7,7 +7,7 @@ use super::{Ctx, ListOptions, Listed, ListedKind, OpsError};
 use crate::class::Class;
 use crate::event::Event;
 use crate::format::entry::EntryKind;
-use crate::sum::{Sum, SumKind};
+use crate::sum::{Sum, SumKind, Summer};
 use crate::transfer::{Item, SideError, attributes};
 use crate::vault::VaultError;
 
@@ -47,22 +47,25 @@ pub fn list_with(
     let files = Files::open(ctx, &options.place)?;
     let mut skipped = 0u64;
     let times = !extras.no_times || !options.filter.is_everything();
-    for item in files.items(&options.filter, options.recursive, (extras.metadata, times))? {
+    for item in files.items(&options.filter, options.recursive, (extras.metadata, times), options.links)? {
         if ctx.cancel.is_cancelled() {
             return Err(VaultError::Cancelled.into());
         }
         match item {
-            Ok(item) if ctx.rclone_compat && item.entry.kind == EntryKind::Symlink => {}
             Ok(item) => {
-                let sums = sums(ctx, &files, &item, &extras.sums, &mut skipped)?;
-                let listed = Listed { sums, ..listed(item) };
-                row(&listed).map_err(VaultError::local("cannot write the listing"))?;
+                let Some(listed) = options.links.listed(ctx, &item) else { continue };
+                let sums = if listed.kind == ListedKind::File {
+                    sums(ctx, &files, &item, &extras.sums, &mut skipped)?
+                } else {
+                    Vec::new()
+                };
+                row(&Listed { sums, ..listed }).map_err(VaultError::local("cannot write the listing"))?;
             }
             Err(SideError::Skipped { path, reason }) => {
                 skipped += 1;
                 ctx.observer.event(Event::Failed { path: &path, reason: &reason });
             }
-            Err(SideError::Special(_) | SideError::Link(_) | SideError::Partly { .. }) => {} // listings are of files, directories and links
+            Err(SideError::Special(_) | SideError::Link(_) | SideError::Stands(_) | SideError::Partly { .. }) => {} // listings are of files, directories and links
             Err(SideError::Fatal(error)) => return Err(error.into()),
         }
     }
@@ -73,7 +76,7 @@ pub fn list_with(
     }
 }
 
-/// The sums that can be had of an entry.
+/// The sums that can be had of a file, or of the target of a link.
 fn sums(
     ctx: &Ctx<'_>,
     files: &Files<'_>,
@@ -82,7 +85,13 @@ fn sums(
     skipped: &mut u64,
 ) -> Result<Vec<(SumKind, Sum)>, OpsError> {
     let mut sums = Vec::new();
-    for kind in kinds.iter().filter(|_| item.entry.kind == EntryKind::File) {
+    for kind in kinds {
+        if let Some(target) = item.link_target() {
+            let mut summer = Summer::new(*kind);
+            summer.push(target);
+            sums.push((*kind, summer.finish()));
+            continue;
+        }
         match files.sum(item, *kind) {
             Ok(sum) => sums.push((*kind, sum)),
             Err(ReadError::File(reason)) => {

@@ -21,6 +21,7 @@ mod init;
 mod inspect;
 mod inward;
 mod key;
+mod links;
 mod list;
 mod make_dir;
 mod mirror;
@@ -46,27 +47,21 @@ mod sync;
 mod target;
 mod touch;
 mod tree;
+mod trial;
 mod up;
 mod verify;
 mod writers;
 
-use std::io;
-use std::path::PathBuf;
-
-use zeroize::Zeroizing;
-
 use crate::class::Class;
 use crate::event::Observer;
 use crate::filter::Filter;
+pub use crate::format::{access::Role, card::Card};
 use crate::path::TreePath;
-pub use crate::vault::{BadCheckpoint, Checkpoint, Demands, KeyPlace, Newest};
-use crate::world::{Timestamp, World};
-
-pub use crate::format::access::Role;
-pub use crate::format::card::Card;
 pub use crate::sum::{NoSuchSum, Sum, SumKind};
-pub use crate::transfer::{By, Comparison, Naming, Order, OrderBy, OrderFrom, Symlinks, Traits};
+pub use crate::transfer::{By, Comparison, LINK_SUFFIX, Naming, Order, OrderBy, OrderFrom, Replace, Symlinks, Traits};
+pub use crate::vault::{BadCheckpoint, Checkpoint, Demands, KeyPlace, Newest};
 pub use crate::world::Cancel;
+use crate::world::{Timestamp, World};
 pub use about::{About, about};
 pub use browse::{BrowseRow, Browser};
 pub use cat::{CatOptions, cat};
@@ -86,13 +81,14 @@ pub use key::{
     AccessStep, KeyChange, KeyReport, MemberInfo, card as key_card, change as key_change, history as key_history,
     member as key_member, members as key_members,
 };
+pub use links::ShownLinks;
 pub use list::{Extras, list, list_with};
 pub use make_dir::{mkdir, rmdir, rmdirs};
 pub use mirror::{CopyReport, HealOptions, heal, only_there};
 pub use moving::Moving;
 pub use network::{Network, Rate, Rates, RequestRate, Shaper};
 pub use plain::{PlainProfile, probe_plain};
-pub use probe::{Probe, probe};
+pub use probe::{Found, Probe, probe};
 pub use rcat::rcat;
 pub use remove::{delete, purge, rm};
 pub use rename::{RenameOptions, rename};
@@ -102,11 +98,15 @@ pub use service::{HeldToken, Service, ServiceSettings, SignedIn, TokenStore};
 pub use sign_in::sign_in;
 pub use stat::{DuRow, Stat, Stored, du, stat};
 pub use statements::{AdoptReport, RetireReport, adopt, retire};
+use std::io;
+use std::path::PathBuf;
 pub use sync::sync;
 pub use touch::{TouchOptions, touch};
 pub use tree::{Below, TreeOptions, TreeRow, tree};
+pub use trial::{Abilities, Check, Leftover, Observed, Outcome, Speed, Trial, cleanup, trial};
 pub use verify::verify;
 pub use writers::{WriterRow, WriterState, writers};
+use zeroize::Zeroizing;
 
 /// Where secrets and consent come from: a terminal, the environment, a test.
 pub trait Person: Send + Sync {
@@ -180,6 +180,8 @@ pub struct EngineOptions {
     pub checkers: usize,
     /// zstd level; `None` stores everything raw.
     pub compression: Option<i32>,
+    /// How large packs get, in bytes; `None` as suits the service.
+    pub pack_size: Option<u64>,
     /// How remotes are talked to.
     pub network: Network,
 }
@@ -350,6 +352,8 @@ pub struct ListOptions {
     pub recursive: bool,
     /// What is in scope.
     pub filter: Filter,
+    /// How symbolic links are shown.
+    pub links: ShownLinks,
 }
 
 /// Which part of each file `cat` prints.

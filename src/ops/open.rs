@@ -9,6 +9,7 @@ use cryptsync_backends::{Op, RemotePath};
 
 use tokio::runtime::Runtime;
 
+use super::trial::recall;
 use super::{Ctx, OpsError, Person, RemoteProfile};
 use crate::class::Class;
 use crate::event::Event;
@@ -113,6 +114,7 @@ pub(super) fn connect(ctx: &Ctx<'_>, profile: &RemoteProfile) -> Result<Connecti
     let reached = profile.service.reach(&profile.name, &ctx.engine.network)?;
     let at_once = (ctx.engine.transfers + ctx.engine.checkers).max(4);
     let (counted, limit) = ctx.engine.network.wrap(&reached, at_once);
+    let limit = limit.knowing(recall(&ctx.state_dir, &reached.remote.describe()));
     let limit = limit.with_quick_get(|path: &RemotePath| path.as_str().starts_with("log/"));
     let io = RemoteIo::new(Arc::new(limit), runtime.get().handle().clone(), ctx.cancel.clone());
     Ok(Connection { io, counted, dirs: reached.dirs, mirror: reached.mirror, runtime })

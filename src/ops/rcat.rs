@@ -42,7 +42,7 @@ pub fn rcat(ctx: &Ctx<'_>, place: &Place, input: &mut (dyn Read + Send)) -> Resu
         attributes: Vec::new(),
     };
     opened.sweep()?;
-    let mut session = Session::begin(Arc::clone(vault), session_options(ctx))?;
+    let mut session = Session::begin(Arc::clone(vault), session_options(ctx, vault))?;
     ctx.observer.event(Event::Started { path, size: 0 });
     let stream = StreamUpload {
         session: &session,

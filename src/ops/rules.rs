@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Difference, Place};
 use crate::path::TreePath;
-use crate::transfer::{Comparison, Naming, Order, Relation, Rows, Symlinks, Totals};
+use crate::transfer::{Comparison, Naming, Order, Relation, Replace, Rows, Symlinks, Totals};
 
 /// All of it. The default is what the verbs do without flags.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub struct TransferRules {
     /// Make directories that nothing is written into.
     pub empty_dirs: bool,
     /// Files may take the place of directories, and the other way round, where the destination's own entries go.
-    pub replace: bool,
+    pub replace: Replace,
     /// Ask before most of the destination goes.
     pub brake: bool,
     /// A move removes from the source whatever the destination has, without storing it again.
@@ -142,7 +142,7 @@ impl Default for TransferRules {
         Self {
             compare: Comparison::default(),
             empty_dirs: true,
-            replace: true,
+            replace: Replace::Both,
             brake: true,
             trusting: false,
             links: Symlinks::Keep,

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use cryptsync_backends::Caps;
+
 use super::between::between;
 use super::inward::inward;
 use super::moving::leave_vault;
@@ -16,7 +18,7 @@ use crate::format::entry::{Content, Entry, EntryKind};
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
-    Contents, Deadline, Item, Kept, Leaves, Plan, PlanOptions, Rows, SideError, Step, TransferError, lookup,
+    Contents, Deadline, Item, Kept, Leaves, Plan, PlanOptions, Replace, Rows, SideError, Step, TransferError, lookup,
 };
 use crate::vault::{SessionOptions, Vault};
 
@@ -83,7 +85,7 @@ pub(super) fn plan_options<'a>(
     let delete = options.delete && !single;
     PlanOptions {
         delete,
-        replace: delete && rules.replace,
+        replace: if delete { rules.replace } else { Replace::Neither },
         compare: &rules.compare,
         contents,
         threads: ctx.engine.checkers.min((ctx.engine.memory >> 24) as usize),
@@ -236,16 +238,16 @@ pub(super) fn may_delete(
         ctx.observer.event(Event::Notice("nothing is deleted, because the run ended early"));
         return false;
     }
-    if rules.over_max_delete(totals) {
-        report.stopped = Some(Stopped::MaxDelete);
-        return false;
-    }
     let failed = match rules.delete {
         DeleteWhen::Before => totals.skipped - totals.immutable,
         DeleteWhen::After => totals.skipped + failed,
     };
     if failed > 0 && !rules.ignore_errors {
         ctx.observer.event(Event::Notice("nothing is deleted, because some entries could not be handled"));
+        return false;
+    }
+    if rules.over_max_delete(totals) {
+        report.stopped = Some(Stopped::MaxDelete);
         return false;
     }
     true
@@ -332,9 +334,10 @@ pub(super) fn planned(plan: &Plan) -> SyncReport {
     }
 }
 
-/// The engine's settings as a session wants them.
-pub(super) fn session_options(ctx: &Ctx<'_>) -> SessionOptions {
-    let pack_target = (ctx.engine.memory / 8).clamp(1 << 20, 16 << 20);
+/// The engine's settings as a session with this vault wants them.
+pub(super) fn session_options(ctx: &Ctx<'_>, vault: &Vault) -> SessionOptions {
+    let caps = vault.objects.io.caps();
+    let pack_target = pack_target(ctx.engine.pack_size, ctx.engine.memory, &caps);
     SessionOptions {
         pack_target,
         uploads: ctx.engine.transfers.clamp(1, 64),
@@ -343,9 +346,51 @@ pub(super) fn session_options(ctx: &Ctx<'_>) -> SessionOptions {
     }
 }
 
+/// How large packs get: as somebody has said, or as suits the service, and no larger than memory and the service have room for.
+fn pack_target(said: Option<u64>, memory: u64, caps: &Caps) -> u64 {
+    // What is sealed around it and rounds it up takes a few hundredths.
+    let stored_max = caps.max_object - caps.max_object / 8;
+    said.unwrap_or(caps.pack_size).min(memory / 8).max(PACK_MIN).min(stored_max)
+}
+
 /// Reader threads and worker threads: one of each for a core, as far as the budget has room for their buffers.
 pub(super) fn threads(ctx: &Ctx<'_>) -> (usize, usize) {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let most = cores.min((ctx.engine.memory >> 25) as usize).max(1);
     (ctx.engine.checkers.clamp(1, most), most)
+}
+
+/// A smaller pack is not worth its request.
+const PACK_MIN: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn packs_suit_the_service_and_fit_into_memory() {
+        let caps = |pack_size, max_object| Caps {
+            max_concurrency: 4,
+            read_range: true,
+            put_new: true,
+            max_object,
+            list_delay: Duration::ZERO,
+            pack_size,
+        };
+        let most = u64::from(u32::MAX);
+        for (said, memory, caps, expected) in [
+            (None, 128 << 20, caps(Caps::PACK, most), 16 << 20),
+            (None, 128 << 20, caps(Caps::LARGE_PACK, most), 16 << 20),
+            (None, 512 << 20, caps(Caps::LARGE_PACK, most), 32 << 20),
+            (None, 512 << 20, caps(Caps::PACK, most), 16 << 20),
+            (Some(64 << 20), 512 << 20, caps(Caps::PACK, most), 64 << 20),
+            (Some(4 << 20), 512 << 20, caps(Caps::LARGE_PACK, most), 4 << 20),
+            (Some(64 << 20), 512 << 20, caps(Caps::PACK, 8 << 20), 7 << 20),
+            (None, 1 << 20, caps(Caps::PACK, most), 1 << 20),
+        ] {
+            assert_eq!(pack_target(said, memory, &caps), expected, "{said:?} {memory} {caps:?}");
+        }
+    }
 }

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use super::list::{listed, missing_local};
+use super::list::missing_local;
 use super::open::{Opened, open};
 use super::sync::not_there;
-use super::{Ctx, ListOptions, Listed, ListedKind, OpsError, Place};
+use super::{Ctx, ListOptions, Listed, ListedKind, OpsError, Place, ShownLinks};
 use crate::class::Class;
 use crate::event::Event;
 use crate::filter::Filter;
@@ -64,6 +64,11 @@ pub fn tree(
     row: &mut dyn FnMut(&TreeRow) -> io::Result<()>,
 ) -> Result<(), OpsError> {
     let filter = Arc::new(options.list.filter.clone());
+    let links = options.list.links;
+    if links == ShownLinks::Followed && matches!(options.list.place, Place::Local(_)) {
+        return Err(OpsError::new(Class::Usage, "`tree` follows no symbolic links")
+            .hint("leave out --copy-links; `lsf -R --copy-links` follows them"));
+    }
     let source = Source::open(ctx, &options.list.place)?;
     let (skipped, again) = (Cell::new(0u64), Cell::new(false));
     let mut children = |dir: &TreePath| -> Result<std::vec::IntoIter<Listed>, OpsError> {
@@ -73,8 +78,7 @@ pub fn tree(
         let mut found = Vec::new();
         source.children(dir, &filter, &mut |item| match item {
             Ok(item) => {
-                let shown = !ctx.rclone_compat || item.entry.kind != EntryKind::Symlink;
-                found.extend(Some(listed(item)).filter(|listed| shown && (options.wanted)(listed)));
+                found.extend(links.listed(ctx, &item).filter(|listed| (options.wanted)(listed)));
                 Ok(())
             }
             Err(SideError::Skipped { path, reason }) => {
@@ -84,7 +88,7 @@ pub fn tree(
                 }
                 Ok(())
             }
-            Err(SideError::Special(_) | SideError::Link(_) | SideError::Partly { .. }) => Ok(()),
+            Err(SideError::Special(_) | SideError::Link(_) | SideError::Stands(_) | SideError::Partly { .. }) => Ok(()),
             Err(SideError::Fatal(error)) => Err(error.into()),
         })?;
         found.sort_by(options.order);

@@ -207,7 +207,7 @@ impl Up<'_> {
         let Ready { base, extra, suspects, marks, scan_start, traits, unsure, mut plan } = ready;
         self.opened.sweep()?;
         let observer = ctx.observer;
-        let mut session = Session::begin(Arc::clone(vault), session_options(ctx))?;
+        let mut session = Session::begin(Arc::clone(vault), session_options(ctx, vault))?;
         let upload = Upload {
             session: &session,
             root: self.source.root.clone(),
@@ -285,7 +285,6 @@ impl Up<'_> {
         let places = VaultPlaces { vault, root: base, dirs, contents: &contents, found };
         let leaves = if rules.trusting { Leaves::Compared } else { Leaves::Stored };
         let options = PlanOptions {
-            replace: self.options.delete && rules.replace,
             leaves: self.options.moving.map(|_| leaves),
             keep_old: self.backup.is_some(),
             elsewhere: (!self.places.is_empty()).then_some(&places),

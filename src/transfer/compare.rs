@@ -47,6 +47,24 @@ pub enum By {
     Size,
 }
 
+/// What may take the place of what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replace {
+    /// Neither files that of directories nor the other way round.
+    Neither,
+    /// Directories that of files.
+    Files,
+    /// Both.
+    Both,
+}
+
+impl Replace {
+    /// Whether an entry of this kind may take the place of one that is a directory if it is none, and the other way round.
+    pub fn allows(self, kind: EntryKind) -> bool {
+        self == Self::Both || self == Self::Files && kind == EntryKind::Dir
+    }
+}
+
 /// What two entries are to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {

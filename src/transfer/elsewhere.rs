@@ -28,7 +28,7 @@ pub trait Elsewhere {
     /// What is done with what is found.
     fn found(&self) -> Found;
 
-    /// The file of this path in each of the places, the first for which `same` holds.
+    /// The file or link of this path in each of the places, the first for which `same` holds.
     ///
     /// # Errors
     /// A place can't be read, or those of `same`.
@@ -59,7 +59,7 @@ impl Elsewhere for VaultPlaces<'_> {
             let Ok(full) = dir.join_path(path) else { continue };
             let Some(item) = lookup(self.vault, self.root, &full)? else { continue };
             let item = Item { path: path.clone(), ..item };
-            if item.entry.kind == EntryKind::File && same(self.contents, &item)? {
+            if item.entry.kind != EntryKind::Dir && same(self.contents, &item)? {
                 return Ok(Some(item));
             }
         }
@@ -79,7 +79,7 @@ impl LocalPlaces<'_> {
     fn stat(dir: &Path, path: &TreePath) -> Option<Item> {
         let full = super::local_path(dir, path);
         full.symlink_metadata().ok()?;
-        stat_item(&full, path.clone()).ok().flatten().filter(|item| item.entry.kind == EntryKind::File)
+        stat_item(&full, path.clone()).ok().flatten().filter(|item| item.entry.kind != EntryKind::Dir)
     }
 }
 

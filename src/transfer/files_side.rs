@@ -106,7 +106,7 @@ impl<'a> FilesSide<'a> {
     fn is_marked(&self, found: &[FileEntry]) -> bool {
         let is_marker =
             |entry: &FileEntry| self.filter.markers().iter().any(|marker| *marker == *entry.name.as_bytes());
-        found.iter().any(|entry| entry.kind != FileKind::Dir && is_marker(entry))
+        found.iter().any(|entry| entry.kind == FileKind::File && is_marker(entry))
     }
 
     fn enter(&mut self, path: TreePath, mut found: Vec<FileEntry>) {
@@ -194,10 +194,7 @@ impl<'a> FilesSide<'a> {
         };
         if !wanted {
             self.keep(&path);
-            if let (true, Some(kept)) = (is_dir, &self.kept) {
-                kept.note_dir(&path);
-            }
-            return None;
+            return self.kept.is_some().then(|| Err(SideError::Stands(Box::new(item))));
         }
         if is_dir && self.recursive {
             if self.filter.descends(&path) {

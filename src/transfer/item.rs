@@ -82,6 +82,9 @@ pub enum SideError {
     /// A symbolic link, which is passed over.
     #[error("`{0}` is a symbolic link")]
     Link(TreePath),
+    /// An entry of a destination that the run leaves alone.
+    #[error("`{}` is left alone", .0.path)]
+    Stands(Box<Item>),
     /// The side ends here.
     #[error(transparent)]
     Fatal(#[from] TransferError),

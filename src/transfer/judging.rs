@@ -73,6 +73,10 @@ impl Maker<'_> {
     /// The first of the other places that has `item`: what is written then, if anything.
     pub(super) fn elsewhere(&mut self, item: &Item) -> Result<Option<Option<Item>>, TransferError> {
         let Some(places) = self.options.elsewhere else { return Ok(None) };
+        if item.entry.kind == EntryKind::Dir || item.entry.kind == EntryKind::Symlink && places.found() == Found::Copied
+        {
+            return Ok(None); // what a link is costs nothing to write
+        }
         // What is newer here or there, or exists, says nothing about another place.
         let plain =
             Comparison { update: false, ignore_existing: false, ignore_times: false, ..self.options.compare.clone() };

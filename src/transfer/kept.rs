@@ -11,8 +11,6 @@ use crate::path::TreePath;
 #[derive(Debug, Default, Clone)]
 pub struct Kept {
     holding: Rc<RefCell<HashSet<u64>>>,
-    /// Directories that are themselves left alone.
-    whole: Rc<RefCell<HashSet<u64>>>,
 }
 
 impl Kept {
@@ -23,22 +21,9 @@ impl Kept {
         }
     }
 
-    /// The directory `dir` stays, with all that is in it.
-    pub(super) fn note_dir(&self, dir: &TreePath) {
-        let mut whole = self.whole.borrow_mut();
-        if !dir.parent().is_some_and(|parent| whole.contains(&mark(&parent))) {
-            whole.insert(mark(dir));
-        }
-    }
-
     /// Whether the directory with this mark holds something that stays.
     pub(super) fn holds_mark(&self, mark: u64) -> bool {
         self.holding.borrow().contains(&mark)
-    }
-
-    /// Whether `path` is a directory that stays as a whole.
-    pub(super) fn is(&self, path: &TreePath) -> bool {
-        self.whole.borrow().contains(&mark(path))
     }
 
     /// Something in the directory `dir` stays.

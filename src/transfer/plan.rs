@@ -6,7 +6,7 @@ use std::io;
 use std::iter::Peekable;
 
 use super::chosen::Chosen;
-use super::compare::Comparison;
+use super::compare::{Comparison, Replace};
 use super::contents::Contents;
 use super::elsewhere::Elsewhere;
 use super::item::{Item, SideError, TransferError};
@@ -96,7 +96,7 @@ pub struct PlanOptions<'a> {
     /// Whether the destination's own entries go.
     pub delete: bool,
     /// Whether files may take the place of directories, and the other way round.
-    pub replace: bool,
+    pub replace: Replace,
     /// When two entries are the same.
     pub compare: &'a Comparison,
     /// Tells whether contents are the same where that decides.
@@ -346,7 +346,11 @@ fn merge(
             (Some(s), Some(d)) => TreeKey::from_path(&s.path).cmp(&TreeKey::from_path(&d.path)),
         };
         let mut s = if order.is_le() { source.take() } else { None };
-        let mut d = if order.is_ge() { dest.take() } else { None };
+        let stands = if order.is_ge() { dest.take_standing() } else { None };
+        let mut d = if order.is_ge() && stands.is_none() { dest.take() } else { None };
+        if stands.is_some_and(|kind| s.as_ref().is_some_and(|item| maker.stands(item, kind))) {
+            continue;
+        }
         maker.settle(&mut s, &mut d);
         ahead.push_back(match (s, d) {
             (Some(s), Some(d)) if maker.asks(&s, &d) => Ahead { asked: Some(looker.ask(s, d)), known: (None, None) },
@@ -426,7 +430,10 @@ impl<I: Iterator<Item = Result<Item, SideError>>> Readable<I> {
     }
 
     fn peek(&mut self, maker: &mut Maker<'_>) -> Result<Option<&Item>, TransferError> {
-        while let Some(Err(_)) = self.side.peek() {
+        while let Some(Err(error)) = self.side.peek() {
+            if matches!(error, SideError::Stands(_)) && !self.is_source {
+                break;
+            }
             match self.side.next() {
                 Some(Err(SideError::Fatal(error))) => return Err(error),
                 Some(Err(SideError::Skipped { path, reason })) => {
@@ -450,7 +457,17 @@ impl<I: Iterator<Item = Result<Item, SideError>>> Readable<I> {
                 _ => {}
             }
         }
-        Ok(self.side.peek().and_then(|item| item.as_ref().ok()))
+        Ok(match self.side.peek() {
+            Some(Ok(item)) => Some(item),
+            Some(Err(SideError::Stands(item))) => Some(item),
+            _ => None,
+        })
+    }
+
+    /// What the next entry is, which goes, if it is one that the run leaves alone.
+    fn take_standing(&mut self) -> Option<EntryKind> {
+        let standing = self.side.next_if(|found| matches!(found, Err(SideError::Stands(_))))?;
+        if let Err(SideError::Stands(item)) = standing { Some(item.entry.kind) } else { None }
     }
 
     fn take(&mut self) -> Option<Item> {

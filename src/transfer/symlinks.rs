@@ -34,12 +34,13 @@ impl Symlinks {
         self.skips() && found.is_some_and(|item| item.entry.kind == EntryKind::Symlink)
     }
 
-    /// What is left of an entry of a vault: `None` if it is passed over. What is passed over at a destination is kept.
+    /// What is left of an entry of a vault: `None` if it is passed over. What is passed over at a destination stands.
     pub fn pass(self, found: Result<Item, SideError>, kept: Option<&Kept>) -> Option<Result<Item, SideError>> {
         match found {
             Ok(item) if self.skips() && item.entry.kind == EntryKind::Symlink => {
                 if let Some(kept) = kept {
                     kept.note(&item.path);
+                    return Some(Err(SideError::Stands(Box::new(item))));
                 }
                 (self == Self::Skip).then_some(Err(SideError::Link(item.path)))
             }
@@ -47,6 +48,9 @@ impl Symlinks {
         }
     }
 }
+
+/// What rclone calls a link: its name, and this.
+pub const LINK_SUFFIX: &str = ".rclonelink";
 
 /// The device that something is on.
 pub(super) fn device(stat: &Stat) -> u64 {

@@ -68,7 +68,7 @@ impl<'v> VaultSide<'v> {
         Ok(Self { dir: dir.clone(), ..side })
     }
 
-    /// Tells `kept` of every entry that is left out.
+    /// Tells `kept` of every entry that is left out, which comes as [`SideError::Stands`].
     #[must_use]
     pub fn keeping(mut self, kept: &Kept) -> Self {
         self.kept = Some(kept.clone());
@@ -81,7 +81,7 @@ impl<'v> VaultSide<'v> {
         for marker in markers {
             let Ok(path) = self.dir.join_path(dir).and_then(|dir| dir.join(marker)) else { continue };
             let (Some(root), Some(key)) = (&self.root, TreeKey::from_path(&path)) else { continue };
-            if get(self.vault, root, &key)?.is_some_and(|found| found.entry.kind != EntryKind::Dir) {
+            if get(self.vault, root, &key)?.is_some_and(|found| found.entry.kind == EntryKind::File) {
                 return Ok(true);
             }
         }
@@ -115,7 +115,7 @@ impl<'v> VaultSide<'v> {
         Ok(true)
     }
 
-    fn item(&mut self, found: Found) -> Result<Option<Item>, VaultError> {
+    fn item(&mut self, found: Found) -> Result<Option<Result<Item, SideError>>, VaultError> {
         let full = found.key.to_path().map_err(unsafe_path)?;
         let path = full
             .strip_prefix(&self.dir)
@@ -131,13 +131,13 @@ impl<'v> VaultSide<'v> {
             EntryKind::Dir => self.enters(&item.path)?,
             _ => entry_in_scope(&self.filter, &item),
         };
-        if let (false, Some(kept)) = (wanted, &self.kept) {
-            kept.note(&item.path);
-            if item.entry.kind == EntryKind::Dir {
-                kept.note_dir(&item.path);
-            }
+        if wanted {
+            return Ok(Some(Ok(item)));
         }
-        Ok(wanted.then_some(item))
+        Ok(self.kept.as_ref().map(|kept| {
+            kept.note(&item.path);
+            Err(SideError::Stands(Box::new(item)))
+        }))
     }
 }
 
@@ -148,7 +148,7 @@ impl Iterator for VaultSide<'_> {
         while !self.done {
             match self.cursor.next()? {
                 Ok(found) => match self.item(found) {
-                    Ok(Some(item)) => return Some(Ok(item)),
+                    Ok(Some(found)) => return Some(found),
                     Ok(None) => {}
                     Err(error) => return Some(Err(self.fail(error))),
                 },

@@ -64,7 +64,7 @@ impl<'v> Walk<'v> {
         let fail = || TransferError::local(format!("cannot read the directory {}", root.display()));
         let dir = openat(CWD, root, DIR_FLAGS, Mode::empty()).map_err(|e| fail()(e.into()))?;
         let mut level = Level::read(dir, TreePath::root()).map_err(|e| fail()(e.into()))?;
-        if has_marker(level.dir.as_fd(), c".", &filter) {
+        if has_marker(level.dir.as_fd(), c".", &filter, Symlinks::Keep) {
             level.children = Vec::new().into_iter();
         }
         Ok(Self {
@@ -115,6 +115,11 @@ impl<'v> Walk<'v> {
     /// The root can't be looked at.
     pub fn across(mut self, symlinks: Symlinks, one_file_system: bool) -> Result<Self, TransferError> {
         self.symlinks = symlinks;
+        for level in &mut self.stack {
+            if has_marker(level.dir.as_fd(), c".", &self.filter, symlinks) {
+                level.children = Vec::new().into_iter();
+            }
+        }
         if let (true, Some(root)) = (one_file_system, self.stack.first()) {
             let fail = TransferError::local("cannot look at the directory to be read");
             self.device = Some(symlinks::identity(&root.dir).map_err(fail)?.0);
@@ -137,7 +142,7 @@ impl<'v> Walk<'v> {
         self
     }
 
-    /// Tells `kept` of everything that is left out.
+    /// Tells `kept` of everything that is left out; what the filters leave out, and links, come as [`SideError::Stands`].
     #[must_use]
     pub fn keeping(mut self, kept: &Kept) -> Self {
         self.kept = Some(kept.clone());
@@ -176,7 +181,10 @@ impl<'v> Walk<'v> {
         let found = match item(level.dir.as_fd(), &name, &path) {
             Ok(Some((link, _))) if link.entry.kind == EntryKind::Symlink && self.symlinks != Symlinks::Keep => {
                 if self.symlinks.skips() {
-                    self.keep(&path);
+                    if self.kept.is_some() {
+                        self.keep(&path);
+                        return Some(Some(Err(SideError::Stands(Box::new(link)))));
+                    }
                     let told = self.symlinks == Symlinks::Skip && self.filter.decide_file(&path);
                     return Some(told.then_some(Err(SideError::Link(path))));
                 }
@@ -213,16 +221,13 @@ impl<'v> Walk<'v> {
         let level = self.stack.last_mut()?;
         let is_dir = item.entry.kind == EntryKind::Dir;
         let wanted = if is_dir {
-            self.filter.enters(&path) && !has_marker(level.dir.as_fd(), &name, &self.filter)
+            self.filter.enters(&path) && !has_marker(level.dir.as_fd(), &name, &self.filter, self.symlinks)
         } else {
             in_scope(&self.filter, level.dir.as_fd(), &name, &item, stat)
         };
         if !wanted {
             self.keep(&path);
-            if let (true, Some(kept)) = (is_dir, &self.kept) {
-                kept.note_dir(&path);
-            }
-            return None;
+            return self.kept.is_some().then(|| Err(SideError::Stands(Box::new(item))));
         }
         if item.entry.kind == EntryKind::File
             && let Some(first) = self.links.as_mut().and_then(|links| links.first(stat, &path))
@@ -377,11 +382,14 @@ fn item_of(dir: impl AsFd, name: &CStr, path: &TreePath, stat: Stat) -> rustix::
 }
 
 /// Whether a directory holds a file that puts it out of scope. What can't be looked at is told of when it is listed.
-fn has_marker(dir: BorrowedFd<'_>, name: &CStr, filter: &Filter) -> bool {
+fn has_marker(dir: BorrowedFd<'_>, name: &CStr, filter: &Filter, symlinks: Symlinks) -> bool {
+    let flags = if symlinks == Symlinks::Follow { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
     filter.markers().iter().any(|marker| {
         let path = [name.to_bytes(), b"/", marker].concat();
-        let stat = statat(dir, path, AtFlags::SYMLINK_NOFOLLOW);
-        stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::Directory)
+        statat(dir, path, flags).is_ok_and(|stat| {
+            let kind = FileType::from_raw_mode(stat.st_mode);
+            kind != FileType::Directory && kind != FileType::Symlink
+        })
     })
 }
 
@@ -406,8 +414,11 @@ fn in_scope(filter: &Filter, dir: BorrowedFd<'_>, name: &CStr, item: &Item, stat
 
 /// Whether an entry that is no directory is in scope.
 pub(super) fn facts_in_scope(filter: &Filter, item: &Item, metadata: &dyn Fn() -> Vec<String>) -> bool {
-    let size = item.link_target().map_or(item.entry.size, |target| target.len() as u64);
-    filter.takes(&item.path, &Facts { size, mtime: item.entry.mtime, metadata })
+    let facts = |size| Facts { size, mtime: item.entry.mtime, metadata };
+    match item.link_target() {
+        Some(target) => filter.takes(&filter.link_name(&item.path), &facts(target.len() as u64)),
+        None => filter.takes(&item.path, &facts(item.entry.size)),
+    }
 }
 
 /// The modification time of a stat.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cryptsync_backends::{Listed, Put, Remote, RemotePath};
+use cryptsync_backends::{Caps, Listed, Put, Remote, RemotePath};
 use futures::StreamExt;
 
 use super::error::VaultError;
@@ -31,6 +31,11 @@ impl RemoteIo {
     /// The remote in words.
     pub fn describe(&self) -> String {
         self.remote.describe()
+    }
+
+    /// What it can do.
+    pub fn caps(&self) -> Caps {
+        self.remote.caps()
     }
 
     /// Whether to stop.
@@ -131,6 +136,20 @@ impl RemoteIo {
     /// The remote's, or cancelled.
     pub fn barrier(&self) -> Result<(), VaultError> {
         self.wait(async { Ok(self.remote.barrier().await?) })
+    }
+
+    /// The same remote for what has to be done even if the run was stopped.
+    #[must_use]
+    pub fn uncancelled(&self) -> Self {
+        Self { cancel: Cancel::default(), ..self.clone() }
+    }
+
+    /// Does something with the remote itself, for as long as the run is not stopped.
+    ///
+    /// # Errors
+    /// Cancelled.
+    pub fn drive<T>(&self, work: impl AsyncFnOnce(&dyn Remote) -> T) -> Result<T, VaultError> {
+        self.wait(async { Ok(work(&*self.remote).await) })
     }
 
     fn wait<T>(&self, work: impl Future<Output = Result<T, VaultError>>) -> Result<T, VaultError> {

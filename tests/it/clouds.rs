@@ -7,7 +7,7 @@ use crate::support::fakes::{
     KOOFR_USER,
 };
 
-fn signed(kind: &str, url: &str, accounts: &Accounts) -> Settings {
+pub(crate) fn signed(kind: &str, url: &str, accounts: &Accounts) -> Settings {
     vec![
         ("TYPE", kind.to_owned()),
         ("ROOT", "some/vault".to_owned()),

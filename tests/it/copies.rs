@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::cli::{Cli, Machine, noise, walk};
+use crate::support::cli::{Cli, Machine, contents, noise, walk};
 
 /// A machine without any key that knows two directories.
 fn keyless(cli: &Cli, home: &str) -> Machine {
@@ -222,6 +222,40 @@ fn a_mirror_has_everything_twice_and_heals() {
     let lost = home.run(["remote", "heal", "--read-data", "m:"]);
     assert_eq!(lost.code, 24, "{}", lost.stderr);
     assert!(lost.text().contains("lost: data/"), "{}", lost.text());
+}
+
+#[test]
+fn what_is_damaged_at_one_copy_is_read_from_the_other() {
+    let cli = Cli::new();
+    let home = mirrored(&cli);
+    let dir = source(&cli);
+    home.ok(["sync", dir.to_str().unwrap(), "m:docs"]);
+    let (one, two) = (cli.path("one"), cli.path("two"));
+    let whole = objects(&one);
+    // Whichever of them is asked first, every object of one is damaged somewhere in its middle, and no copy of it is at hand.
+    for copy in [&one, &two] {
+        for (name, bytes) in &whole {
+            let mut bytes = bytes.clone();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            fs::write(copy.join(name), bytes).unwrap();
+        }
+        fs::remove_dir_all(home.cache_dir()).unwrap();
+        home.ok(["check", "--download", dir.to_str().unwrap(), "m:docs"]);
+        let out = cli.path(if copy == &one { "out1" } else { "out2" });
+        home.ok(["sync", "m:docs", out.to_str().unwrap()]);
+        assert!(contents(&out) == contents(&dir));
+        home.ok(["verify", "--read-data", "m:"]);
+        for (name, bytes) in &whole {
+            fs::write(copy.join(name), bytes).unwrap();
+        }
+    }
+    // Damaged in both it is not given to anybody.
+    for copy in [&one, &two] {
+        flip(&largest(copy));
+    }
+    fs::remove_dir_all(home.cache_dir()).unwrap();
+    home.run(["sync", "m:docs", cli.path("out3").to_str().unwrap()]).says(&["does not verify"]);
 }
 
 #[test]

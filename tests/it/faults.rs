@@ -86,6 +86,42 @@ fn every_call(large: bool, transient: bool, fault: Fault) {
     assert_eq!(snapshot(&dst), snapshot(&src));
 }
 
+/// Listings show only some of what is there, others each time: nothing is lost, and what is read is what was stored.
+#[test]
+fn listings_that_miss_some_lose_nothing() {
+    let (mut env, remote) = env_in_memory();
+    let src = env.path("src");
+    fs::create_dir(&src).unwrap();
+    change(&src, 0, true);
+    env.up(&src, "").unwrap();
+    for round in 1..9 {
+        let before = snapshot(&src);
+        let stale = || Arc::new(Faulty::over(Arc::clone(&remote), FaultPlan::seeded(round).hide_listed(0.3)));
+        env.custom = Some(stale());
+        let dst = env.path("by-a-stale-listing");
+        match env.force_down("", &dst) {
+            Ok(_) => assert_eq!(snapshot(&dst), before, "round {round}"),
+            Err(error) => assert!(!error.chain.is_empty() && error.class != Class::Usage, "round {round}: {error:?}"),
+        }
+        change(&src, round, round % 2 == 0);
+        let after = snapshot(&src);
+        env.custom = Some(stale());
+        let result = env.up(&src, "");
+        env.custom = Some(Arc::clone(&remote));
+        match result {
+            Ok(report) => assert_eq!(report.failed, 0, "round {round}"),
+            Err(error) => {
+                assert!(!error.chain.is_empty() && error.class != Class::Usage, "round {round}: {error:?}");
+                let now = restored(&env);
+                assert!(now == before || now == after, "round {round}: neither the old tree nor the new one");
+                env.up(&src, "").unwrap();
+            }
+        }
+        assert_eq!(restored(&env), after, "round {round}");
+        env.assert_whole(true);
+    }
+}
+
 #[test]
 fn a_bundle_survives_any_failed_call() {
     every_call(false, false, |plan, nth| plan.fail(When::any(nth), ErrorKind::Unexpected));

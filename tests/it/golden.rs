@@ -12,7 +12,8 @@ use std::sync::Arc;
 use cryptsync::ops;
 use cryptsync::path::TreePath;
 use cryptsync::transfer::{
-    Comparison, Deadline, Kept, LocalContents, Plan, PlanOptions, Upload, VaultSide, Walk, base_root, commit_edits,
+    Comparison, Deadline, Kept, LocalContents, Plan, PlanOptions, Replace, Upload, VaultSide, Walk, base_root,
+    commit_edits,
 };
 use cryptsync::vault::{CommitInfo, Published, Session, SessionOptions};
 use cryptsync::world::Timestamp;
@@ -104,7 +105,7 @@ fn up_in_packs(env: &TestEnv, src: &Path) {
     let (kept, suspects, root) = (Kept::default(), HashSet::new(), TreePath::root());
     let options = PlanOptions {
         delete: true,
-        replace: true,
+        replace: Replace::Both,
         compare: &Comparison::default(),
         contents: &LocalContents::new(&vault, src, false, true, false),
         threads: 1,

@@ -166,7 +166,8 @@ fn run(env: &TestEnv, act: &Act) -> bool {
 
 fn tree(env: &TestEnv) -> Model {
     let mut found = Model::new();
-    let options = ListOptions { place: env.place(""), recursive: true, filter: Filter::default() };
+    let options =
+        ListOptions { place: env.place(""), recursive: true, filter: Filter::default(), links: Default::default() };
     ops::list(&env.ctx(), &options, &mut |row| {
         let time = (row.kind == ListedKind::File).then_some(row.mtime.secs);
         found.insert(row.path.to_string(), time);

@@ -109,7 +109,12 @@ fn what_was_moved_is_there_and_gone_here() {
     assert_eq!((report.files, report.moved), (3, 6));
     assert_eq!(contents(&src), before);
     let mut left = Vec::new();
-    let options = ops::ListOptions { place: env.place("in"), recursive: true, filter: Default::default() };
+    let options = ops::ListOptions {
+        place: env.place("in"),
+        recursive: true,
+        filter: Default::default(),
+        links: Default::default(),
+    };
     ops::list(&env.ctx(), &options, &mut |row| {
         left.push(row.path.to_string());
         Ok(())

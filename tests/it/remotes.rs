@@ -8,7 +8,7 @@ use crate::support::servers::{ACCESS_KEY, AZURE_ACCOUNT, AZURE_KEY, BUCKET, PASS
 
 pub(crate) type Settings = Vec<(&'static str, String)>;
 
-fn s3(server: &Server) -> Settings {
+pub(crate) fn s3(server: &Server) -> Settings {
     vec![
         ("TYPE", "s3".to_owned()),
         ("ROOT", "some/vault".to_owned()),
@@ -19,7 +19,7 @@ fn s3(server: &Server) -> Settings {
     ]
 }
 
-fn webdav(server: &Server) -> Settings {
+pub(crate) fn webdav(server: &Server) -> Settings {
     vec![
         ("TYPE", "webdav".to_owned()),
         ("ROOT", "some/vault".to_owned()),
@@ -29,7 +29,7 @@ fn webdav(server: &Server) -> Settings {
     ]
 }
 
-fn sftp(server: &Server) -> Settings {
+pub(crate) fn sftp(server: &Server) -> Settings {
     let dir = server.dir.path();
     let key = fs::read_to_string(dir.join("host_key.pub")).unwrap();
     fs::write(dir.join("known"), format!("[127.0.0.1]:{} {key}", server.port)).unwrap();
@@ -44,7 +44,7 @@ fn sftp(server: &Server) -> Settings {
     ]
 }
 
-fn ftp(server: &Server, more: &[(&'static str, &str)]) -> Settings {
+pub(crate) fn ftp(server: &Server, more: &[(&'static str, &str)]) -> Settings {
     let mut settings = vec![
         ("TYPE", "ftp".to_owned()),
         ("ROOT", "some/vault".to_owned()),
@@ -64,7 +64,7 @@ fn objects(kind: &str, more: &[(&'static str, String)]) -> Settings {
     usual.into_iter().chain(more.iter().cloned()).collect()
 }
 
-fn with(machine: Machine, settings: &Settings) -> Machine {
+pub(crate) fn with(machine: Machine, settings: &Settings) -> Machine {
     let variable = |name: &str| format!("CRYPTSYNC_CONFIG_V_{name}");
     settings.iter().fold(machine, |machine, (name, value)| machine.var(&variable(name), value))
 }
@@ -224,4 +224,25 @@ fn mistakes_are_one_thing_to_do() {
     let settings = sftp(&server);
     fs::write(server.dir.path().join("known"), "").unwrap();
     with(cli.machine("home"), &settings).run(["ls", "v:"]).fails(23, &["SHA256:", "accept-new"]);
+}
+
+#[test]
+fn an_expired_certificate_is_one_thing_to_do() {
+    let cli = Cli::new();
+    let says = ["the certificate of 127.0.0.1", "has expired", "has to renew it", "clock of this machine"];
+    if let Some(server) = Server::rclone_webdav_expired() {
+        let mut settings = webdav(&server);
+        settings.push(("URL", server.url().replace("http:", "https:")));
+        settings.push(("CA_CERT", server.dir.path().join("ca.pem").display().to_string()));
+        let machine = with(cli.machine("home"), &settings);
+        machine.run(["ls", "v:"]).fails(23, &says);
+        let words = machine.home.join("words.txt");
+        let init = ["init", "v:", "--kdf", "64M,3,1", "--recovery-file", words.to_str().unwrap()];
+        machine.run(init).fails(23, &says);
+        assert!(!words.exists(), "a key to no vault");
+    }
+    if let Some(server) = Server::pyftpdlib_expired() {
+        let machine = with(cli.machine("home"), &ftp(&server, &[("EXPLICIT_TLS", "true")]));
+        machine.run(["ls", "v:"]).fails(23, &says);
+    }
 }

@@ -59,7 +59,8 @@ fn make(src: &Path, dirs: usize, files: usize, large: usize) {
 
 fn list(env: &TestEnv, ctx: &Ctx<'_>, path: &str) -> usize {
     let mut rows = 0;
-    let options = ListOptions { place: env.place(path), recursive: false, filter: Default::default() };
+    let options =
+        ListOptions { place: env.place(path), recursive: false, filter: Default::default(), links: Default::default() };
     ops::list(ctx, &options, &mut |_| {
         rows += 1;
         Ok(())

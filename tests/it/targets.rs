@@ -237,7 +237,7 @@ fn what_filters_leave_alone_is_not_written_over() {
     };
     env.up(&src, "v").unwrap();
     assert_eq!(filtered(Place::Local(dst.clone()), env.place("v")).failed, 1);
-    assert!(told(&env).contains("data: can't replace a directory that this run leaves alone"));
+    assert!(told(&env).contains("data: is a directory that this run leaves alone, but a file is needed there"));
     assert_eq!(env.cat("v/data/precious").unwrap(), b"1");
     env.up(&dst, "f").unwrap();
     assert_eq!(filtered(env.place("f"), Place::Local(src.clone())).failed, 1);

@@ -20,8 +20,6 @@ pub struct Case {
     pub operands: Vec<Word>,
     pub stdin: Option<String>,
     pub shape: Shape,
-    /// Whether the trees are compared only by the number of their files: which ones are meant is a matter of timing.
-    pub loose: bool,
     /// Whether modes are part of it.
     pub modes: bool,
 }
@@ -39,7 +37,6 @@ impl Case {
             operands: Vec::new(),
             stdin: None,
             shape: Shape::Ignored,
-            loose: false,
             modes: false,
         }
     }
@@ -140,15 +137,20 @@ impl Direction {
 }
 
 impl Case {
-    fn words(&self, render: &dyn Fn(&Word) -> String) -> Vec<String> {
-        let flags = self.flags.iter().flatten();
-        std::iter::once(self.verb.to_owned()).chain(flags.chain(&self.operands).map(render)).collect()
+    fn words<'c>(
+        &'c self,
+        flags: impl Iterator<Item = &'c Vec<Word>>,
+        render: &dyn Fn(&Word) -> String,
+    ) -> Vec<String> {
+        std::iter::once(self.verb.to_owned()).chain(flags.flatten().chain(&self.operands).map(render)).collect()
     }
 
     /// The arguments for rclone, with everything in one local directory. Places that cryptsync has elsewhere than the source
-    /// are another remote, from which nothing can be renamed.
+    /// are another remote, from which nothing can be renamed. `--copy-dest` is left out: rclone refuses it there, and what
+    /// comes of it is what comes of a copy.
     pub fn rclone(&self, root: &Path) -> Vec<String> {
-        self.words(&|word| match word {
+        let flags = self.flags.iter().filter(|words| words[0] != Word::Text("--copy-dest".to_owned()));
+        self.words(flags, &|word| match word {
             Word::Text(text) => text.clone(),
             Word::Place(side, below) => {
                 let apart = self.direction != Direction::Across && *side != Side::Src;
@@ -161,7 +163,7 @@ impl Case {
 
     /// The arguments for cryptsync: what is not in a vault, below `path`, is in a local directory.
     pub fn cryptsync(&self, root: &Path, path: &str) -> Vec<String> {
-        let words = self.words(&|word| match word {
+        let words = self.words(self.flags.iter(), &|word| match word {
             Word::Text(text) => text.clone(),
             Word::Place(side, below) => {
                 let place = match self.direction.vault_of(*side) {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::case::{Case, Direction};
+use super::kept;
 use super::runner::Outcome;
 use super::tree::{Kind, Tree};
 
@@ -12,7 +13,7 @@ pub fn render(case: &Case, outcome: &Outcome) -> String {
     let mut text = String::new();
     let mut line = |text_of: String| writeln!(text, "{text_of}").unwrap();
     line(format!("CRYPTSYNC_TEST_CASE={:#x}", case.seed));
-    outcome.differences.iter().for_each(|difference| line(difference.clone()));
+    outcome.differences.iter().for_each(|difference| line(difference.to_string()));
     line(format!("-- rclone ended with {}:\n{}{}", outcome.rclone.code, outcome.rclone.stdout, outcome.rclone.stderr));
     let ours = &outcome.cryptsync;
     line(format!("-- cryptsync ended with {}:\n{}{}", ours.code, ours.stdout, ours.stderr));
@@ -23,7 +24,8 @@ pub fn render(case: &Case, outcome: &Outcome) -> String {
 /// One line.
 pub fn brief(case: &Case, outcome: &Outcome) -> String {
     let args = case.cryptsync(Path::new("/tmp/case"), "case").join(" ");
-    format!("{:#x}: {args}: {}\n", case.seed, outcome.differences.join(" | "))
+    let unexplained: Vec<_> = kept::unexplained(case, outcome).iter().map(ToString::to_string).collect();
+    format!("{:#x}: {args}: {}\n", case.seed, unexplained.join(" | "))
 }
 
 /// A shell script with the trees and both command lines.
@@ -60,7 +62,7 @@ fn plant(script: &mut String, side: &str, tree: &Tree) {
             Kind::Dir => writeln!(script, "mkdir {at}").unwrap(),
             Kind::Link(target) => writeln!(script, "ln -s {} {at}", quoted(target)).unwrap(),
             Kind::File { content, executable } => {
-                writeln!(script, "printf %b {} > {at}", quoted(&escaped(content))).unwrap();
+                writeln!(script, "{} > {at}", printing(content)).unwrap();
                 if *executable {
                     writeln!(script, "chmod +x {at}").unwrap();
                 }
@@ -71,6 +73,17 @@ fn plant(script: &mut String, side: &str, tree: &Tree) {
         let (secs, nanos) = node.mtime;
         writeln!(script, "touch -hd @{secs}.{nanos:09} {}", quoted(&format!("{side}/{path}"))).unwrap();
     }
+}
+
+/// A command that prints this.
+fn printing(text: &str) -> String {
+    if text.len() > 20 && text == "a".repeat(text.len()) {
+        return format!("head -c {} /dev/zero | tr '\\0' a", text.len());
+    }
+    if text.len() > 20 && text == "ab\n".repeat(text.len() / 3) {
+        return format!("yes ab | head -c {}", text.len());
+    }
+    format!("printf %b {}", quoted(&escaped(text)))
 }
 
 fn escaped(text: &str) -> String {

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
-use super::case::{Case, Direction, In, Shape, Side};
-use super::tree::{self, Kind, Tree};
+use super::case::{Case, Direction, In, Side};
+use super::difference::{Difference, compare};
+use super::tree::{self, Tree};
 use crate::support::cli::{Cli, Machine, Output};
 use crate::support::rclone::Rclone;
 
@@ -29,7 +30,7 @@ pub struct Ran {
     pub stderr: String,
     pub trees: BTreeMap<Side, Tree>,
     /// Files that it wrote beside the trees.
-    files: BTreeMap<String, String>,
+    pub files: BTreeMap<String, String>,
 }
 
 /// Both runs of a case, and in what they differ.
@@ -37,7 +38,7 @@ pub struct Ran {
 pub struct Outcome {
     pub rclone: Ran,
     pub cryptsync: Ran,
-    pub differences: Vec<String>,
+    pub differences: Vec<Difference>,
 }
 
 impl Runner {
@@ -132,115 +133,6 @@ fn ran_in(output: Output, case: &Case, root: &Path, place: &dyn Fn(Side) -> Path
         }
     }
     Ran { code: output.code, stdout: output.text(), stderr: output.stderr, trees, files }
-}
-
-fn compare(case: &Case, rclone: &Ran, cryptsync: &Ran, started: i64) -> Vec<String> {
-    let mut found = Vec::new();
-    if rclone.code != cryptsync.code {
-        found.push(format!("exit code: {} by rclone, {} by cryptsync", rclone.code, cryptsync.code));
-    }
-    if rclone.code == 0 || case.verb == "check" || case.verb.ends_with("sum") {
-        compare_text("standard output", &case.shape, &rclone.stdout, &cryptsync.stdout, &mut found);
-    }
-    let names = rclone.files.keys().chain(cryptsync.files.keys()).collect::<std::collections::BTreeSet<_>>();
-    for name in names {
-        let text = |ran: &Ran| ran.files.get(name).cloned().unwrap_or_else(|| "(no file)".to_owned());
-        compare_text(&format!("file {name}"), &Shape::Lines, &text(rclone), &text(cryptsync), &mut found);
-    }
-    for side in Side::ALL {
-        match (rclone.trees.get(&side), cryptsync.trees.get(&side)) {
-            (None, None) => {}
-            // Whether there is a directory for what was not needed says nothing.
-            (None, Some(ours)) if side == Side::Bak && ours.is_empty() => {}
-            (Some(theirs), Some(ours)) if case.loose => {
-                if theirs.len() != ours.len() {
-                    found.push(format!(
-                        "{}: {} entries by rclone, {} by cryptsync",
-                        side.name(),
-                        theirs.len(),
-                        ours.len()
-                    ));
-                }
-            }
-            (Some(theirs), Some(ours)) => compare_trees(case, side, theirs, ours, started, &mut found),
-            (theirs, _) => {
-                let who = if theirs.is_some() { "rclone" } else { "cryptsync" };
-                found.push(format!("{}: only there with {who}", side.name()));
-            }
-        }
-    }
-    found
-}
-
-fn compare_text(what: &str, shape: &Shape, theirs: &str, ours: &str, found: &mut Vec<String>) {
-    let (theirs, ours) = (pieces(shape, theirs), pieces(shape, ours));
-    if theirs == ours {
-        return;
-    }
-    found.push(format!("{what}:"));
-    found.extend(theirs.iter().filter(|line| !ours.contains(line)).map(|line| format!("  rclone:    {line}")));
-    found.extend(ours.iter().filter(|line| !theirs.contains(line)).map(|line| format!("  cryptsync: {line}")));
-}
-
-fn pieces(shape: &Shape, text: &str) -> Vec<String> {
-    let mut pieces: Vec<String> = match shape {
-        Shape::Ignored => return Vec::new(),
-        Shape::Exact => return text.lines().map(str::to_owned).collect(),
-        Shape::Lines => text.lines().map(str::to_owned).collect(),
-        // The size of a directory is the file system's business.
-        Shape::Dirs => {
-            text.lines().map(|line| line.trim_start().split_once(' ').unwrap_or_default().1.to_owned()).collect()
-        }
-        Shape::Pieces(between) => text.split(between.as_str()).map(str::to_owned).collect(),
-        Shape::Json => match serde_json::from_str(text) {
-            Ok(serde_json::Value::Array(rows)) => rows.into_iter().map(row).collect(),
-            Ok(other) => vec![row(other)],
-            Err(_) => text.lines().map(str::to_owned).collect(),
-        },
-    };
-    pieces.sort();
-    pieces
-}
-
-/// An entry of a listing. The size of a directory is the file system's business.
-fn row(mut value: serde_json::Value) -> String {
-    if value["IsDir"] == true {
-        value["Size"] = (-1).into();
-    }
-    value.to_string()
-}
-
-fn compare_trees(case: &Case, side: Side, theirs: &Tree, ours: &Tree, started: i64, found: &mut Vec<String>) {
-    let paths: std::collections::BTreeSet<&String> = theirs.keys().chain(ours.keys()).collect();
-    for path in paths {
-        let name = format!("{}/{path}", side.name());
-        match (theirs.get(path), ours.get(path)) {
-            (Some(_), None) => found.push(format!("{name}: only there with rclone")),
-            (None, Some(_)) => found.push(format!("{name}: only there with cryptsync")),
-            (Some(a), Some(b)) => {
-                if !same_kind(case, &a.kind, &b.kind) {
-                    found.push(format!("{name}: {:?} by rclone, {:?} by cryptsync", a.kind, b.kind));
-                }
-                // What was touched in this run has some time of this run, and with directories it is chance which.
-                let fresh = |time: (i64, u32)| time.0 >= started;
-                let skipped =
-                    fresh(a.mtime) && (a.kind == Kind::Dir || fresh(b.mtime)) || matches!(a.kind, Kind::Link(_));
-                if !skipped && a.mtime != b.mtime {
-                    found.push(format!("{name}: of {:?} by rclone, of {:?} by cryptsync", a.mtime, b.mtime));
-                }
-            }
-            (None, None) => {}
-        }
-    }
-}
-
-fn same_kind(case: &Case, a: &Kind, b: &Kind) -> bool {
-    match (a, b) {
-        (Kind::File { content: a, executable: x }, Kind::File { content: b, executable: y }) => {
-            a == b && (!case.modes || x == y)
-        }
-        _ => a == b,
-    }
 }
 
 /// Seconds since 1970.

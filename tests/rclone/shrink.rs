@@ -1,6 +1,7 @@
 //! Makes a case smaller as long as something still differs.
 
 use super::case::{Case, Side};
+use super::kept;
 use super::runner::{Outcome, Runner};
 use super::tree::Kind;
 
@@ -12,8 +13,10 @@ pub fn shrink(runner: &mut Runner, case: Case, outcome: Outcome) -> (Case, Outco
         if smaller.is_empty() {
             break;
         }
-        let outcomes = runner.run(&smaller);
-        let better = smaller.into_iter().zip(outcomes).find(|(_, outcome)| same(&best.1, outcome));
+        let better = smaller.chunks(AT_ONCE).find_map(|some| {
+            let outcomes = runner.run(some);
+            some.iter().cloned().zip(outcomes).find(|(case, outcome)| same(&best.1, case, outcome))
+        });
         match better {
             Some(found) => best = found,
             None => break,
@@ -22,10 +25,10 @@ pub fn shrink(runner: &mut Runner, case: Case, outcome: Outcome) -> (Case, Outco
     best
 }
 
-/// Whether it is still the same kind of difference: the first of them begins alike.
-fn same(before: &Outcome, after: &Outcome) -> bool {
+/// Whether it is still the same kind of difference: both end as they did.
+fn same(before: &Outcome, case: &Case, after: &Outcome) -> bool {
     let codes = (before.rclone.code, before.cryptsync.code) == (after.rclone.code, after.cryptsync.code);
-    codes && !after.differences.is_empty()
+    codes && !kept::unexplained(case, after).is_empty()
 }
 
 /// Cases with something less.
@@ -53,3 +56,4 @@ fn candidates(case: &Case) -> Vec<Case> {
 }
 
 const ROUNDS: usize = 25;
+const AT_ONCE: usize = 8;

@@ -100,6 +100,7 @@ impl Http {
                 return Err(Failure::new(ErrorKind::Reset, format!("{host} has closed the connection")));
             }
             Some(HttpFault::BreakDownload(bytes)) => answer.breaking_after(bytes),
+            Some(HttpFault::Truncate(bytes)) if answer.length.is_some() => answer.ending_after(bytes),
             _ => answer,
         };
         Ok(answer)
@@ -169,7 +170,7 @@ impl Answer {
                 break;
             }
         }
-        if success && self.length.is_some_and(|expected| expected != length) {
+        if length <= limit && self.length.is_some_and(|expected| expected != length) {
             return Err(Failure::new(ErrorKind::Reset, "the answer breaks off"));
         }
         let body = if pieces.len() == 1 { pieces.remove(0) } else { pieces.concat().into() };
@@ -184,6 +185,20 @@ impl Answer {
         }
         let status = StatusCode::from_u16(status).expect("tests plan statuses that exist");
         Self { status, headers, length: Some(0), body: futures::stream::empty().boxed() }
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    fn ending_after(mut self, bytes: u64) -> Self {
+        let mut left = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let shortened = self.body.map(move |piece| {
+            let piece = piece.map(|piece| piece.slice(..piece.len().min(left)));
+            left -= piece.as_ref().map_or(0, Bytes::len);
+            piece
+        });
+        self.body = shortened
+            .take_while(|piece| futures::future::ready(!matches!(piece, Ok(piece) if piece.is_empty())))
+            .boxed();
+        self
     }
 
     #[cfg(any(test, feature = "testing"))]

@@ -16,6 +16,8 @@ pub enum HttpFault {
     Hang,
     /// The connection breaks when so many bytes of the answer's body have come.
     BreakDownload(u64),
+    /// The answer's body ends after so many bytes as if it were whole, where the server has said how long it is.
+    Truncate(u64),
 }
 
 /// A plan: which requests go wrong, and how. Requests of a method are counted from 1.
@@ -38,6 +40,12 @@ impl HttpFaults {
         self
     }
 
+    /// The `nth` request of all goes wrong, whatever its method.
+    #[must_use]
+    pub fn at(self, nth: u64, fault: HttpFault) -> Self {
+        self.on(ANY, nth, fault)
+    }
+
     /// How many requests there were.
     pub fn requests(&self) -> usize {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).len()
@@ -47,6 +55,12 @@ impl HttpFaults {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.push(method.to_owned());
         let count = seen.iter().filter(|seen| *seen == method).count() as u64;
-        self.plan.iter().find(|(planned, nth, _)| *planned == method && *nth == count).map(|(_, _, fault)| *fault)
+        let is_now = |(planned, nth, _): &&(&str, u64, HttpFault)| match *planned {
+            ANY => *nth == seen.len() as u64,
+            planned => planned == method && *nth == count,
+        };
+        self.plan.iter().find(is_now).map(|(_, _, fault)| *fault)
     }
 }
+
+const ANY: &str = "";

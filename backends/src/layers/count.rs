@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
 
-use crate::{Caps, Listed, Op, Put, Remote, RemotePath, Result, Stat};
+use crate::{Caps, Listed, Op, Put, Remote, RemotePath, Result, Stat, Stray};
 
 /// Counts what passes.
 #[derive(Debug)]
@@ -127,6 +127,22 @@ impl Remote for Counted {
 
     async fn barrier(&self) -> Result<()> {
         self.counting(Op::Barrier, self.inner.barrier(), |()| 0).await
+    }
+
+    async fn strays(&self) -> Result<Vec<Stray>> {
+        self.counting(Op::List, self.inner.strays(), |_| 0).await
+    }
+
+    async fn remove_stray(&self, stray: &Stray) -> Result<()> {
+        self.counting(Op::Delete, self.inner.remove_stray(stray), |()| 0).await
+    }
+
+    fn recall(&self, put_new: bool) {
+        self.inner.recall(put_new);
+    }
+
+    async fn remove_directory(&self, directory: &str) -> Result<()> {
+        self.counting(Op::Delete, self.inner.remove_directory(directory), |()| 0).await
     }
 }
 

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{Caps, Listed, Put, Remote, RemotePath, Result, Stat};
+use crate::contract::Observed;
+use crate::{Caps, Listed, Put, Remote, RemotePath, Result, Stat, Stray};
 
 /// At most so many operations at once.
 ///
@@ -22,6 +23,7 @@ pub struct Limit {
     all: Semaphore,
     bulk: Semaphore,
     quick_get: fn(&RemotePath) -> bool,
+    seen: Observed,
 }
 
 impl Limit {
@@ -32,7 +34,13 @@ impl Limit {
     pub fn new(inner: Arc<dyn Remote>, limit: usize) -> Self {
         let limit = limit.clamp(1, Semaphore::MAX_PERMITS);
         let kept = (limit / 4).clamp(1, 4).min(limit - 1);
-        Self { inner, all: Semaphore::new(limit), bulk: Semaphore::new(limit - kept), quick_get: |_| false }
+        Self {
+            inner,
+            all: Semaphore::new(limit),
+            bulk: Semaphore::new(limit - kept),
+            quick_get: |_| false,
+            seen: Observed::default(),
+        }
     }
 
     /// Tells which objects are small by their name. A `get` does not know its size, so without this it is bulk.
@@ -40,6 +48,15 @@ impl Limit {
     pub fn with_quick_get(mut self, quick_get: fn(&RemotePath) -> bool) -> Self {
         self.quick_get = quick_get;
         self
+    }
+
+    /// Tells what the remote was seen to do, in this run or an earlier one: what it declares is not believed against that.
+    #[must_use]
+    pub fn knowing(self, seen: Observed) -> Self {
+        if let Some(put_new) = seen.put_new {
+            self.inner.recall(put_new);
+        }
+        Self { seen, ..self }
     }
 
     async fn quick(&self) -> Place<'_> {
@@ -69,7 +86,7 @@ async fn acquire(semaphore: &Semaphore) -> SemaphorePermit<'_> {
 #[async_trait]
 impl Remote for Limit {
     fn caps(&self) -> Caps {
-        self.inner.caps()
+        self.seen.bounds(self.inner.caps())
     }
 
     fn describe(&self) -> String {
@@ -119,6 +136,25 @@ impl Remote for Limit {
     async fn barrier(&self) -> Result<()> {
         let _place = self.quick().await;
         self.inner.barrier().await
+    }
+
+    async fn strays(&self) -> Result<Vec<Stray>> {
+        let _place = self.quick().await;
+        self.inner.strays().await
+    }
+
+    async fn remove_stray(&self, stray: &Stray) -> Result<()> {
+        let _place = self.quick().await;
+        self.inner.remove_stray(stray).await
+    }
+
+    fn recall(&self, put_new: bool) {
+        self.inner.recall(put_new);
+    }
+
+    async fn remove_directory(&self, directory: &str) -> Result<()> {
+        let _place = self.quick().await;
+        self.inner.remove_directory(directory).await
     }
 }
 

@@ -13,7 +13,9 @@ use bytes::Bytes;
 use futures::future::join_all;
 use futures::stream::{self, BoxStream, StreamExt};
 
-use crate::{Caps, ErrorKind, Kind, Listed, Provider, Put, Remote, RemoteError, RemotePath, Result, Setting, Stat};
+use crate::{
+    Caps, ErrorKind, Kind, Listed, Provider, Put, Remote, RemoteError, RemotePath, Result, Setting, Stat, Stray,
+};
 
 /// The settings of a mirror. Whoever knows the configuration makes one: it is of other remotes.
 pub(crate) const PROVIDER: Provider = Provider {
@@ -159,6 +161,7 @@ impl Remote for Mirror {
             put_new: all.len() == 1 && all[0].put_new,
             max_object: all.iter().map(|caps| caps.max_object).min().unwrap_or(0),
             list_delay: all.iter().map(|caps| caps.list_delay).max().unwrap_or_default(),
+            pack_size: all.iter().map(|caps| caps.pack_size).min().unwrap_or(Caps::PACK),
         }
     }
 
@@ -243,6 +246,33 @@ impl Remote for Mirror {
 
     async fn barrier(&self) -> Result<()> {
         self.all(|remote| async move { remote.barrier().await }).await.map(drop)
+    }
+
+    async fn strays(&self) -> Result<Vec<Stray>> {
+        let all = self.all(|remote| async move { remote.strays().await }).await?;
+        // Which copy one is of goes with what the copy knows it by.
+        let named = |(n, strays): (usize, Vec<Stray>)| {
+            strays.into_iter().map(move |stray| Stray {
+                id: format!("{n} {}", stray.id),
+                name: format!("{} of {}:", stray.name, self.copies[n].name),
+                ..stray
+            })
+        };
+        Ok(all.into_iter().enumerate().flat_map(named).collect())
+    }
+
+    async fn remove_stray(&self, stray: &Stray) -> Result<()> {
+        let of = stray.id.split_once(' ').and_then(|(n, id)| Some((self.copies.get(n.parse::<usize>().ok()?)?, id)));
+        let Some((copy, id)) = of else { return Ok(()) };
+        copy.remote.remove_stray(&Stray { id: id.to_owned(), ..stray.clone() }).await
+    }
+
+    async fn remove_directory(&self, directory: &str) -> Result<()> {
+        let call = |remote: Arc<dyn Remote>| {
+            let directory = directory.to_owned();
+            async move { remote.remove_directory(&directory).await }
+        };
+        self.all(call).await.map(drop)
     }
 }
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 
-use crate::{Caps, Listed, Put, Remote, RemoteError, RemotePath, Result, Stat};
+use crate::{Caps, Listed, Put, Remote, RemoteError, RemotePath, Result, Stat, Stray};
 
 /// How often and how patiently to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +113,22 @@ impl Remote for Retry {
 
     async fn barrier(&self) -> Result<()> {
         self.retrying(|| self.inner.barrier()).await
+    }
+
+    async fn strays(&self) -> Result<Vec<Stray>> {
+        self.retrying(|| self.inner.strays()).await
+    }
+
+    async fn remove_stray(&self, stray: &Stray) -> Result<()> {
+        self.retrying(|| self.inner.remove_stray(stray)).await
+    }
+
+    fn recall(&self, put_new: bool) {
+        self.inner.recall(put_new);
+    }
+
+    async fn remove_directory(&self, directory: &str) -> Result<()> {
+        self.retrying(|| self.inner.remove_directory(directory)).await
     }
 }
 

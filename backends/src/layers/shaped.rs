@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 
 use crate::shape::{Direction, Shaper};
-use crate::{Caps, Listed, Put, Remote, RemotePath, Result, Stat};
+use crate::{Caps, Listed, Put, Remote, RemotePath, Result, Stat, Stray};
 
 /// Goes as fast as it may.
 #[derive(Debug)]
@@ -88,6 +88,25 @@ impl Remote for Shaped {
 
     async fn barrier(&self) -> Result<()> {
         self.inner.barrier().await
+    }
+
+    async fn strays(&self) -> Result<Vec<Stray>> {
+        self.shaper.request().await;
+        self.inner.strays().await
+    }
+
+    async fn remove_stray(&self, stray: &Stray) -> Result<()> {
+        self.shaper.request().await;
+        self.inner.remove_stray(stray).await
+    }
+
+    fn recall(&self, put_new: bool) {
+        self.inner.recall(put_new);
+    }
+
+    async fn remove_directory(&self, directory: &str) -> Result<()> {
+        self.shaper.request().await;
+        self.inner.remove_directory(directory).await
     }
 }
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 
-use crate::{Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat};
+use crate::{Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat, Stray};
 
 /// Every call, and every item of a listing, within a time. Barriers are left alone: how long it takes to make things durable
 /// depends on all that was written before.
@@ -88,6 +88,23 @@ impl Remote for Timeout {
 
     async fn barrier(&self) -> Result<()> {
         self.inner.barrier().await
+    }
+
+    // Looking for strays looks at everything, which takes as long as it takes.
+    async fn strays(&self) -> Result<Vec<Stray>> {
+        self.inner.strays().await
+    }
+
+    async fn remove_stray(&self, stray: &Stray) -> Result<()> {
+        self.within(Op::Delete, &stray.name, self.inner.remove_stray(stray)).await
+    }
+
+    fn recall(&self, put_new: bool) {
+        self.inner.recall(put_new);
+    }
+
+    async fn remove_directory(&self, directory: &str) -> Result<()> {
+        self.within(Op::Delete, directory, self.inner.remove_directory(directory)).await
     }
 }
 

@@ -16,8 +16,9 @@ use opendal::{
 use super::bodies::hex;
 use super::names::{is_prefix, listed};
 use super::objects::CreatesOnce;
+use super::s3::Uploads;
 use crate::http::{BODY_MAX, Http, from_dal};
-use crate::{Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat};
+use crate::{Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat, Stray};
 
 /// A place in a bucket.
 ///
@@ -31,6 +32,8 @@ pub(super) struct Dal {
     /// Whether the server creates exactly once: [`UNKNOWN`], [`YES`], [`NO`].
     creates_once: AtomicU8,
     etags: Etags,
+    /// Where uploads that were not completed can be listed.
+    uploads: Option<Uploads>,
 }
 
 impl Dal {
@@ -41,7 +44,13 @@ impl Dal {
             said,
             creates_once: AtomicU8::new(creates_once as u8),
             etags: Etags::default(),
+            uploads: None,
         }
+    }
+
+    /// The same, with what lists uploads that were not completed.
+    pub(super) fn with_uploads(self, uploads: Uploads) -> Self {
+        Self { uploads: Some(uploads), ..self }
     }
 
     fn failed(&self, op: Op, path: &str) -> impl Fn(Error) -> RemoteError {
@@ -199,6 +208,25 @@ impl Remote for Dal {
             put_new: self.creates_once.load(Ordering::Relaxed) != NO,
             max_object: BODY_MAX,
             list_delay: Duration::ZERO,
+            pack_size: Caps::PACK,
+        }
+    }
+
+    async fn strays(&self) -> Result<Vec<Stray>> {
+        let Some(uploads) = &self.uploads else { return Ok(Vec::new()) };
+        uploads.list().await.map_err(|failure| failure.of(Op::List, "", &self.said))
+    }
+
+    async fn remove_stray(&self, stray: &Stray) -> Result<()> {
+        let Some(uploads) = &self.uploads else { return Ok(()) };
+        uploads.abort(&stray.id).await.map_err(|failure| failure.of(Op::Delete, &stray.name, &self.said))
+    }
+
+    fn recall(&self, put_new: bool) {
+        // Where the service knows no condition, or is known to keep it, only what is worse is news.
+        let was = self.creates_once.load(Ordering::Relaxed);
+        if was == UNKNOWN || (was == YES && !put_new) {
+            self.creates_once.store(if put_new { YES } else { NO }, Ordering::Relaxed);
         }
     }
 

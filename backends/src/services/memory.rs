@@ -60,7 +60,14 @@ impl Memory {
 #[async_trait]
 impl Remote for Memory {
     fn caps(&self) -> Caps {
-        Caps { max_concurrency: 64, read_range: true, put_new: true, max_object: u64::MAX, list_delay: Duration::ZERO }
+        Caps {
+            max_concurrency: 64,
+            read_range: true,
+            put_new: true,
+            max_object: u64::MAX,
+            list_delay: Duration::ZERO,
+            pack_size: Caps::PACK,
+        }
     }
 
     fn describe(&self) -> String {

@@ -117,6 +117,14 @@ impl<B: Bucket> Store for Objects<B> {
             put_new: self.knows(CreatesOnce::Yes) || self.knows(CreatesOnce::Unknown),
             max_object: BODY_MAX,
             list_delay: Duration::ZERO,
+            pack_size: Caps::PACK,
+        }
+    }
+
+    fn recall(&self, put_new: bool) {
+        // What is known of a service for certain, or never said, is known better here.
+        if self.knows(CreatesOnce::Unknown) || (!put_new && self.knows(CreatesOnce::Yes)) {
+            self.learn(if put_new { CreatesOnce::Yes } else { CreatesOnce::No });
         }
     }
 

@@ -13,8 +13,9 @@ use futures::stream::{self, BoxStream, StreamExt};
 use super::answers::{not_found, past_end, too_large};
 use super::bodies::length;
 use super::names::is_prefix;
+use super::walk::{Entry, TEMP_PREFIX};
 use crate::http::{BODY_MAX, Failure};
-use crate::{Caps, Listed, Op, Put, Remote, RemotePath, Result, Stat};
+use crate::{Caps, Listed, Op, Put, Remote, RemotePath, Result, Stat, Stray, StrayKind};
 
 /// What became of a request.
 pub(crate) type Tried<T> = std::result::Result<T, Failure>;
@@ -42,6 +43,19 @@ pub(crate) trait Store: Send + Sync + Debug {
 
     /// Deletes an object, which need not be there.
     async fn remove(&self, path: &str) -> Tried<()>;
+
+    /// What is directly where bodies lie before they get their names, if that is among the objects.
+    async fn top(&self) -> Tried<Vec<Entry>> {
+        Ok(Vec::new())
+    }
+
+    /// See [`Remote::remove_directory`]. The path has no slash at its end.
+    async fn remove_directory(&self, _path: &str) -> Tried<()> {
+        Ok(())
+    }
+
+    /// See [`Remote::recall`].
+    fn recall(&self, _put_new: bool) {}
 }
 
 #[async_trait]
@@ -82,6 +96,35 @@ impl<S: Store> Remote for S {
     async fn delete(&self, path: &RemotePath) -> Result<()> {
         self.remove(path.as_str()).await.map_err(failed(self, Op::Delete, path.as_str()))
     }
+
+    async fn strays(&self) -> Result<Vec<Stray>> {
+        let top = self.top().await.map_err(failed(self, Op::List, ""))?;
+        let temps = top.into_iter().filter(|entry| is_temp(&entry.name) && entry.size.is_some());
+        let stray = |Entry { name, size, changed }: Entry| {
+            let id = name.clone();
+            Stray { kind: StrayKind::Temporary, name, id, since: changed, size }
+        };
+        Ok(temps.map(stray).collect())
+    }
+
+    async fn remove_stray(&self, stray: &Stray) -> Result<()> {
+        let removed = if is_temp(&stray.id) { self.remove(&stray.id).await } else { Err(not_found()) };
+        removed.map_err(failed(self, Op::Delete, &stray.name))
+    }
+
+    async fn remove_directory(&self, directory: &str) -> Result<()> {
+        let removed = Store::remove_directory(self, directory.trim_end_matches('/')).await;
+        removed.map_err(failed(self, Op::Delete, directory))
+    }
+
+    fn recall(&self, put_new: bool) {
+        Store::recall(self, put_new);
+    }
+}
+
+/// Whether a name is that of a temporary file.
+fn is_temp(name: &str) -> bool {
+    name.starts_with(TEMP_PREFIX) && !name.contains('/')
 }
 
 async fn read_range<S: Store>(store: &S, path: &str, range: Range<u64>) -> Tried<Bytes> {
@@ -132,6 +175,7 @@ mod tests {
                 put_new: false,
                 max_object: BODY_MAX,
                 list_delay: Duration::ZERO,
+                pack_size: Caps::PACK,
             }
         }
 

@@ -2,7 +2,7 @@
 //! asked for again.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, FuturesUnordered, StreamExt};
@@ -13,11 +13,13 @@ use crate::Listed;
 
 /// One name in a directory.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// The name alone.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The size of a file in bytes; `None` for a directory.
-    pub(super) size: Option<u64>,
+    pub(crate) size: Option<u64>,
+    /// When it was last written to, where that is told beside.
+    pub(crate) changed: Option<SystemTime>,
 }
 
 /// Every object whose path starts with `prefix`, with `at_once` directories asked for at a time. `look` tells what is directly in a
@@ -71,7 +73,7 @@ where
 
     /// Nothing but names is believed, so no answer leads around in circles.
     fn take(&mut self, directory: &str, entries: Vec<Entry>) {
-        for Entry { name, size } in entries {
+        for Entry { name, size, .. } in entries {
             if matches!(name.as_str(), "" | "." | "..") || name.contains('/') || name.starts_with(TEMP_PREFIX) {
                 continue;
             }
@@ -86,6 +88,23 @@ where
             }
         }
     }
+}
+
+/// A directory and all that are below it, each before those that are in it. `look` is as for [`walk`].
+pub(super) async fn directories<F>(top: &str, look: impl Fn(String) -> F) -> Tried<Vec<String>>
+where
+    F: Future<Output = Tried<Vec<Entry>>>,
+{
+    let mut found = vec![top.to_owned()];
+    let mut at = 0;
+    while let Some(directory) = found.get(at).map(|path| format!("{path}/")) {
+        let entries = look(directory.clone()).await?;
+        let below = entries.into_iter().filter(|entry| entry.size.is_none()).map(|entry| entry.name);
+        let plain = below.filter(|name| !matches!(name.as_str(), "" | "." | "..") && !name.contains('/'));
+        found.extend(plain.map(|name| format!("{directory}{name}")));
+        at += 1;
+    }
+    Ok(found)
 }
 
 /// Asks, and again up to `retries` times while that fails for a passing reason: the layers above can't repeat a part of a listing.
@@ -120,8 +139,8 @@ mod tests {
     use crate::http::Failure;
 
     async fn known(directory: String) -> Tried<Vec<Entry>> {
-        let file = |name: &str| Entry { name: name.to_owned(), size: Some(1) };
-        let folder = |name: &str| Entry { name: name.to_owned(), size: None };
+        let file = |name: &str| Entry { name: name.to_owned(), size: Some(1), changed: None };
+        let folder = |name: &str| Entry { name: name.to_owned(), size: None, changed: None };
         Ok(match directory.as_str() {
             "" => vec![folder("log"), folder("logs"), file("lo"), file(".tmp-1"), folder("..")],
             "log/" => vec![file("a"), folder("b"), file("../x"), folder(""), folder(".")],

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::future;
 use futures::stream::{self, BoxStream, StreamExt};
 
-use crate::{Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat};
+use crate::{Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat, Stray};
 
 /// What goes wrong, and when. Where several faults meet in one call, the first planned one happens.
 #[derive(Debug, Clone, Default)]
@@ -237,6 +237,22 @@ impl Remote for Faulty {
 
     async fn barrier(&self) -> Result<()> {
         self.run(Op::Barrier, "", self.inner.barrier()).await
+    }
+
+    async fn strays(&self) -> Result<Vec<Stray>> {
+        self.inner.strays().await
+    }
+
+    async fn remove_stray(&self, stray: &Stray) -> Result<()> {
+        self.inner.remove_stray(stray).await
+    }
+
+    fn recall(&self, put_new: bool) {
+        self.inner.recall(put_new);
+    }
+
+    async fn remove_directory(&self, directory: &str) -> Result<()> {
+        self.inner.remove_directory(directory).await
     }
 }
 

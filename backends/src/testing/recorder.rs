@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use crate::{Caps, Listed, Op, Put, Remote, RemotePath, Result, Stat};
+use crate::{Caps, Listed, Op, Put, Remote, RemotePath, Result, Stat, Stray};
 
 /// One call. Displays compactly: `get log/c1`, `get data/a/b 0..16`, `list log/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +136,22 @@ impl Remote for Recorder {
     async fn barrier(&self) -> Result<()> {
         self.begin(Op::Barrier, "", None, 0);
         self.inner.barrier().await
+    }
+
+    async fn strays(&self) -> Result<Vec<Stray>> {
+        self.inner.strays().await
+    }
+
+    async fn remove_stray(&self, stray: &Stray) -> Result<()> {
+        self.inner.remove_stray(stray).await
+    }
+
+    fn recall(&self, put_new: bool) {
+        self.inner.recall(put_new);
+    }
+
+    async fn remove_directory(&self, directory: &str) -> Result<()> {
+        self.inner.remove_directory(directory).await
     }
 }
 

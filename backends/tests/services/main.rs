@@ -7,6 +7,7 @@ mod servers;
 mod clouds;
 mod files;
 mod ftp;
+mod matrix;
 mod objects;
 mod s3;
 mod sftp;

@@ -59,6 +59,15 @@ impl Server {
         Self::rclone(&["webdav", "--user", USER, "--pass", PASSWORD], |_| {})
     }
 
+    /// The same over TLS, with a certificate that was good once. Its authority is in `ca.pem`.
+    pub fn rclone_webdav_expired() -> Option<Self> {
+        installed("/usr/bin/openssl", "openssl")?;
+        let tls = ["--cert", "cert.pem", "--key", "key.pem"];
+        Self::rclone(&[&["webdav", "--user", USER, "--pass", PASSWORD], &tls[..]].concat(), |served| {
+            certificates(served.parent().unwrap(), Validity::Over);
+        })
+    }
+
     /// SFTP by rclone, where even exclusive creation overwrites.
     pub fn rclone_sftp() -> Option<Self> {
         Self::rclone(&["sftp", "--user", USER, "--pass", PASSWORD], |_| {})
@@ -304,10 +313,19 @@ impl Server {
 
     /// FTP by pyftpdlib: MLSD, and TLS if it is wanted, which it then demands before the password.
     pub fn pyftpdlib(tls: bool) -> Option<Self> {
+        Self::pyftpdlib_by(tls.then_some(Validity::Now))
+    }
+
+    /// The same with a certificate that was good once.
+    pub fn pyftpdlib_expired() -> Option<Self> {
+        Self::pyftpdlib_by(Some(Validity::Over))
+    }
+
+    fn pyftpdlib_by(certificate: Option<Validity>) -> Option<Self> {
         tool("servers/pyftpdlib/__main__.py")?;
         let library = tool("servers/bin/wsgidav").or_else(|| tool("servers/bin/moto_server"))?;
         let library = library.ancestors().nth(2)?.to_owned();
-        if tls {
+        if certificate.is_some() {
             installed("/usr/bin/openssl", "openssl")?;
         }
         Some(Self::start(move |port, dir| {
@@ -316,8 +334,8 @@ impl Server {
             let mut command = Command::new("python3");
             command.env("PYTHONPATH", library).args(["-m", "pyftpdlib", "-i", "127.0.0.1", "-p", &port.to_string()]);
             command.args(["-w", "-u", USER, "-P", PASSWORD, "-d"]).arg(served);
-            if tls {
-                certificates(dir);
+            if let Some(validity) = certificate {
+                certificates(dir, validity);
                 command.args(["--tls", "--tls-control-required", "--tls-data-required"]);
                 command.arg("--keyfile").arg(dir.join("key.pem")).arg("--certfile").arg(dir.join("cert.pem"));
             }
@@ -340,7 +358,7 @@ impl Server {
             // It leaves root behind, and takes no root that it could write to.
             fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
             fs::set_permissions(dir.join("served/some"), fs::Permissions::from_mode(0o777)).unwrap();
-            certificates(dir);
+            certificates(dir, Validity::Now);
             let text = format!(
                 "listen=YES\nlisten_address=127.0.0.1\nlisten_port={port}\nbackground=NO\nseccomp_sandbox=NO\n\
                  secure_chroot_dir={at}/secure\nanonymous_enable=YES\nno_anon_password=YES\nlocal_enable=NO\n\
@@ -390,7 +408,7 @@ impl Server {
     }
 
     /// One request of a few lines, and the answer.
-    fn ask(&self, head: &str) -> String {
+    pub fn ask(&self, head: &str) -> String {
         let mut socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         socket.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).unwrap();
         let mut answer = String::new();
@@ -412,8 +430,16 @@ pub fn keygen(path: &Path, words: &str) {
     assert!(made.success());
 }
 
+/// Whether a certificate is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Validity {
+    Now,
+    /// It was good in January 2020.
+    Over,
+}
+
 /// An authority `ca.pem`, and `cert.pem` and `key.pem` for this machine that it has signed.
-pub fn certificates(dir: &Path) {
+pub fn certificates(dir: &Path, validity: Validity) {
     let openssl = |args: &str| {
         let done = Command::new("openssl").args(args.split(' ')).current_dir(dir).output().unwrap();
         assert!(done.status.success(), "openssl {args}: {}", String::from_utf8_lossy(&done.stderr));
@@ -422,8 +448,16 @@ pub fn certificates(dir: &Path) {
     openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -days 30 -subj /CN=lab-authority"));
     openssl("req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost");
     fs::write(dir.join("more"), "subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
-    let sign = "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -extfile more";
-    openssl(&format!("{sign} -days 30 -out cert.pem"));
+    if validity == Validity::Now {
+        let sign = "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -extfile more";
+        return openssl(&format!("{sign} -days 30 -out cert.pem"));
+    }
+    let text = "[ca]\ndefault_ca=d\n[d]\ndatabase=index\nnew_certs_dir=.\nserial=serial\npolicy=p\ndefault_md=sha256\n[p]\ncommonName=supplied\n";
+    fs::write(dir.join("ca.conf"), text).unwrap();
+    fs::write(dir.join("index"), "").unwrap();
+    fs::write(dir.join("serial"), "01\n").unwrap();
+    let sign = "ca -batch -config ca.conf -extfile more -in request.pem -cert ca.pem -keyfile ca.key";
+    openssl(&format!("{sign} -startdate 200101000000Z -enddate 200201000000Z -notext -out cert.pem"));
 }
 
 /// A program that pip has installed into a directory of its own.

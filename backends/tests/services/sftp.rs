@@ -10,6 +10,7 @@ use bytes::Bytes;
 use cryptsync_backends::layers::{Retry, RetryPolicy};
 use cryptsync_backends::testing::contract;
 use cryptsync_backends::{ErrorKind, Put, Remote, RemotePath, Transport, services};
+use futures::{StreamExt, TryStreamExt};
 
 use crate::servers::{PASSWORD, Server, USER, keygen, me};
 use crate::weather::Weather;
@@ -171,6 +172,39 @@ async fn broken_and_silent_connections_are_survived() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_line_may_break_anywhere() {
+    let Some(server) = Server::sshd() else { return };
+    let body: Bytes = (0..300_000).map(|n: u32| (n ^ (n >> 11)) as u8).collect();
+    let places = [0, 30, 1000, 2000, 3000, 4000, 5000, 20_000, 150_000, 290_000, 310_000, 330_000];
+    let cases = places.into_iter().flat_map(|at| [Weather::calm().breaking_up(at), Weather::calm().breaking_down(at)]);
+    futures::stream::iter(cases.enumerate())
+        .for_each_concurrent(4, |(number, weather)| {
+            let (server, body) = (&server, &body);
+            async move {
+                let said = format!("{weather:?}");
+                let values = settings(server, weather.before(server.port).await);
+                let remote = open(&with(&values, &[]));
+                let name = path(&format!("data/{number}-"));
+                let life = async || {
+                    remote.put_new(&name, vec![body.clone()]).await?;
+                    assert!(remote.get(&name).await? == *body, "{said}: another object");
+                    assert!(remote.get_range(&name, 1000..200_000).await? == body.slice(1000..200_000), "{said}");
+                    assert_eq!(remote.stat(&name).await?.size, body.len() as u64, "{said}");
+                    let found: Vec<_> = remote.list(name.as_str()).try_collect().await?;
+                    assert_eq!(found.len(), 1, "{said}: {found:?}");
+                    Ok::<(), cryptsync_backends::RemoteError>(())
+                };
+                // A line that breaks before anything has been heard is for a person to look at.
+                if let Err(error) = life().await {
+                    assert_eq!(error.kind(), ErrorKind::Unreachable, "{said}: {error:?}");
+                    life().await.unwrap_or_else(|error| panic!("{said}: {error:?}"));
+                }
+            }
+        })
+        .await;
+}
+
 #[tokio::test]
 async fn a_long_line_is_kept_full() {
     let Some(server) = Server::sshd() else { return };
@@ -234,4 +268,58 @@ async fn the_users_own_file_and_a_machine_on_the_way_lead_there() {
     let (kind, text) = said(&[&values[..], &[("port", "1")]].concat()).await;
     assert_eq!(kind, ErrorKind::Unreachable, "{text}");
     assert!(text.contains("proxy_jump"), "{text}");
+}
+
+/// Joins what it reads and writes with a server, and leaves a mark when it begins.
+const RELAY: &str = "\
+import os, select, socket, sys
+open(sys.argv[3], 'a').write(f'{os.getpid()}\\n')
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+while True:
+    for ready in select.select([0, s], [], [])[0]:
+        data = os.read(0, 65536) if ready == 0 else s.recv(65536)
+        if not data: sys.exit()
+        if ready == 0: s.sendall(data)
+        else:
+            while data: data = data[os.write(1, data):]
+";
+
+#[tokio::test]
+async fn a_command_of_the_user_leads_there_and_ends_with_it() {
+    let Some(server) = Server::sshd() else { return };
+    let at = |name: &str| server.dir.path().join(name).display().to_string();
+    let key = fs::read_to_string(at("host_key.pub")).unwrap();
+    fs::write(at("known"), format!("[127.0.0.1]:{} {key}", server.port)).unwrap();
+    fs::write(at("relay.py"), RELAY).unwrap();
+    let config = |command: &str| {
+        let text = format!(
+            "Host nas\n  HostName 127.0.0.1\n  Port {}\n  User {}\n  IdentityFile {}\n  UserKnownHostsFile {}\n  ProxyCommand {command}\n",
+            server.port,
+            me(),
+            at("user_key"),
+            at("known"),
+        );
+        fs::write(at("ssh_config"), text).unwrap();
+    };
+    let (file, root) = (at("ssh_config"), server.served().join("some/where").display().to_string());
+    let values = [("host", "nas"), ("ssh_config", file.as_str()), ("root", root.as_str())];
+    config(&format!("python3 {} %h %p {}", at("relay.py"), at("pids")));
+    contract(open(&values)).await;
+    let pids = fs::read_to_string(at("pids")).unwrap();
+    assert!(pids.lines().count() > 0, "nobody came this way");
+    // The connections end when the remote is gone, and the programs with them.
+    let gone = async {
+        while pids.lines().any(|pid| std::path::Path::new("/proc").join(pid).exists()) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("a program is left at work");
+    config("sh -c 'echo there is no way >&2; exit 1'");
+    let (kind, text) = said(&values).await;
+    assert_eq!(kind, ErrorKind::Unreachable, "{text}");
+    assert!(text.contains("there is no way") && text.contains("ProxyCommand"), "{text}");
+    config("nc %h %d");
+    let values: BTreeMap<_, _> = values.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let refused = services::open("sftp", &values, &Transport::default()).unwrap_err();
+    assert!(refused.to_string().contains("`%d`"), "{refused}");
 }

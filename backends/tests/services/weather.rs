@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -69,6 +69,46 @@ impl Weather {
         });
         ours
     }
+}
+
+impl Weather {
+    /// The port of a server of FTP, with the weather before its data: where it says that data is to go, it is told a port of ours.
+    /// Commands go as they are.
+    pub async fn before_data_of(self, port: u16) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ours = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { continue };
+                tokio::spawn(commands(client, server, self.clone()));
+            }
+        });
+        ours
+    }
+}
+
+async fn commands(client: TcpStream, server: TcpStream, weather: Weather) {
+    let (mut client_reads, mut client_writes) = client.into_split();
+    let (server_reads, mut server_writes) = server.into_split();
+    let commands = async { drop(tokio::io::copy(&mut client_reads, &mut server_writes).await) };
+    let answers = async {
+        let mut lines = BufReader::new(server_reads).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let numbers = line.strip_prefix("227").and_then(|rest| rest.split(['(', ')']).nth(1));
+            let line = match numbers.map(|text| text.split(',').collect::<Vec<_>>()) {
+                Some(numbers) => {
+                    let number = |at: usize| numbers[at].parse::<u16>().unwrap();
+                    let data = weather.clone().before(number(4) * 256 + number(5)).await;
+                    format!("227 Entering passive mode (127,0,0,1,{},{}).", data / 256, data % 256)
+                }
+                None => line,
+            };
+            if client_writes.write_all(format!("{line}\r\n").as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! { () = commands => {}, () = answers => {} }
 }
 
 async fn carry(

@@ -33,7 +33,7 @@ async fn keeps_the_contract(server: Option<Server>) {
     contract(open(&server, &[], None)).await;
     let below: Vec<_> =
         std::fs::read_dir(server.served().join("some/where")).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert_eq!(below, ["contract"], "a temporary file is left");
+    assert!(below.is_empty(), "a temporary file is left, or a directory: {below:?}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use super::filters::FilterFlags;
+use super::links::LinkFlags;
 use super::reports::ReportFlags;
 use super::transfer::one_pinned_vault;
 use crate::class::Class;
@@ -44,6 +45,8 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     reports: ReportFlags,
     #[command(flatten)]
+    links: LinkFlags,
+    #[command(flatten)]
     filter: FilterFlags,
 }
 
@@ -51,9 +54,9 @@ impl CheckArgs {
     pub(crate) fn options(&self, settings: &Settings) -> Result<(Place, Place, CheckOptions), CliError> {
         let (source, dest) = (settings.place(&self.source)?, settings.place(&self.dest)?);
         one_pinned_vault(settings, &source, &dest)?;
-        let filter = self.filter.filter(settings)?;
+        let (filter, links) = (self.links.scope(self.filter.filter(settings)?), self.links.shown());
         let Self { one_way, size_only, download, .. } = *self;
-        Ok((source, dest, CheckOptions { one_way, size_only, download, filter }))
+        Ok((source, dest, CheckOptions { one_way, size_only, download, filter, links }))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cli::output::CliError;
 use crate::cli::settings::{Settings, parse_age};
-use crate::ops::{Backup, By, Comparison, DeleteWhen, Naming, Place, Symlinks, TransferRules};
+use crate::ops::{Backup, By, Comparison, DeleteWhen, LINK_SUFFIX, Naming, Place, Replace, Symlinks, TransferRules};
 use crate::units::TypedSize;
 
 /// What counts as the same.
@@ -75,6 +75,13 @@ pub(crate) struct WalkFlags {
     /// Has no effect: temporary names are this program's own business
     #[arg(long, value_name = "SUFFIX", value_parser = parse_partial_suffix)]
     partial_suffix: Option<String>,
+}
+
+impl WalkFlags {
+    /// What filters see behind the name of a link: rclone's users have rules for it.
+    pub(crate) fn link_suffix(&self, settings: &Settings) -> &'static str {
+        if settings.rclone_compat && self.links { LINK_SUFFIX } else { "" }
+    }
 }
 
 /// What may be deleted at the destination.
@@ -193,7 +200,11 @@ pub(crate) fn rules(
             touches_dirs: compat,
         },
         empty_dirs: !compat || walk.create_empty_src_dirs,
-        replace: !compat || before,
+        replace: match (compat, delete.delete_before, delete.delete_during) {
+            (false, ..) | (_, true, _) => Replace::Both,
+            (.., true) => Replace::Files,
+            _ => Replace::Neither,
+        },
         brake: !compat,
         trusting: compat,
         links,

@@ -8,7 +8,7 @@ use super::filters::FilterFlags;
 use crate::cli::output::{CliError, JsonEntry, local_time, write_array};
 use crate::cli::shell::Shell;
 use crate::filter::{Filter, Rule};
-use crate::ops::{self, ListOptions, Listed, ListedKind};
+use crate::ops::{self, ListOptions, Listed, ListedKind, ShownLinks};
 
 /// Find files, directories and links by their names
 ///
@@ -70,7 +70,12 @@ pub(crate) fn run(shell: &Shell, args: &FindArgs) -> Result<(), CliError> {
             && if ignore_case { wanted.decide_file(&lower(&row.path)) } else { wanted.decide_file(&row.path) }
     };
     let place = shell.settings.place(&args.path)?;
-    let options = ListOptions { place, recursive: true, filter: args.filter.filter(&shell.settings)? };
+    let options = ListOptions {
+        place,
+        recursive: true,
+        filter: args.filter.filter(&shell.settings)?,
+        links: ShownLinks::AsLinks,
+    };
     if printer.is_json() {
         return write_array(printer, |add| {
             shell.call(false, |ctx| {

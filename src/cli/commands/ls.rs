@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use super::filters::FilterFlags;
+use super::links::LinkFlags;
 use crate::cli::output::{CliError, JsonEntry, write_array};
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
@@ -21,12 +22,15 @@ pub(crate) struct LsArgs {
     #[arg(short = '0', long = "null", conflicts_with = "json")]
     null: bool,
     #[command(flatten)]
+    links: LinkFlags,
+    #[command(flatten)]
     filter: FilterFlags,
 }
 
 impl LsArgs {
     pub(crate) fn options(&self, settings: &Settings) -> Result<ListOptions, CliError> {
-        Ok(ListOptions { place: settings.place(&self.path)?, recursive: true, filter: self.filter.filter(settings)? })
+        let filter = self.links.scope(self.filter.filter(settings)?);
+        Ok(ListOptions { place: settings.place(&self.path)?, recursive: true, filter, links: self.links.shown() })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use super::filters::FilterFlags;
+use super::links::LinkFlags;
 use crate::cli::output::{CliError, JsonEntry, local_time, write_array};
 use crate::cli::shell::Shell;
 use crate::ops::{self, ListOptions, ListedKind};
@@ -20,6 +21,8 @@ pub(crate) struct LsdArgs {
     #[arg(short = 'R', long)]
     recursive: bool,
     #[command(flatten)]
+    links: LinkFlags,
+    #[command(flatten)]
     filter: FilterFlags,
 }
 
@@ -29,7 +32,8 @@ pub(crate) fn run(shell: &Shell, args: &LsdArgs) -> Result<(), CliError> {
     let options = ListOptions {
         place,
         recursive: args.recursive || args.filter.descends(),
-        filter: args.filter.filter(&shell.settings)?,
+        filter: args.links.scope(args.filter.filter(&shell.settings)?),
+        links: args.links.shown(),
     };
     if printer.is_json() {
         return write_array(printer, |add| {

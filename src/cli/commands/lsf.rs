@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use jiff::tz::TimeZone;
 
 use super::filters::FilterFlags;
+use super::links::LinkFlags;
 use crate::cli::output::{CliError, JsonEntry, Layout, Printer, write_array};
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
@@ -56,13 +57,16 @@ pub(crate) struct LsfArgs {
     #[arg(short = '0', long = "null", conflicts_with = "json")]
     null: bool,
     #[command(flatten)]
+    links: LinkFlags,
+    #[command(flatten)]
     filter: FilterFlags,
 }
 
 impl LsfArgs {
     pub(crate) fn options(&self, settings: &Settings) -> Result<ListOptions, CliError> {
-        let (place, filter) = (settings.place(&self.path)?, self.filter.filter(settings)?);
-        Ok(ListOptions { place, recursive: self.recursive || self.filter.descends(), filter })
+        let (place, filter) = (settings.place(&self.path)?, self.links.scope(self.filter.filter(settings)?));
+        let recursive = self.recursive || self.filter.descends();
+        Ok(ListOptions { place, recursive, filter, links: self.links.shown() })
     }
 
     fn wants(&self, row: &Listed) -> bool {

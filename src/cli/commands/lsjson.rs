@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use super::filters::FilterFlags;
+use super::links::LinkFlags;
 use crate::class::Class;
 use crate::cli::output::{CliError, JsonEntry, write_array, write_object};
 use crate::cli::shell::Shell;
@@ -53,6 +54,8 @@ pub(crate) struct LsjsonArgs {
     #[arg(short = 'M', long)]
     metadata: bool,
     #[command(flatten)]
+    links: LinkFlags,
+    #[command(flatten)]
     filter: FilterFlags,
 }
 
@@ -97,8 +100,9 @@ pub(crate) fn run(shell: &Shell, args: &LsjsonArgs) -> Result<(), CliError> {
         let found = shell.call(false, |ctx| ops::stat(ctx, &place)).map_err(missing)?;
         return Ok(write_object(printer, &entry(&found.listed))?);
     }
-    let filter: Filter = args.filter.filter(&shell.settings)?;
-    let options = ListOptions { place, recursive: args.recursive || args.filter.descends(), filter };
+    let filter: Filter = args.links.scope(args.filter.filter(&shell.settings)?);
+    let recursive = args.recursive || args.filter.descends();
+    let options = ListOptions { place, recursive, filter, links: args.links.shown() };
     write_array(printer, |add| {
         shell.call(false, |ctx| {
             ops::list_with(ctx, &options, &extras, &mut |row| if args.wants(row) { add(&entry(row)) } else { Ok(()) })

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use super::filters::FilterFlags;
+use super::links::LinkFlags;
 use crate::cli::output::{CliError, JsonEntry, exact_time, write_array};
 use crate::cli::shell::Shell;
 use crate::ops::{self, ListOptions, ListedKind};
@@ -17,13 +18,16 @@ pub(crate) struct LslArgs {
     /// What to list
     path: OsString,
     #[command(flatten)]
+    links: LinkFlags,
+    #[command(flatten)]
     filter: FilterFlags,
 }
 
 pub(crate) fn run(shell: &Shell, args: &LslArgs) -> Result<(), CliError> {
     let (printer, zone) = (&shell.printer, &shell.settings.time_zone);
     let place = shell.settings.place(&args.path)?;
-    let options = ListOptions { place, recursive: true, filter: args.filter.filter(&shell.settings)? };
+    let filter = args.links.scope(args.filter.filter(&shell.settings)?);
+    let options = ListOptions { place, recursive: true, filter, links: args.links.shown() };
     if printer.is_json() {
         return write_array(printer, |add| {
             shell.call(false, |ctx| {

@@ -1,13 +1,14 @@
 //! The commands, one file each: arguments that are their own help, and a body that calls one op.
 //!
-//! Shared between them: `filters` (what is in scope), `transfer` (copy, sync and move), `changes` (verbs that change a tree
-//! without a transfer), `create` (making vaults).
+//! Shared between them: `filters` (what is in scope), `links` (how links are seen), `transfer` (copy, sync and move),
+//! `changes` (verbs that change a tree without a transfer), `create` (making vaults).
 
 pub(super) mod about;
 pub(super) mod adopt;
 pub(super) mod cat;
 mod changes;
 pub(super) mod check;
+pub(super) mod cleanup;
 mod comparing;
 pub(super) mod completion;
 pub(super) mod config;
@@ -29,6 +30,7 @@ pub(super) mod hashsum;
 pub(super) mod help;
 pub(super) mod init;
 pub(super) mod key;
+mod links;
 pub(super) mod listremotes;
 pub(super) mod log;
 pub(super) mod ls;
@@ -45,6 +47,7 @@ pub(super) mod purge;
 pub(super) mod rcat;
 mod relations;
 pub(super) mod remote;
+mod remote_test;
 pub(super) mod replicate;
 mod reports;
 pub(super) mod rm;

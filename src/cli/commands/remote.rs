@@ -10,7 +10,7 @@ use crate::cli::shell::Shell;
 use crate::ops::{self, CopyReport, HealOptions, RemoteProfile, Service};
 use crate::units::ByteSize;
 
-/// Add, heal and take out the copies of a mirror
+/// Try out a remote; add, heal and take out the copies of a mirror
 ///
 /// A remote of type `mirror` writes to all its copies and reads from the fastest that answers. None of these verbs needs a key, and
 /// nothing is encrypted again.
@@ -25,6 +25,13 @@ pub(crate) struct RemoteArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
+    /// Try out whether a remote does what is relied on, and how fast it is
+    ///
+    /// Some hundreds of small objects and one of 8 MiB are written to a directory `cryptsync-test-…` of the remote, read, listed and
+    /// removed again. A vault that is there is not touched. Needs no key. What was seen is remembered, and counts for more than what the
+    /// service declares. The exit code is that of the first failure.
+    #[command(after_help = super::remote_test::EXAMPLES)]
+    Test(super::remote_test::TestArgs),
     /// Give each copy what it lacks, from the others
     ///
     /// Exit code 24 if there are objects that no copy has whole.
@@ -73,6 +80,7 @@ struct RemoveArgs {
 
 pub(crate) fn run(shell: &Shell, args: &RemoteArgs) -> Result<(), CliError> {
     match &args.what {
+        What::Test(args) => super::remote_test::run(shell, args),
         What::Heal(args) => {
             let mirror = shell.settings.remote(&args.mirror)?;
             let options = HealOptions { only: Vec::new(), read_data: args.read_data, dry_run: args.dry_run };

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use serde::Serialize;
 
 use super::filters::FilterFlags;
+use super::links::LinkFlags;
 use crate::cli::output::{CliError, rclone_count, rclone_size, write_object};
 use crate::cli::shell::Shell;
 use crate::ops::{self, Extras, ListOptions, ListedKind};
@@ -15,6 +16,8 @@ use crate::ops::{self, Extras, ListOptions, ListedKind};
 pub(crate) struct SizeArgs {
     /// What to measure
     path: OsString,
+    #[command(flatten)]
+    links: LinkFlags,
     #[command(flatten)]
     filter: FilterFlags,
 }
@@ -29,7 +32,8 @@ struct Total {
 
 pub(crate) fn run(shell: &Shell, args: &SizeArgs) -> Result<(), CliError> {
     let place = shell.settings.place(&args.path)?;
-    let options = ListOptions { place, recursive: true, filter: args.filter.filter(&shell.settings)? };
+    let filter = args.links.scope(args.filter.filter(&shell.settings)?);
+    let options = ListOptions { place, recursive: true, filter, links: args.links.shown() };
     let (mut count, mut bytes) = (0u64, 0u64);
     shell.call(false, |ctx| {
         ops::list_with(ctx, &options, &Extras { no_times: true, ..Extras::default() }, &mut |row| {

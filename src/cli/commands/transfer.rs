@@ -62,7 +62,7 @@ impl TransferArgs {
             source,
             dest,
             delete: verb == "sync",
-            filter: self.filter.filter(settings)?,
+            filter: self.filter.filter(settings)?.suffixing_links(self.walk.link_suffix(settings)),
             dry_run: self.dry_run,
             force,
             rules,

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use super::filters::FilterFlags;
+use super::links::LinkFlags;
 use crate::cli::output::{CliError, Layout, tree_size, write_array};
 use crate::cli::shell::Shell;
 use crate::ops::{self, Below, ListOptions, Listed, ListedKind, TreeOptions};
@@ -74,6 +75,8 @@ pub(crate) struct TreeArgs {
     /// Entries in the order of the vault, which is that of their names; --dirsfirst has no effect
     #[arg(short = 'U', long)]
     unsorted: bool,
+    #[command(flatten)]
+    links: LinkFlags,
     #[command(flatten)]
     filter: FilterFlags,
 }
@@ -204,7 +207,8 @@ impl TreeArgs {
 
 pub(crate) fn run(shell: &Shell, args: &TreeArgs) -> Result<(), CliError> {
     let place = shell.settings.place(&args.path)?;
-    let options = ListOptions { place, recursive: true, filter: args.filter.filter(&shell.settings)? };
+    let filter = args.links.scope(args.filter.filter(&shell.settings)?);
+    let options = ListOptions { place, recursive: true, filter, links: args.links.shown() };
     if shell.printer.is_json() {
         return write_array(&shell.printer, |add| {
             shell.call(false, |ctx| {

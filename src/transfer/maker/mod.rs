@@ -117,7 +117,6 @@ impl<'a> Maker<'a> {
             return Ok(());
         }
         match (source, dest) {
-            (Some(item), None) if self.in_the_way(&item) => Ok(()),
             (Some(item), None) => self.only_source(item),
             (None, Some(item)) => self.only_dest(item),
             (Some(item), Some(old)) => self.pair(item, old),
@@ -131,9 +130,7 @@ impl<'a> Maker<'a> {
             self.stay(&item);
             return Ok(());
         }
-        if item.entry.kind == EntryKind::File
-            && let Some(found) = self.elsewhere(&item)?
-        {
+        if let Some(found) = self.elsewhere(&item)? {
             self.tell(Relation::OnlySource, &item, found.is_some());
             self.stay(&item);
             return found.map_or(Ok(()), |found| self.refer(found, None));
@@ -167,7 +164,7 @@ impl<'a> Maker<'a> {
         let (kind, old_kind) = (item.entry.kind, old.entry.kind);
         let dir_at_stake = kind != old_kind && (kind == EntryKind::Dir || old_kind == EntryKind::Dir);
         match (dir_at_stake, kind) {
-            (true, _) if self.options.replace => {
+            (true, _) if self.options.replace.allows(kind) => {
                 self.tell(Relation::Differ, &item, true);
                 self.replace_keeping(item, old, true)
             }
@@ -222,8 +219,7 @@ impl<'a> Maker<'a> {
     }
 
     fn differs(&mut self, item: Item, old: Item) -> Result<(), TransferError> {
-        let is_file = item.entry.kind == EntryKind::File;
-        if is_file && let Some(found) = self.elsewhere(&item)? {
+        if let Some(found) = self.elsewhere(&item)? {
             self.tell(Relation::Differ, &item, true);
             let path = item.path.clone();
             if let Some(found) = found {
@@ -325,7 +321,7 @@ impl<'a> Maker<'a> {
 
     /// A directory on one side only, where the other has something else.
     fn clash(&mut self, item: Item, old: Item) -> Result<(), TransferError> {
-        if item.entry.kind == EntryKind::File && matches!(self.elsewhere(&item)?, Some(None)) {
+        if matches!(self.elsewhere(&item)?, Some(None)) {
             // It is not needed there.
             self.stay(&item);
             return self.only_dest(old);
@@ -397,17 +393,23 @@ impl<'a> Maker<'a> {
         spared
     }
 
-    /// What the filters leave alone at the destination is not written over.
-    fn in_the_way(&mut self, item: &Item) -> bool {
-        // A directory goes into one, and is none that is replaced.
-        let stands = item.entry.kind != EntryKind::Dir && self.options.kept.is(&item.path);
-        if stands {
-            self.totals.skipped += 1;
-            self.totals.clashes += 1;
-            let reason = "can't replace a directory that this run leaves alone";
-            self.options.observer.event(Event::Failed { path: &item.path, reason });
+    /// Whether an entry of the source can't be written because the run leaves alone what is there.
+    pub(super) fn stands(&mut self, item: &Item, there: EntryKind) -> bool {
+        let is_dir = item.entry.kind == EntryKind::Dir;
+        if is_dir == (there == EntryKind::Dir) {
+            return false;
         }
-        stands
+        self.totals.source += 1;
+        if is_dir {
+            self.blocked.insert(mark(&item.path));
+        }
+        if is_dir && !self.options.empty_dirs {
+            self.stay(item); // what belongs into it is told of
+        } else {
+            let (is, needed) = (kind_name(there), kind_name(item.entry.kind));
+            self.fail(item, &format!("is {is} that this run leaves alone, but {needed} is needed there"));
+        }
+        true
     }
 
     /// Takes back what would put an end to a directory with something in it that stays.

@@ -4,6 +4,7 @@ mod dialogue;
 mod keyring;
 mod places;
 mod rclone;
+mod rotation;
 mod sealed;
 mod verbs;
 

@@ -97,3 +97,32 @@ fn where_rclone_looks_and_what_it_would_not_read() {
     home.run(&["config", "import-rclone", "/nowhere.conf"]).fails(2, &["/nowhere.conf"]);
     assert!(home.text().is_empty());
 }
+
+#[test]
+fn a_sign_in_of_rclones_own_is_no_sign_in_here() {
+    let home = Home::new();
+    let conf = home.path("rclone.conf");
+    let token =
+        r#"{"access_token":"hush-a","token_type":"Bearer","refresh_token":"hush-r","expiry":"2026-01-01T00:00:00Z"}"#;
+    let section = |name: &str, kind: &str, more: &str| format!("[{name}]\ntype = {kind}\n{more}token = {token}\n\n");
+    let mut all = String::new();
+    for kind in ["drive", "dropbox", "onedrive"] {
+        all += &section(&format!("my{kind}"), kind, "");
+        all += &section(&format!("own{kind}"), kind, "client_id = mine\nclient_secret = hush-s\n");
+    }
+    fs::write(&conf, all).unwrap();
+    let done = home.ok(&["config", "import-rclone", text(&conf), "--secrets", "file"]);
+    let told = done.text();
+    for kind in ["drive", "dropbox", "onedrive"] {
+        let line = told.lines().find(|line| line.starts_with(&format!("my{kind}"))).unwrap();
+        for words in
+            ["not imported", "an application of its own", &format!("config create my{kind} {kind} client_id=ID")]
+        {
+            assert!(line.contains(words), "{words}: {line}");
+        }
+        let line = told.lines().find(|line| line.starts_with(&format!("own{kind}"))).unwrap();
+        assert!(line.contains(" imported"), "{line}");
+    }
+    assert!(!told.contains("hush") && !done.stderr.contains("hush"), "{told}{}", done.stderr);
+    assert_eq!(home.ok(&["listremotes"]).text(), "owndrive:\nowndropbox:\nownonedrive:\n");
+}

@@ -7,9 +7,9 @@ use std::process::Stdio;
 use super::Home;
 use crate::support::cli::Output;
 
-const PASS: (&str, &str) = ("CRYPTSYNC_CONFIG_PASS", "sesame");
+pub(super) const PASS: (&str, &str) = ("CRYPTSYNC_CONFIG_PASS", "sesame");
 
-fn sealed() -> Home {
+pub(super) fn sealed() -> Home {
     let home = Home::new();
     home.write("# mine\nremotes:\n  nas: {type: fs, root: /nowhere} # kept\n");
     let set = home.with(&[PASS], &["config", "encryption", "set", "--kdf", "64M,3,1"]);

@@ -158,7 +158,12 @@ impl Target {
 
     fn list(&self, ctx: &Ctx<'_>, what: &str, states: &[BTreeMap<PathBuf, Vec<u8>>]) {
         let mut rows: Rows = Vec::new();
-        let options = ListOptions { place: self.env.place(""), recursive: true, filter: Filter::default() };
+        let options = ListOptions {
+            place: self.env.place(""),
+            recursive: true,
+            filter: Filter::default(),
+            links: Default::default(),
+        };
         let done = ops::list(ctx, &options, &mut |row| {
             if row.kind == ops::ListedKind::File {
                 rows.push((row.path.to_string(), row.size));

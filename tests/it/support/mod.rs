@@ -10,6 +10,9 @@ pub mod screen;
 #[path = "../../../backends/tests/services/servers.rs"]
 pub mod servers;
 pub mod snapshot;
+#[expect(dead_code, reason = "a line that breaks is for the tests of the services alone")]
+#[path = "../../../backends/tests/services/weather.rs"]
+pub mod weather;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -107,6 +110,7 @@ impl TestEnv {
             ephemeral: false,
             cache_dir: self.path(home).join("cache"),
             engine: EngineOptions {
+                pack_size: None,
                 memory: self.memory,
                 transfers: 4,
                 checkers: 4,

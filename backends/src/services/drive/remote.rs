@@ -134,7 +134,14 @@ impl Drive {
 impl Store for Drive {
     fn caps(&self) -> Caps {
         // Two writers of one name both make a file; one of them takes its own back, but both may have been told `Created`.
-        Caps { max_concurrency: 8, read_range: true, put_new: false, max_object: BODY_MAX, list_delay: Duration::ZERO }
+        Caps {
+            max_concurrency: 8,
+            read_range: true,
+            put_new: false,
+            max_object: BODY_MAX,
+            list_delay: Duration::ZERO,
+            pack_size: Caps::LARGE_PACK,
+        }
     }
 
     fn describe(&self) -> String {
@@ -200,6 +207,15 @@ impl Store for Drive {
             self.calls.remove(&item.id, self.into_trash).await?;
         }
         self.forget(path);
+        Ok(())
+    }
+
+    async fn remove_directory(&self, path: &str) -> Tried<()> {
+        // Twins of it too: each holds a part of what is gone.
+        for id in self.folders.find(&self.calls, &format!("{}/{path}", self.root), true).await? {
+            self.calls.remove(&id, self.into_trash).await?;
+        }
+        self.folders.forget();
         Ok(())
     }
 }

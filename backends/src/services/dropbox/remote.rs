@@ -131,7 +131,14 @@ impl Dropbox {
 impl Store for Dropbox {
     fn caps(&self) -> Caps {
         // More at once only brings `too_many_write_operations`.
-        Caps { max_concurrency: 4, read_range: true, put_new: true, max_object: BODY_MAX, list_delay: Duration::ZERO }
+        Caps {
+            max_concurrency: 4,
+            read_range: true,
+            put_new: true,
+            max_object: BODY_MAX,
+            list_delay: Duration::ZERO,
+            pack_size: Caps::LARGE_PACK,
+        }
     }
 
     fn describe(&self) -> String {
@@ -208,6 +215,10 @@ impl Store for Dropbox {
         }
         let failure = refused(&reply);
         if failure.kind == ErrorKind::NotFound { Ok(()) } else { Err(failure) }
+    }
+
+    async fn remove_directory(&self, path: &str) -> Tried<()> {
+        self.remove(path).await
     }
 }
 

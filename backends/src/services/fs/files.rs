@@ -126,6 +126,11 @@ impl Files {
         Ok(())
     }
 
+    /// Forgets that directories have to be synced which are about to go.
+    pub(super) fn forget_below(&self, directory: &Path) {
+        lock(&self.touched).retain(|touched| !touched.starts_with(directory));
+    }
+
     pub(super) fn clean_temps(&self, older_than: Duration) -> io::Result<u64> {
         let mut removed = 0;
         for found in Walk::of_prefix(&self.root, "") {

@@ -5,6 +5,7 @@
 
 mod files;
 mod remote;
+mod strays;
 mod walk;
 
 #[cfg(test)]

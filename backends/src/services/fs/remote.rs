@@ -11,7 +11,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::files::{Fault, Files, OBJECT_LEN_MAX};
 use super::walk::Walk;
-use crate::{Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat};
+use crate::{Caps, ErrorKind, Listed, Op, Put, Remote, RemoteError, RemotePath, Result, Stat, Stray};
 
 /// A directory as a remote.
 ///
@@ -66,6 +66,7 @@ impl Remote for Fs {
             put_new: self.files.exclusive(),
             max_object: OBJECT_LEN_MAX,
             list_delay: Duration::ZERO,
+            pack_size: Caps::PACK,
         }
     }
 
@@ -116,6 +117,20 @@ impl Remote for Fs {
 
     async fn barrier(&self) -> Result<()> {
         self.run(Op::Barrier, "", |files| Ok(files.sync_directories()?)).await
+    }
+
+    async fn strays(&self) -> Result<Vec<Stray>> {
+        self.run(Op::List, "", |files| Ok(files.strays()?)).await
+    }
+
+    async fn remove_stray(&self, stray: &Stray) -> Result<()> {
+        let id = stray.id.clone();
+        self.run(Op::Delete, &stray.name, move |files| files.remove_stray(&id)).await
+    }
+
+    async fn remove_directory(&self, directory: &str) -> Result<()> {
+        let owned = directory.to_owned();
+        self.run(Op::Delete, directory, move |files| files.remove_directory(&owned)).await
     }
 }
 

@@ -18,7 +18,7 @@ use crate::http::{BODY_MAX, Failure};
 use crate::services::answers::all_there;
 use crate::services::bodies::length;
 use crate::services::store::{Store, Tried};
-use crate::services::walk::{Entry, TEMP_PREFIX, walk};
+use crate::services::walk::{Entry, TEMP_PREFIX, directories, walk};
 use crate::settings::Values;
 use crate::shape::Shaper;
 use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
@@ -171,6 +171,7 @@ impl Store for Ftp {
             put_new: false,
             max_object: BODY_MAX,
             list_delay: Duration::ZERO,
+            pack_size: Caps::PACK,
         }
     }
 
@@ -210,6 +211,26 @@ impl Store for Ftp {
         let mut lent = self.pool.lend().await?;
         let done = self.remove_by(&mut lent, path).await;
         lent.back(done)
+    }
+
+    async fn top(&self) -> Tried<Vec<Entry>> {
+        self.look("").await
+    }
+
+    async fn remove_directory(&self, path: &str) -> Tried<()> {
+        let all = directories(path, |directory| async move { self.look(&directory).await }).await?;
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut lent = self.pool.lend().await?;
+        for directory in all.iter().rev() {
+            self.paced().await;
+            let full = lent.full(&self.root, directory);
+            match lent.remove_directory(&full).await {
+                // There are as many words for what is gone already, or holds something, as there are servers.
+                Ok(()) | Err(Trouble::Refused { .. }) => {}
+                Err(trouble) => return lent.back(Err(trouble.failure())),
+            }
+        }
+        lent.back(Ok(()))
     }
 }
 

@@ -179,6 +179,7 @@ impl Session {
             Ok(file) if file.is_symlink() => None,
             Ok(file) => Some(Ok(Entry {
                 name: file.name().to_owned(),
+                changed: Some(file.modified()),
                 size: (!file.is_directory()).then_some(file.size() as u64),
             })),
             // What can't be read may be an object: a listing with a hole in it is worse than none.
@@ -197,6 +198,10 @@ impl Session {
 
     pub(super) async fn remove(&mut self, full: &str) -> Result<(), Trouble> {
         within(self.idle, self.ftp.rm(full)).await
+    }
+
+    pub(super) async fn remove_directory(&mut self, full: &str) -> Result<(), Trouble> {
+        within(self.idle, self.ftp.rmdir(full)).await
     }
 
     pub(super) async fn make_directory(&mut self, full: &str) -> Result<(), Trouble> {

@@ -123,7 +123,7 @@ impl Koofr {
         let answer = json(&reply)?;
         let entry = |found: &serde_json::Value| {
             let size = if found["type"] == "dir" { None } else { Some(found["size"].as_u64()?) };
-            Some(Entry { name: found["name"].as_str()?.to_owned(), size })
+            Some(Entry { name: found["name"].as_str()?.to_owned(), size, changed: None })
         };
         Ok(answer["files"].as_array().into_iter().flatten().filter_map(entry).collect())
     }
@@ -133,7 +133,14 @@ impl Koofr {
 impl Store for Koofr {
     fn caps(&self) -> Caps {
         // That the refusal of a taken name is exclusive is nowhere written.
-        Caps { max_concurrency: 4, read_range: true, put_new: false, max_object: BODY_MAX, list_delay: Duration::ZERO }
+        Caps {
+            max_concurrency: 4,
+            read_range: true,
+            put_new: false,
+            max_object: BODY_MAX,
+            list_delay: Duration::ZERO,
+            pack_size: Caps::LARGE_PACK,
+        }
     }
 
     fn describe(&self) -> String {
@@ -193,6 +200,10 @@ impl Store for Koofr {
             200..=299 | 404 => Ok(()),
             _ => Err(refused(&reply)),
         }
+    }
+
+    async fn remove_directory(&self, path: &str) -> Tried<()> {
+        self.remove(path).await
     }
 }
 

@@ -143,7 +143,7 @@ impl OneDrive {
                 let Some(name) = found["name"].as_str() else { continue };
                 let size = if found["folder"].is_object() { None } else { found["size"].as_u64() };
                 if size.is_some() || found["folder"].is_object() {
-                    entries.push(Entry { name: name.to_owned(), size });
+                    entries.push(Entry { name: name.to_owned(), size, changed: None });
                 }
             }
             next = page["@odata.nextLink"].as_str().map(str::to_owned);
@@ -159,7 +159,14 @@ impl OneDrive {
 #[async_trait]
 impl Store for OneDrive {
     fn caps(&self) -> Caps {
-        Caps { max_concurrency: 4, read_range: true, put_new: true, max_object: BODY_MAX, list_delay: Duration::ZERO }
+        Caps {
+            max_concurrency: 4,
+            read_range: true,
+            put_new: true,
+            max_object: BODY_MAX,
+            list_delay: Duration::ZERO,
+            pack_size: Caps::LARGE_PACK,
+        }
     }
 
     fn describe(&self) -> String {
@@ -224,6 +231,10 @@ impl Store for OneDrive {
             200..=299 | 404 => Ok(()),
             _ => Err(refused(&reply)),
         }
+    }
+
+    async fn remove_directory(&self, path: &str) -> Tried<()> {
+        self.remove(path).await
     }
 }
 

@@ -126,7 +126,14 @@ impl PCloud {
 impl Store for PCloud {
     fn caps(&self) -> Caps {
         // That a name is given away once only is nowhere written.
-        Caps { max_concurrency: 4, read_range: true, put_new: false, max_object: BODY_MAX, list_delay: Duration::ZERO }
+        Caps {
+            max_concurrency: 4,
+            read_range: true,
+            put_new: false,
+            max_object: BODY_MAX,
+            list_delay: Duration::ZERO,
+            pack_size: Caps::LARGE_PACK,
+        }
     }
 
     fn describe(&self) -> String {
@@ -192,6 +199,13 @@ impl Store for PCloud {
 
     async fn remove(&self, path: &str) -> Tried<()> {
         match self.ask(&Ask::post(self.url("deletefile", path, ""))).await {
+            Err(failure) if failure.kind == ErrorKind::NotFound => Ok(()),
+            done => done.map(drop),
+        }
+    }
+
+    async fn remove_directory(&self, path: &str) -> Tried<()> {
+        match self.ask(&Ask::post(self.url("deletefolderrecursive", path, ""))).await {
             Err(failure) if failure.kind == ErrorKind::NotFound => Ok(()),
             done => done.map(drop),
         }

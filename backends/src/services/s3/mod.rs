@@ -4,9 +4,11 @@
 
 mod providers;
 mod remote;
+mod uploads;
 
 #[cfg(test)]
 mod tests;
 
 pub(super) use providers::PROVIDER;
 pub(super) use remote::{open, open_files};
+pub(super) use uploads::Uploads;

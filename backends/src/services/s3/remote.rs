@@ -6,6 +6,7 @@ use opendal::Operator;
 
 use super::PROVIDER;
 use super::providers::Place;
+use super::uploads::Uploads;
 use crate::files::DalFiles;
 use crate::http::Http;
 use crate::services::dal::{Dal, through};
@@ -21,8 +22,9 @@ pub(in crate::services) fn open(values: &BTreeMap<String, String>, transport: &T
     let values = Values::check(&PROVIDER, values)?;
     let place = Place::of(&values)?;
     let (operator, http, said) = operator(&values, &place, transport)?;
+    let uploads = Uploads::of(&values, &place, http.clone());
     let creates_once = if place.creates_once { CreatesOnce::Yes } else { CreatesOnce::Unknown };
-    Ok(Dal::new(operator, http, said, creates_once))
+    Ok(Dal::new(operator, http, said, creates_once).with_uploads(uploads))
 }
 
 /// The plain files that the settings describe. Connects to nothing yet.

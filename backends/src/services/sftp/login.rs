@@ -14,6 +14,7 @@ use russh_sftp::client::RawSftpSession;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use super::command::{Running, filled};
 use super::hosts::Hosts;
 use super::ssh_config::{Found, look_up};
 use crate::http::Failure;
@@ -34,6 +35,8 @@ pub(super) struct Login {
     idle_timeout: Duration,
     /// The machines on the way, the nearest first.
     jumps: Vec<Login>,
+    /// A command of the user's that leads there.
+    command: Option<String>,
 }
 
 impl std::fmt::Debug for Login {
@@ -86,7 +89,12 @@ impl Login {
             connect_timeout: transport.connect_timeout,
             idle_timeout: transport.idle_timeout,
             jumps: Vec::new(),
+            command: None,
         };
+        let given = values.text("host").unwrap_or_default();
+        if values.text("proxy_jump").is_none() {
+            this.command = this.led_by(said.command, given)?;
+        }
         let jump = values.text("proxy_jump").map(str::to_owned).or(said.jump).filter(|jump| jump != "none");
         for name in jump.iter().flat_map(|jump| jump.split(',')) {
             let next = this.jump(name.trim(), config.as_deref())?;
@@ -123,7 +131,19 @@ impl Login {
             connect_timeout: self.connect_timeout,
             idle_timeout: self.idle_timeout,
             jumps: Vec::new(),
+            command: None,
         })
+        .and_then(|mut this| {
+            this.command = this.led_by(said.command, host)?;
+            Ok(this)
+        })
+    }
+
+    /// The command that leads to this machine, with its names in it.
+    fn led_by(&self, command: Option<String>, given: &str) -> Result<Option<String>, BadSetting> {
+        let command = command.filter(|command| !command.eq_ignore_ascii_case("none"));
+        let filled = command.map(|command| filled(&command, given, &self.hosts.host, self.hosts.port, &self.user));
+        filled.transpose().map_err(|why| BadSetting::new("ssh_config", format!("can't be used: {why}")))
     }
 
     /// A session with the server's files. The handles keep its connection: the last is the server's, the others those of machines on
@@ -141,21 +161,22 @@ impl Login {
         let mut handles: Vec<Handle<Client>> = Vec::new();
         for login in self.jumps.iter().chain([self]) {
             let Hosts { host, port, .. } = &login.hosts;
-            let handle = match handles.last() {
-                None => {
+            let handle = match (handles.last(), &login.command) {
+                (None, Some(command)) => login.enter_by(command, contacted).await?,
+                (None, None) => {
                     let socket = TcpStream::connect((host.as_str(), *port)).await;
                     let socket = socket.map_err(|error| login.no_connection(&error, contacted))?;
                     socket.set_nodelay(true).map_err(|error| login.no_connection(&error, contacted))?;
-                    login.enter(socket).await?
+                    login.enter(socket, contacted).await?
                 }
-                Some(before) => {
+                (Some(before), _) => {
                     let way = before.channel_open_direct_tcpip(host, u32::from(*port), "127.0.0.1", 0).await;
                     let way = way.map_err(|error| {
                         let kind = if contacted { ErrorKind::Reset } else { ErrorKind::Unreachable };
                         Failure::new(kind, format!("the machine on the way does not lead to {host}:{port}: {error}"))
                             .advice("check `proxy_jump`, and whether that machine allows TCP forwarding")
                     })?;
-                    login.enter(way.into_stream()).await?
+                    login.enter(way.into_stream(), contacted).await?
                 }
             };
             handles.push(handle);
@@ -168,17 +189,39 @@ impl Login {
             ..russh_sftp::client::Config::default()
         };
         let session = RawSftpSession::new_with_config(channel.into_stream(), config);
-        session.init().await.map_err(|error| {
-            Failure::new(ErrorKind::Misconfigured, format!("{host} offers no SFTP: {error}"))
-                .advice("the server has to have the subsystem `sftp`")
-        })?;
-        Ok((handles, session))
+        match session.init().await {
+            Ok(_) => Ok((handles, session)),
+            Err(_) if has_hung_up(handle).await => Err(self.hung_up(contacted)),
+            Err(error) => Err(Failure::new(ErrorKind::Misconfigured, format!("{host} offers no SFTP: {error}"))
+                .advice("the server has to have the subsystem `sftp`")),
+        }
+    }
+
+    /// Has a command lead there, and logs in.
+    async fn enter_by(&self, command: &str, contacted: bool) -> Result<Handle<Client>, Failure> {
+        let kind = if contacted { ErrorKind::Reset } else { ErrorKind::Unreachable };
+        let failed = |why: String| {
+            Failure::new(kind, format!("`ProxyCommand` does not lead to {}: {why}", self.hosts.host))
+                .advice("try the command of ~/.ssh/config by hand; `proxy_jump: none` does without it")
+        };
+        let (running, said) = Running::start(command).map_err(|error| failed(error.to_string()))?;
+        match self.enter(running, contacted).await {
+            Err(failure) if failure.kind == ErrorKind::Reset => {
+                let why = match said {
+                    Some(said) => said.last_line().await,
+                    None => None,
+                };
+                Err(failed(why.unwrap_or_else(|| failure.says.clone())))
+            }
+            entered => entered,
+        }
     }
 
     /// Speaks SSH over a connection, and logs in.
     async fn enter(
         &self,
         socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        contacted: bool,
     ) -> Result<Handle<Client>, Failure> {
         let verdict = Arc::new(Mutex::new(None));
         let client = Client { hosts: self.hosts.clone(), verdict: Arc::clone(&verdict) };
@@ -189,8 +232,14 @@ impl Login {
             (Err(error), None) => return Err(self.broken(&error)),
             (Ok(handle), None) => handle,
         };
-        self.prove(&mut handle).await?;
-        Ok(handle)
+        match self.prove(&mut handle).await {
+            Ok(()) => Ok(handle),
+            // Silence is no answer to the question who we are.
+            Err(failure) if failure.kind == ErrorKind::PermissionDenied && has_hung_up(&handle).await => {
+                Err(self.hung_up(contacted))
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     fn config(&self) -> Config {
@@ -303,6 +352,14 @@ impl Login {
         Ok(matches!(answer, KeyboardInteractiveAuthResponse::Success))
     }
 
+    fn hung_up(&self, contacted: bool) -> Failure {
+        let kind = if contacted { ErrorKind::Reset } else { ErrorKind::Unreachable };
+        let Hosts { host, port, .. } = &self.hosts;
+        Failure::new(kind, format!("{host}:{port} has closed the connection before it let {} in", self.user)).advice(
+            "try again; if that does not help, check `user`, and `pass` or `key_file`: some servers hang up on strangers",
+        )
+    }
+
     fn no_connection(&self, error: &std::io::Error, contacted: bool) -> Failure {
         let Hosts { host, port, .. } = &self.hosts;
         let kind = if contacted { ErrorKind::Reset } else { ErrorKind::Unreachable };
@@ -327,6 +384,12 @@ impl Login {
             error => Failure::new(ErrorKind::Reset, format!("the connection to {host} broke: {error}")),
         }
     }
+}
+
+/// Whether there is no connection any more. Its end shows a moment after what waited for an answer has got none.
+async fn has_hung_up(handle: &Handle<Client>) -> bool {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    handle.is_closed()
 }
 
 /// Our side of a connection: it looks at the host's key.

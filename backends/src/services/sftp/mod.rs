@@ -1,8 +1,9 @@
 //! SFTP: a directory of a machine that one can log in to with SSH. Start reading at [`Sftp`].
 //!
 //! Owns the settings, logging in, and how an object is created whole: written under a temporary name, synced, and renamed.
-//! Needs no `ssh` program. Many requests are on their way at once over few connections, so distance costs little.
+//! Needs no `ssh` program; a `ProxyCommand` of the user's is run. Many requests are on their way at once over few connections, so distance costs little.
 
+mod command;
 mod files;
 mod hosts;
 mod login;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -18,7 +18,7 @@ use crate::http::{BODY_MAX, Failure};
 use crate::services::answers::{all_there, in_the_way, past_end, too_large};
 use crate::services::bodies::length;
 use crate::services::store::{Store, Tried};
-use crate::services::walk::{Entry, TEMP_PREFIX, walk};
+use crate::services::walk::{Entry, TEMP_PREFIX, directories, walk};
 use crate::settings::Values;
 use crate::shape::{Direction, Shaper};
 use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
@@ -248,7 +248,14 @@ impl Sftp {
 impl Store for Sftp {
     fn caps(&self) -> Caps {
         // Whether a rename replaces what is there is up to the server.
-        Caps { max_concurrency: 16, read_range: true, put_new: false, max_object: BODY_MAX, list_delay: Duration::ZERO }
+        Caps {
+            max_concurrency: 16,
+            read_range: true,
+            put_new: false,
+            max_object: BODY_MAX,
+            list_delay: Duration::ZERO,
+            pack_size: Caps::PACK,
+        }
     }
 
     fn describe(&self) -> String {
@@ -306,16 +313,35 @@ impl Store for Sftp {
             Some(_) => Err(lent.failure(failed)),
         }
     }
+
+    async fn top(&self) -> Tried<Vec<Entry>> {
+        self.look("").await
+    }
+
+    async fn remove_directory(&self, path: &str) -> Tried<()> {
+        let all = directories(path, |directory| async move { self.look(&directory).await }).await?;
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let lent = self.lend().await?;
+        for directory in all.iter().rev() {
+            match lent.rmdir(self.full(directory)).await {
+                // There are as many words for what is gone already, or holds something, as there are servers.
+                Ok(_) | Err(Error::Status(_)) => {}
+                Err(error) => return Err(lent.failure(error)),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A file or a directory; a server that tells no kinds has files only.
 fn entry(found: File) -> Option<Entry> {
     let (name, attrs) = (found.filename, found.attrs);
+    let changed = attrs.mtime.map(|seconds| UNIX_EPOCH + Duration::from_secs(u64::from(seconds)));
     if attrs.is_dir() {
-        return Some(Entry { name, size: None });
+        return Some(Entry { name, size: None, changed });
     }
     let is_file = attrs.permissions.is_none() || attrs.is_regular();
-    is_file.then(|| Entry { name, size: Some(attrs.size.unwrap_or_default()) })
+    is_file.then(|| Entry { name, size: Some(attrs.size.unwrap_or_default()), changed })
 }
 
 /// The body in pieces that a request can hold, with their places.

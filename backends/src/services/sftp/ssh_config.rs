@@ -1,5 +1,5 @@
 //! `~/.ssh/config`, as much of it as says where a host is and who logs in there: `Host` sections with `HostName`, `Port`, `User`,
-//! `IdentityFile`, `UserKnownHostsFile` and `ProxyJump`, and `Include`. Everything else is left to `ssh`; what stands in a `Match`
+//! `IdentityFile`, `UserKnownHostsFile`, `ProxyJump` and `ProxyCommand`, and `Include`. Everything else is left to `ssh`; what stands in a `Match`
 //! section counts for nobody.
 
 use std::path::{Path, PathBuf};
@@ -14,6 +14,8 @@ pub(super) struct Found {
     pub(super) known_hosts: Option<PathBuf>,
     /// As it is written: `user@host:port`, several with commas between them.
     pub(super) jump: Option<String>,
+    /// `ProxyCommand`, as it is written. There is a jump or a command, whichever comes first.
+    pub(super) command: Option<String>,
 }
 
 /// Looks a host up. A file that is not there says nothing.
@@ -57,10 +59,8 @@ fn read(file: &Path, host: &str, found: &mut Found, depth: u32) -> Result<(), St
             }
             "identityfile" => found.keys.extend(first.filter(|name| name != "none").map(|name| path(&name))),
             "userknownhostsfile" => found.known_hosts = found.known_hosts.take().or(first.map(|name| path(&name))),
-            "proxyjump" => found.jump = found.jump.take().or(first),
-            "proxycommand" if first.is_some_and(|command| command != "none") && found.jump.is_none() => {
-                return Err(bad("`ProxyCommand` needs a program; write `ProxyJump` instead"));
-            }
+            "proxyjump" if found.command.is_none() => found.jump = found.jump.take().or(first),
+            "proxycommand" if found.jump.is_none() => found.command = found.command.take().or_else(|| behind(line)),
             _ => {}
         }
     }
@@ -86,6 +86,15 @@ fn taken_apart(line: &str) -> Option<(String, Vec<String>)> {
         rest = behind.trim_start();
     }
     Some((line[..end].to_lowercase(), words))
+}
+
+/// Everything behind the first word.
+fn behind(line: &str) -> Option<String> {
+    let line = line.trim();
+    let end = line.find(|c: char| c.is_whitespace() || c == '=')?;
+    let rest = line[end..].trim_start();
+    let rest = rest.strip_prefix('=').unwrap_or(rest).trim();
+    (!rest.is_empty()).then(|| rest.to_owned())
 }
 
 /// Whether a host is meant by patterns: by one of them, and by none that is negated.
@@ -150,6 +159,13 @@ mod tests {
         assert_eq!(look_up(&file, "nas.old").unwrap().host_name, None);
         assert_eq!(look_up(&file, "x.home").unwrap().host_name.as_deref(), Some("nas.example.org"));
         assert_eq!(look_up(&dir.path().join("none"), "nas").unwrap(), Found::default());
+        let text = "Host a\nProxyCommand = nc -x \"q r\" %h %p\nHost b\nProxyJump gate\nHost c\nProxyCommand none\n\
+                    Host *\nProxyJump other\nProxyCommand x\n";
+        std::fs::write(&file, text).unwrap();
+        let way = |host: &str| look_up(&file, host).map(|found| (found.jump, found.command)).unwrap();
+        assert_eq!(way("a"), (None, Some("nc -x \"q r\" %h %p".to_owned())));
+        assert_eq!(way("b"), (Some("gate".to_owned()), None));
+        assert_eq!(way("c"), (None, Some("none".to_owned())));
         std::fs::write(&file, "Host nas\nPort many\n").unwrap();
         assert!(look_up(&file, "nas").unwrap_err().ends_with("config:2: a port is a number from 1 to 65535"));
         std::fs::write(&file, "Include config\n").unwrap();

@@ -1,5 +1,7 @@
 //! The answer to PROPFIND.
 
+use std::time::SystemTime;
+
 use crate::services::xml::elements;
 
 /// One resource of an answer.
@@ -9,6 +11,7 @@ pub(super) struct Found {
     pub(super) path: String,
     pub(super) is_directory: bool,
     pub(super) size: Option<u64>,
+    pub(super) changed: Option<SystemTime>,
 }
 
 /// The resources of an answer; `None` if it is none.
@@ -20,6 +23,7 @@ pub(super) fn parse(body: &[u8]) -> Option<Vec<Found>> {
             [.., "response", "href"] => text.trim().clone_into(&mut current.path),
             [.., "collection"] => current.is_directory = true,
             [.., "getcontentlength"] => current.size = text.trim().parse().ok().or(current.size),
+            [.., "getlastmodified"] => current.changed = date(text).or(current.changed),
             [.., "response"] => found.push(std::mem::take(&mut current)),
             [.., "multistatus"] => seen = true,
             _ => {}
@@ -27,4 +31,9 @@ pub(super) fn parse(body: &[u8]) -> Option<Vec<Found>> {
         Some(())
     })?;
     seen.then_some(found)
+}
+
+/// A date as HTTP writes it.
+fn date(text: &str) -> Option<SystemTime> {
+    Some(jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp().into())
 }

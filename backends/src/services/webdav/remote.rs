@@ -107,9 +107,9 @@ impl WebDav {
     async fn look(&self, directory: &str) -> Tried<Vec<Entry>> {
         // One that is gone meanwhile has nothing to show.
         let found = self.site.find(directory, "1").await?.unwrap_or_default();
-        let entry = |Found { path, is_directory, size }: Found| {
+        let entry = |Found { path, is_directory, size, changed }: Found| {
             let name = path.strip_prefix(directory)?.trim_end_matches('/').to_owned();
-            Some(Entry { name, size: (!is_directory).then_some(size.unwrap_or_default()) })
+            Some(Entry { name, size: (!is_directory).then_some(size.unwrap_or_default()), changed })
         };
         Ok(found.into_iter().filter_map(entry).collect())
     }
@@ -119,7 +119,14 @@ impl WebDav {
 impl Store for WebDav {
     fn caps(&self) -> Caps {
         // A MOVE that must not overwrite is looked at and then done by some servers, so two can both believe they were first.
-        Caps { max_concurrency: 8, read_range: true, put_new: false, max_object: BODY_MAX, list_delay: Duration::ZERO }
+        Caps {
+            max_concurrency: 8,
+            read_range: true,
+            put_new: false,
+            max_object: BODY_MAX,
+            list_delay: Duration::ZERO,
+            pack_size: Caps::PACK,
+        }
     }
 
     fn describe(&self) -> String {
@@ -171,6 +178,15 @@ impl Store for WebDav {
             409 => Ok(()),
             _ => Err(refused(&reply)),
         }
+    }
+
+    async fn top(&self) -> Tried<Vec<Entry>> {
+        self.look("").await
+    }
+
+    async fn remove_directory(&self, path: &str) -> Tried<()> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.remove(&format!("{path}/")).await
     }
 }
 

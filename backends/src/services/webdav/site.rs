@@ -176,6 +176,6 @@ fn secret(setting: &str, text: String) -> Result<HeaderValue, BadSetting> {
 }
 
 const WANTED: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\
-    <d:propfind xmlns:d=\"DAV:\"><d:prop><d:resourcetype/><d:getcontentlength/></d:prop></d:propfind>";
+    <d:propfind xmlns:d=\"DAV:\"><d:prop><d:resourcetype/><d:getcontentlength/><d:getlastmodified/></d:prop></d:propfind>";
 /// A directory of half a million objects.
 const LISTING_MAX: u64 = 256 << 20;

@@ -42,8 +42,8 @@ fn answers_are_read_whatever_they_call_their_namespace() {
         </D:response><response xmlns="DAV:"><href>/dav/a/b&amp;c</href><propstat><prop><getcontentlength> 12 </getcontentlength>
         <resourcetype/></prop></propstat></response></D:multistatus>"#;
     let expected = [
-        Found { path: "/dav/a/".to_owned(), is_directory: true, size: None },
-        Found { path: "/dav/a/b&c".to_owned(), is_directory: false, size: Some(12) },
+        Found { path: "/dav/a/".to_owned(), is_directory: true, size: None, changed: None },
+        Found { path: "/dav/a/b&c".to_owned(), is_directory: false, size: Some(12), changed: None },
     ];
     assert_eq!(parse(answer.as_bytes()).unwrap(), expected);
 }

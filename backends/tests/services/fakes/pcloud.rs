@@ -91,6 +91,11 @@ impl State {
                 self.tree.remove(&path);
                 Answer::json(200, &json!({ "result": 0 }))
             }
+            "/deletefolderrecursive" if missing || is_file => failed(2005),
+            "/deletefolderrecursive" => {
+                self.tree.remove(&path);
+                Answer::json(200, &json!({ "result": 0, "deletedfiles": 0, "deletedfolders": 1 }))
+            }
             "/createfolderifnotexists" => match self.tree.bar(&path, false) {
                 Some(Bar::NoParent | Bar::Ancestor) => failed(2002),
                 Some(Bar::File) => failed(2004),

@@ -15,7 +15,7 @@ use crate::config::{
     Change, ConfigError, Document, Given, Kind, Provider, check_remote_name, checked_setting, nearest, provider,
     setting, shown_place,
 };
-use crate::ops::{self, Probe};
+use crate::ops::{self, Found, Observed};
 use crate::path::printable;
 
 use super::providers::find;
@@ -60,7 +60,7 @@ pub(super) fn add(shell: &Shell, name: &str, of: &'static Provider, pairs: Pairs
         }
         let pairs = sign_in::joined(shell, of, pairs.clone(), how.way)?;
         let mut settings = given(shell, name, of, &pairs, how.secrets, &mut stored)?;
-        verify(shell, name, &[Change::Add(name.to_owned(), settings.clone())], how.probe)?;
+        verify(shell, name, &[Change::Add(name.to_owned(), settings.clone())], how.probe, true)?;
         if let (Some(token), Some((_, kept))) = (renewed(shell), settings.iter_mut().find(|(key, _)| key == TOKEN)) {
             *kept = token;
         }
@@ -101,7 +101,7 @@ pub(super) fn set(shell: &Shell, name: &str, pairs: Pairs, how: How) -> Result<(
                 }
             });
         }
-        verify(shell, name, &changes, how.probe)?;
+        verify(shell, name, &changes, how.probe, false)?;
         let tokens = changes.iter_mut().filter_map(|change| match change {
             Change::Set(_, key, kept) if key == TOKEN => Some(kept),
             _ => None,
@@ -250,7 +250,7 @@ fn absolute(
 }
 
 /// Holds a remote as it will be against everything that is known, and looks whether it can be used.
-fn verify(shell: &Shell, name: &str, changes: &[Change], probe: bool) -> Result<(), CliError> {
+fn verify(shell: &Shell, name: &str, changes: &[Change], probe: bool, anew: bool) -> Result<(), CliError> {
     let remote = shell.settings.config.as_if(changes)?.remote(name)?;
     if let Some(plain) = shell.settings.plain_of(&remote)? {
         if probe {
@@ -264,18 +264,40 @@ fn verify(shell: &Shell, name: &str, changes: &[Change], probe: bool) -> Result<
     }
     let profile = shell.settings.profile_of(remote)?;
     if probe {
-        let found = shell.call(false, |ctx| ops::probe(ctx, &profile)).map_err(|mut error| {
+        let found = shell.call(false, |ctx| ops::probe(ctx, &profile, anew)).map_err(|mut error| {
             error.hint.get_or_insert_with(|| "--no-probe writes the configuration anyway".to_owned());
             error
         })?;
-        match found {
-            Probe::Vault => shell.printer.note(format_args!("there is a vault at `{name}:`")),
-            Probe::Free => shell
+        match found.found {
+            Found::Vault => shell.printer.note(format_args!("there is a vault at `{name}:`")),
+            Found::Free => shell
                 .printer
                 .note(format_args!("there is no vault at `{name}:` yet; `cryptsync init {name}:` makes one")),
         }
+        if let Some(observed) = found.observed {
+            shell
+                .printer
+                .note(format_args!("`{name}:` was written to, read and cleared again: {}", in_words(observed)));
+        }
+        found.notes.iter().for_each(|note| shell.printer.note(format_args!("`{name}:`: {note}")));
     }
     Ok(())
+}
+
+/// What a remote can do, in one line.
+fn in_words(observed: Observed) -> String {
+    let word = |known: Option<bool>| known.map_or("unknown", |is| if is { "yes" } else { "no" });
+    format!(
+        "creates a name once: {}; ranges: {}; upper and lower case differ: {}; listings lag: {}",
+        word(observed.put_new),
+        word(observed.read_range),
+        word(observed.case_sensitive),
+        match observed.list_delay {
+            None => "unknown".to_owned(),
+            Some(delay) if delay.is_zero() => "no".to_owned(),
+            Some(delay) => format!("{:.1} s", delay.as_secs_f64()),
+        }
+    )
 }
 
 /// The token that looking has renewed, if it has: the one that was given is worth nothing then.

@@ -122,6 +122,13 @@ fn verdict(shell: &Shell, section: &Section) -> Result<Verdict, CliError> {
     let Some(of) = provider(kind) else {
         return Ok(Verdict::Not(format!("this version has no service `{kind}`")));
     };
+    let has = |name: &str| section.settings.iter().any(|(key, value)| key == name && !value.is_empty());
+    if of.sign_in && !has("client_id") {
+        return Ok(Verdict::Not(format!(
+            "rclone has signed in as an application of its own, and nobody else can renew such a token: register one \
+             (`cryptsync config providers {kind}` says where), and sign in with `cryptsync config create {name} {kind} client_id=ID`"
+        )));
+    }
     let (mut pairs, mut notes) = (Pairs::new(), Vec::new());
     for (key, value) in section.settings.iter().filter(|(key, value)| key != "type" && !value.is_empty()) {
         let Some(setting) = of.setting(key) else {
