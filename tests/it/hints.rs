@@ -41,7 +41,6 @@ fn verbs_of_rclone_and_restic_that_are_not_here_are_answered() {
         "restore",
         "prune",
         "forget",
-        "cleanup",
         "unlock",
         "stats",
         "cache",

@@ -215,7 +215,12 @@ fn what_the_service_tells_with_the_code_is_kept() {
 fn mistakes_are_told_before_anybody_is_sent_anywhere() {
     let cli = Cli::new();
     let machine = cli.machine("home");
-    let create = |more: &[&str]| machine.run([&["config", "create", "d", "dropbox"][..], more].concat());
+    let create =
+        |more: &[&str]| machine.run([&["config", "create", "d", "dropbox", "--secrets", "file"][..], more].concat());
+    let nowhere = machine.clone().var("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
+    let unkept = nowhere.run(["config", "create", "d", "dropbox", "client_id=x"]);
+    unkept.fails(2, &["cannot keep the token of `d:` in the keyring", "config encryption set", "--secrets file"]);
+    assert!(!unkept.stderr.contains("http"), "{}", unkept.stderr);
     create(&[]).fails(2, &["client_id", "https://www.dropbox.com/developers/apps"]);
     create(&["client_id=x", "redirect_port=0"]).fails(2, &["redirect_port"]);
     create(&["client_id=x", "auth_url=ftp://x"]).fails(2, &["auth_url"]);

@@ -58,7 +58,7 @@ pub(super) fn add(shell: &Shell, name: &str, of: &'static Provider, pairs: Pairs
             let plain = given(shell, name, of, &pairs, Some(SecretsArg::File), &mut Stored::default())?;
             return if plain.len() == there.len() && plain.iter().all(same) { Ok(()) } else { Err(taken(name)) };
         }
-        let pairs = sign_in::joined(shell, of, pairs.clone(), how.way)?;
+        let pairs = sign_in::joined(shell, name, of, pairs.clone(), how)?;
         let mut settings = given(shell, name, of, &pairs, how.secrets, &mut stored)?;
         verify(shell, name, &[Change::Add(name.to_owned(), settings.clone())], how.probe, true)?;
         if let (Some(token), Some((_, kept))) = (renewed(shell), settings.iter_mut().find(|(key, _)| key == TOKEN)) {

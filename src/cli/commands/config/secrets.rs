@@ -3,7 +3,8 @@
 use crate::class::Class;
 use crate::cli::output::CliError;
 use crate::cli::shell::Shell;
-use crate::config::{Given, Setting};
+use crate::cli::tokens::TOKEN;
+use crate::config::{Given, Provider, Setting};
 use crate::id::base32;
 use crate::system_keyring;
 
@@ -33,12 +34,7 @@ impl Stored {
         if !setting.secret || value.is_empty() {
             return Ok(Given::Text(value.to_vec()));
         }
-        let place = match place {
-            Some(place) => place,
-            None if shell.settings.config.is_sealed()? => SecretsArg::File,
-            None => SecretsArg::Keyring,
-        };
-        if place == SecretsArg::File {
+        if resolved(shell, place)? == SecretsArg::File {
             if !shell.settings.config.is_sealed()? {
                 let told = format_args!(
                     "warning: the {} of `{remote}:` is readable in the file; `cryptsync config encryption set` seals it",
@@ -71,6 +67,32 @@ impl Stored {
         }
         result
     }
+}
+
+/// Sees to it that a token can be kept before a person goes to the trouble of getting one.
+pub(super) fn ensure_kept(
+    shell: &Shell,
+    remote: &str,
+    of: &Provider,
+    place: Option<SecretsArg>,
+) -> Result<(), CliError> {
+    let Some(setting) = of.setting(TOKEN) else { return Ok(()) };
+    if resolved(shell, place)? == SecretsArg::File {
+        return Ok(());
+    }
+    let mut trial = Stored::default();
+    let tried = trial.given(shell, remote, setting, b"trial", place);
+    forget(&trial.0);
+    tried.map(drop)
+}
+
+/// Where a secret goes, if nothing else is said: into the file only if it is sealed.
+fn resolved(shell: &Shell, place: Option<SecretsArg>) -> Result<SecretsArg, CliError> {
+    Ok(match place {
+        Some(place) => place,
+        None if shell.settings.config.is_sealed()? => SecretsArg::File,
+        None => SecretsArg::Keyring,
+    })
 }
 
 /// Takes secrets out of the keyring that nothing refers to any more. One that stays is in nobody's way.

@@ -13,7 +13,7 @@ use crate::ops::{self, SignedIn};
 
 use super::change::{How, Pairs, no_remote, piped, set, settings_of};
 use super::providers::find;
-use super::secrets::SecretsArg;
+use super::secrets::{SecretsArg, ensure_kept};
 use super::{ReconnectArgs, bare};
 
 /// How a person signs in.
@@ -51,9 +51,15 @@ impl WayArgs {
 }
 
 /// What signing in gives to a remote that has no token among its settings yet.
-pub(super) fn joined(shell: &Shell, of: &'static Provider, pairs: Pairs, way: Way) -> Result<Pairs, CliError> {
+pub(super) fn joined(
+    shell: &Shell,
+    name: &str,
+    of: &'static Provider,
+    pairs: Pairs,
+    how: How,
+) -> Result<Pairs, CliError> {
     let has_token = pairs.iter().any(|(key, value)| key == "token" && !value.is_empty());
-    if !of.sign_in || has_token || way == Way::Not {
+    if !of.sign_in || has_token || how.way == Way::Not {
         return Ok(pairs);
     }
     let value = |name: &str| pairs.iter().any(|(key, value)| key == name && !value.is_empty());
@@ -61,7 +67,8 @@ pub(super) fn joined(shell: &Shell, of: &'static Provider, pairs: Pairs, way: Wa
         return Err(CliError::usage(format!("`{}` is needed to sign in", missing.name)).hint(missing.help));
     }
     let text = |(key, value): &(String, Zeroizing<Vec<u8>>)| (key.clone(), String::from_utf8_lossy(value).into_owned());
-    let given = signed(shell, of, &pairs.iter().map(text).collect(), way)?;
+    ensure_kept(shell, name, of, how.secrets)?;
+    let given = signed(shell, of, &pairs.iter().map(text).collect(), how.way)?;
     let mut all = pairs;
     all.retain(|(key, _)| !given.iter().any(|(new, _)| new == key));
     all.extend(given);
@@ -88,8 +95,9 @@ pub(super) fn reconnect(shell: &Shell, args: &ReconnectArgs) -> Result<(), CliEr
         Given::Text(_) => SecretsArg::File,
     });
     let values = shell.settings.values(&remote, &["token"])?;
-    let given = signed(shell, of, &values, args.way.way())?;
     let how = How { probe: !args.no_probe, secrets: args.secrets.or(was), way: Way::Not };
+    ensure_kept(shell, name, of, how.secrets)?;
+    let given = signed(shell, of, &values, args.way.way())?;
     set(shell, name, given, how)
 }
 
