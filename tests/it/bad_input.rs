@@ -200,7 +200,8 @@ fn the_configuration_file() {
     run("remotes:\n  nas:\n    type: s33\n    root: /x\n").fails(2, &["s33"]);
     run("remotes:\n  nas:\n    type: fs\n").fails(2, &["root"]);
     run("remotes:\n  nas:\n    type: fs\n    root: /x\n    vault_id: nonsense\n").fails(2, &[]);
-    run("remotes:\n  nas:\n    type: fs\n    root: /x\n    plain: true\n").fails(2, &["plain"]);
+    run("remotes:\n  nas:\n    type: webdav\n    url: http://127.0.0.1:9\n    plain: true\n")
+        .fails(2, &["plain", "webdav"]);
     run("remotes:\n  \"a:b\":\n    type: fs\n    root: /x\n").fails(2, &[]);
     run("remotes:\n  other:\n    type: fs\n    root: /x\n").fails(2, &["nas"]);
     fs::write(&config, [0xff, 0xfe, 0x00]).unwrap();
