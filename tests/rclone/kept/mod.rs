@@ -91,7 +91,13 @@ fn is_left(case: &Case, difference: &Difference) -> bool {
     match difference {
         Difference::Entry { side: Side::Dst, path, theirs: None, .. } => {
             let passes_over = !has_any(case, &["-l", "--links", "-L", "--copy-links"]);
-            source_of(case, path).is_none_or(|node| passes_over && matches!(node.kind, Kind::Link(_)))
+            let excluded = has(case, "--delete-excluded"); // what is left out of the source is deleted too
+            source_of(case, path).is_none_or(|node| excluded || passes_over && matches!(node.kind, Kind::Link(_)))
+        }
+        // The same with a suffix: rclone has moved it beside itself.
+        Difference::Entry { side: Side::Dst, path, theirs: Some(_), ours: None } => {
+            let was_there = case.trees.get(&Side::Dst).is_some_and(|dst| dst.contains_key(path));
+            has(case, "--suffix") && !was_there && source_of(case, path).is_none()
         }
         Difference::Entry { side: Side::Bak, ours: None, .. } | Difference::Place { side: Side::Bak, ours: false } => {
             true
