@@ -15,8 +15,8 @@ use super::open::{Opened, open};
 use super::origin::Origin;
 use super::rename::move_whole;
 use super::sync::{
-    brake, deadline, dest_filter, fitting, may_delete, missing_dirs, not_there, one, open_for_writing, plan_options,
-    planned, session_options, target, tell_left_out, tell_plan, threads, until_stopped, would_do,
+    brake, deadline, dest_filter, fitting, may_delete, missing_dirs, one, open_for_writing, plan_options, planned,
+    session_options, single_in, target, tell_left_out, tell_plan, threads, until_stopped, would_do,
 };
 use super::{Ctx, OpsError, RemoteProfile, Stopped, SyncOptions, SyncReport};
 use crate::class::Class;
@@ -64,12 +64,7 @@ fn transfer<'a>(
     let other = other.filter(|other| place(other) != place(&opened));
     let source = other.as_ref().map_or(&opened.vault, |other| &other.vault);
     let source_root = base_root(source)?;
-    let found = lookup(source, source_root.as_ref(), source_path)?;
-    let passed = options.rules.links.passes_over(found.as_ref());
-    if passed || found.is_none() && !source_path.is_root() {
-        return Err(not_there(source_remote, source_path));
-    }
-    let single = found.filter(|item| item.entry.kind != EntryKind::Dir);
+    let single = single_in(source, source_root.as_ref(), (source_remote, source_path), options)?;
     let (dest_path, name) = target(options, dest_remote, dest_path, single.is_some())?;
     let dest_path = &dest_path;
     if other.is_none() && !apart(options, source_path, dest_path, name.as_ref(), single.is_some())? {

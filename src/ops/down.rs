@@ -14,18 +14,17 @@ use super::narrow::narrow;
 use super::open::open;
 use super::overlap;
 use super::sync::{
-    brake, deadline, dest_filter, may_delete, not_there, one, plan_options, planned, refuse_filters, tell_left_out,
+    brake, deadline, dest_filter, may_delete, one, plan_options, planned, refuse_filters, single_in, tell_left_out,
     tell_plan, until_stopped, would_do,
 };
 use super::target::{Known, Target};
 use super::{Ctx, DeleteWhen, OpsError, RemoteProfile, Stopped, SyncOptions, SyncReport};
 use crate::class::Class;
-use crate::format::entry::EntryKind;
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
     Deadline, Download, Found, Item, Kept, LinkTargets, Local, LocalContents, LocalPlaces, MARKS_MAX, Plan,
-    PlanOptions, Shadow, Spelling, Symlinks, Traits, VaultSide, Walk, base_root, local_path, lookup, stat_item,
+    PlanOptions, Shadow, Spelling, Symlinks, Traits, VaultSide, Walk, base_root, local_path, stat_item,
     stat_with_metadata,
 };
 use crate::vault::{Vault, VaultError};
@@ -42,13 +41,7 @@ pub(super) fn downward<'a>(
     let opened = open(ctx, remote)?;
     let vault = &opened.vault;
     let base = base_root(vault)?;
-    let found = lookup(vault, base.as_ref(), path)?;
-    let single = match found {
-        found if options.rules.links.passes_over(found.as_ref()) => return Err(not_there(remote, path)),
-        Some(item) if item.entry.kind != EntryKind::Dir => Some(item),
-        None if !path.is_root() => return Err(not_there(remote, path)),
-        _ => None,
-    };
+    let single = single_in(vault, base.as_ref(), (remote, path), options)?;
     let prefix = if single.is_some() { path.parent().unwrap_or_default() } else { path.clone() };
     let (dest, name) = named(options, dest, single.is_some())?;
     let dest = &dest;

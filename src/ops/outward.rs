@@ -12,17 +12,16 @@ use super::open::open;
 use super::overlap;
 use super::plain::{Plain, needs_times};
 use super::sync::{
-    brake, deadline, dest_filter, may_delete, not_there, one, plan_options, planned, refuse_filters, tell_left_out,
+    brake, deadline, dest_filter, may_delete, one, plan_options, planned, refuse_filters, single_in, tell_left_out,
     tell_plan, until_stopped, would_do,
 };
 use super::{Ctx, DeleteWhen, OpsError, PlainProfile, RemoteProfile, Stopped, SyncOptions, SyncReport};
 use crate::class::Class;
-use crate::format::entry::EntryKind;
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
     Deadline, Deliver, FilesContents, FilesSide, Item, Kept, MARKS_MAX, Plan, PlanOptions, Shadow, VaultSide,
-    base_root, lookup, stat_file,
+    base_root, stat_file,
 };
 use crate::vault::Vault;
 use crate::world::Timestamp;
@@ -40,13 +39,7 @@ pub(super) fn outward<'a>(
     let opened = open(ctx, remote)?;
     let vault = &opened.vault;
     let base = base_root(vault)?;
-    let found = lookup(vault, base.as_ref(), path)?;
-    let single = match found {
-        found if options.rules.links.passes_over(found.as_ref()) => return Err(not_there(remote, path)),
-        Some(item) if item.entry.kind != EntryKind::Dir => Some(item),
-        None if !path.is_root() => return Err(not_there(remote, path)),
-        _ => None,
-    };
+    let single = single_in(vault, base.as_ref(), (remote, path), options)?;
     let prefix = if single.is_some() { path.parent().unwrap_or_default() } else { path.clone() };
     let (dest, name) = named(ctx, options, &plain, profile, dest, single.is_some())?;
     let deadline = deadline(ctx, options);

@@ -118,6 +118,24 @@ pub(super) fn tell_left_out(ctx: &Ctx<'_>, plan: &Plan) {
     }
 }
 
+/// The one file or link that a source in a vault is; `None` if it is a directory.
+///
+/// # Errors
+/// There is nothing, or nothing that the run looks at.
+pub(super) fn single_in(
+    vault: &Vault,
+    base: Option<&Root>,
+    (remote, path): (&RemoteProfile, &TreePath),
+    options: &SyncOptions,
+) -> Result<Option<Item>, OpsError> {
+    match lookup(vault, base, path)? {
+        found if options.rules.links.passes_over(found.as_ref()) => Err(not_there(remote, path)),
+        Some(item) if item.entry.kind != EntryKind::Dir => Ok(Some(item)),
+        None if !path.is_root() => Err(not_there(remote, path)),
+        _ => Ok(None),
+    }
+}
+
 /// Why a path of a vault can't be used: nothing is there.
 pub(super) fn not_there(remote: &RemoteProfile, path: &TreePath) -> OpsError {
     OpsError::new(Class::DirNotFound, format!("`{}:{path}` does not exist", remote.name))

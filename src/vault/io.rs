@@ -153,22 +153,32 @@ impl RemoteIo {
     }
 
     fn wait<T>(&self, work: impl Future<Output = Result<T, VaultError>>) -> Result<T, VaultError> {
-        self.checkpoint()?;
-        self.runtime.block_on(async {
-            let mut work = std::pin::pin!(work);
-            loop {
-                // A call in flight may take long; the flag is looked at often enough to stop within two seconds.
-                match tokio::time::timeout(CANCEL_POLL, &mut work).await {
-                    Ok(done) => return done,
-                    Err(_) => self.checkpoint()?,
-                }
-            }
-        })
+        wait(&self.runtime, &self.cancel, work)
     }
+}
+
+/// Waits for `work`, unless the run is stopped.
+pub(super) fn wait<T>(
+    runtime: &tokio::runtime::Handle,
+    cancel: &Cancel,
+    work: impl Future<Output = Result<T, VaultError>>,
+) -> Result<T, VaultError> {
+    let checkpoint = || if cancel.is_cancelled() { Err(VaultError::Cancelled) } else { Ok(()) };
+    checkpoint()?;
+    runtime.block_on(async {
+        let mut work = std::pin::pin!(work);
+        loop {
+            // A call in flight may take long; the flag is looked at often enough to stop within two seconds.
+            match tokio::time::timeout(CANCEL_POLL, &mut work).await {
+                Ok(done) => return done,
+                Err(_) => checkpoint()?,
+            }
+        }
+    })
 }
 
 fn parse(name: &str) -> Result<RemotePath, VaultError> {
     RemotePath::new(name).map_err(|_| VaultError::UnsafePath(name.into()))
 }
 
-const CANCEL_POLL: Duration = Duration::from_millis(100);
+pub(super) const CANCEL_POLL: Duration = Duration::from_millis(100);

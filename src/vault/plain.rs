@@ -15,6 +15,7 @@ use cryptsync_backends::files::{FileTime, FileWriter, Files, FilesCaps, NewFile,
 pub use cryptsync_backends::files::{FileEntry, FileKind};
 
 use super::error::VaultError;
+use super::io::{CANCEL_POLL, wait};
 use crate::path::TreePath;
 use crate::world::{Cancel, Timestamp};
 
@@ -190,16 +191,7 @@ impl FilesIo {
     }
 
     fn wait<T>(&self, work: impl Future<Output = Result<T, VaultError>>) -> Result<T, VaultError> {
-        self.checkpoint()?;
-        self.runtime.block_on(async {
-            let mut work = std::pin::pin!(work);
-            loop {
-                match tokio::time::timeout(CANCEL_POLL, &mut work).await {
-                    Ok(done) => return done,
-                    Err(_) => self.checkpoint()?,
-                }
-            }
-        })
+        wait(&self.runtime, &self.cancel, work)
     }
 }
 
@@ -302,6 +294,5 @@ fn text(path: &TreePath) -> Result<&str, VaultError> {
         .map_err(|_| VaultError::UnsafePath(format!("`{path}`: services take names in UTF-8 only")))
 }
 
-const CANCEL_POLL: Duration = Duration::from_millis(100);
 const WRITE_AT_ONCE: usize = 1 << 20;
 const ABORT_MAX: Duration = Duration::from_secs(5);

@@ -27,6 +27,16 @@ fn asked(machine: &Machine, args: &[&str], dialogue: &[(&str, &str)]) -> (String
     terminal.finish()
 }
 
+/// The same for a run that succeeds: what is in the vault then, in order.
+fn left(machine: &Machine, args: &[&str], dialogue: &[(&str, &str)]) -> String {
+    let (shown, code) = asked(machine, args, dialogue);
+    assert_eq!(code, 0, "{shown}");
+    let listed = machine.ok(["lsf", "-R", "v:"]).text();
+    let mut lines: Vec<_> = listed.lines().collect();
+    lines.sort_unstable();
+    lines.join(" ")
+}
+
 fn names(dir: &Path) -> Vec<String> {
     files(dir).iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
 }
@@ -112,14 +122,7 @@ fn verbs_that_remove_ask_too() {
     four_files(&src);
     fs::create_dir_all(src.join("empty/below")).unwrap();
     machine.ok(["copy", src.to_str().unwrap(), "v:"]);
-    let run = |args: &[&str], dialogue: &[(&str, &str)]| {
-        let (shown, code) = asked(&machine, args, dialogue);
-        assert_eq!(code, 0, "{shown}");
-        let listed = machine.ok(["lsf", "-R", "v:"]).text();
-        let mut lines: Vec<_> = listed.lines().collect();
-        lines.sort_unstable();
-        lines.join(" ")
-    };
+    let run = |args: &[&str], dialogue: &[(&str, &str)]| left(&machine, args, dialogue);
     assert_eq!(run(&["rm", "v:f1", "v:f2", "-i"], &[("f1", "n"), ("f2", "yes")]), "empty/ empty/below/ f1 f3 f4");
     assert_eq!(run(&["delete", "v:", "-i"], &[("f1", "y"), ("f3", "q")]), "empty/ empty/below/ f3 f4");
     assert_eq!(
@@ -141,14 +144,7 @@ fn verbs_that_make_and_rename_ask_too() {
     four_files(&src);
     machine.ok(["copy", src.to_str().unwrap(), "v:d"]);
     let here = cli.path("here/below");
-    let run = |args: &[&str], dialogue: &[(&str, &str)]| {
-        let (shown, code) = asked(&machine, args, dialogue);
-        assert_eq!(code, 0, "{shown}");
-        let listed = machine.ok(["lsf", "-R", "v:"]).text();
-        let mut lines: Vec<_> = listed.lines().collect();
-        lines.sort_unstable();
-        lines.join(" ")
-    };
+    let run = |args: &[&str], dialogue: &[(&str, &str)]| left(&machine, args, dialogue);
     let before = "d/ d/f1 d/f2 d/f3 d/f4";
     assert_eq!(run(&["mkdir", "v:new/below", "-i"], &[("make directory \"v:new/below\"?", "n")]), before);
     assert_eq!(run(&["mkdir", here.to_str().unwrap(), "-i"], &[("make directory", "n")]), before);

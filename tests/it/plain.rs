@@ -6,9 +6,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::support::cli::{Cli, Machine, contents, noise};
+use crate::support::programs::me;
 use crate::support::pty::Pty;
 use crate::support::rclone::Rclone;
-use crate::support::servers::{ACCESS_KEY, BUCKET, SECRET_KEY, Server, me};
+use crate::support::servers::{ACCESS_KEY, BUCKET, SECRET_KEY, Server};
 
 /// A service, for this program (`p:`) and for rclone.
 struct Lab {

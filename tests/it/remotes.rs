@@ -4,7 +4,8 @@ use std::fs;
 use std::thread;
 
 use crate::support::cli::{Cli, Machine, contents, noise};
-use crate::support::servers::{ACCESS_KEY, AZURE_ACCOUNT, AZURE_KEY, BUCKET, PASSWORD, SECRET_KEY, Server, USER, me};
+use crate::support::programs::me;
+use crate::support::servers::{ACCESS_KEY, AZURE_ACCOUNT, AZURE_KEY, BUCKET, PASSWORD, SECRET_KEY, Server, USER};
 
 pub(crate) type Settings = Vec<(&'static str, String)>;
 

@@ -16,9 +16,9 @@ use futures::stream::{self, BoxStream, StreamExt};
 use super::answers::exactly;
 use super::bodies::length;
 use super::names::{listed, root};
-use super::store::{Store, Tried};
+use super::store::{Store, Tried, USUAL};
 use super::walk::patiently;
-use crate::http::{BODY_MAX, Failure, Reply};
+use crate::http::{Failure, Reply};
 use crate::settings::Values;
 use crate::{BadSetting, Caps, ErrorKind, Listed, Put};
 
@@ -113,11 +113,8 @@ impl<B: Bucket> Store for Objects<B> {
     fn caps(&self) -> Caps {
         Caps {
             max_concurrency: self.max_concurrency,
-            read_range: true,
             put_new: self.knows(CreatesOnce::Yes) || self.knows(CreatesOnce::Unknown),
-            max_object: BODY_MAX,
-            list_delay: Duration::ZERO,
-            pack_size: Caps::PACK,
+            ..USUAL
         }
     }
 

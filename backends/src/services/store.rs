@@ -5,6 +5,7 @@
 
 use std::fmt::Debug;
 use std::ops::Range;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,6 +17,16 @@ use super::names::is_prefix;
 use super::walk::{Entry, TEMP_PREFIX};
 use crate::http::{BODY_MAX, Failure};
 use crate::{Caps, Listed, Op, Put, Remote, RemotePath, Result, Stat, Stray, StrayKind};
+
+/// What a service can do that declares nothing else.
+pub(crate) const USUAL: Caps = Caps {
+    max_concurrency: 1,
+    read_range: true,
+    put_new: false,
+    max_object: BODY_MAX,
+    list_delay: Duration::ZERO,
+    pack_size: Caps::PACK,
+};
 
 /// What became of a request.
 pub(crate) type Tried<T> = std::result::Result<T, Failure>;
@@ -153,8 +164,6 @@ fn failed<S: Store>(store: &S, op: Op, path: &str) -> impl Fn(Failure) -> crate:
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use futures::TryStreamExt;
 
     use super::*;
@@ -169,14 +178,7 @@ mod tests {
     #[async_trait]
     impl Store for Huge {
         fn caps(&self) -> Caps {
-            Caps {
-                max_concurrency: 1,
-                read_range: true,
-                put_new: false,
-                max_object: BODY_MAX,
-                list_delay: Duration::ZERO,
-                pack_size: Caps::PACK,
-            }
+            Caps { max_concurrency: 1, ..USUAL }
         }
 
         fn describe(&self) -> String {

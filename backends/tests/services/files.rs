@@ -10,7 +10,8 @@ use cryptsync_backends::files::{FileEntry, FileKind, FileTime, Files, NewFile, R
 use cryptsync_backends::layers::RetryPolicy;
 use cryptsync_backends::{ErrorKind, HttpFault, HttpFaults, RemoteError, Transport};
 
-use crate::servers::{ACCESS_KEY, BUCKET, SECRET_KEY, Server, me};
+use crate::programs::me;
+use crate::servers::{ACCESS_KEY, BUCKET, SECRET_KEY, Server};
 
 fn s3(server: &Server, faults: HttpFaults) -> (Arc<HttpFaults>, Arc<dyn Files>) {
     let settings = [

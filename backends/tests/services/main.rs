@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, unreachable_pub, reason = "tests, with helpers that are shared as files")]
 
 mod fakes;
+mod programs;
 mod servers;
 
 mod clouds;

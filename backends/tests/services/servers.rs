@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::programs::{installed, missing, on_path, python, tool};
+
 /// A server that is up.
 pub struct Server {
     /// Where it listens, on 127.0.0.1.
@@ -458,51 +460,4 @@ pub fn certificates(dir: &Path, validity: Validity) {
     fs::write(dir.join("serial"), "01\n").unwrap();
     let sign = "ca -batch -config ca.conf -extfile more -in request.pem -cert ca.pem -keyfile ca.key";
     openssl(&format!("{sign} -startdate 200101000000Z -enddate 200201000000Z -notext -out cert.pem"));
-}
-
-/// A program that pip has installed into a directory of its own.
-fn python(program: &Path) -> Command {
-    let mut command = Command::new("python3");
-    command.arg(program).env("PYTHONPATH", program.ancestors().nth(2).unwrap());
-    command
-}
-
-/// A program that `tests/run` installs below `target/tools`.
-fn tool(path: &str) -> Option<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let tool = here.ancestors().map(|above| above.join("target/tools").join(path)).find(|tool| tool.is_file());
-    if tool.is_none() {
-        missing(&format!("target/tools/{path}"), "`tests/run` installs it");
-    }
-    tool
-}
-
-/// A program that may be anywhere.
-#[expect(clippy::disallowed_methods, reason = "where programs are is told by the environment of the tests")]
-fn on_path(name: &str, package: &str) -> Option<PathBuf> {
-    let places = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&places).map(|place| place.join(name)).find(|path| path.is_file());
-    if found.is_none() {
-        missing(name, &format!("by hand: apt-get install {package}"));
-    }
-    found
-}
-
-fn installed(path: &str, package: &str) -> Option<PathBuf> {
-    let there = Path::new(path).exists();
-    if !there {
-        missing(path, &format!("`tests/run` installs it as root; by hand: apt-get install {package}"));
-    }
-    there.then(|| path.into())
-}
-
-#[expect(clippy::print_stderr, reason = "whoever runs the tests has to know")]
-fn missing(what: &str, how: &str) {
-    eprintln!("skipped: there is no {what}; {how}");
-}
-
-/// The name of the user of this process.
-pub fn me() -> String {
-    let id = Command::new("id").arg("-un").output().unwrap();
-    String::from_utf8(id.stdout).unwrap().trim().to_owned()
 }

@@ -12,7 +12,8 @@ use cryptsync_backends::testing::contract;
 use cryptsync_backends::{ErrorKind, Put, Remote, RemotePath, Transport, services};
 use futures::{StreamExt, TryStreamExt};
 
-use crate::servers::{PASSWORD, Server, USER, keygen, me};
+use crate::programs::me;
+use crate::servers::{PASSWORD, Server, USER, keygen};
 use crate::weather::Weather;
 
 fn open(values: &[(&str, &str)]) -> Arc<dyn Remote> {

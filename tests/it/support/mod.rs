@@ -4,6 +4,8 @@ pub mod cli;
 #[expect(dead_code, unused_imports, reason = "some of it is for the tests of the services alone")]
 #[path = "../../../backends/tests/services/fakes/mod.rs"]
 pub mod fakes;
+#[path = "../../../backends/tests/services/programs.rs"]
+pub mod programs;
 pub mod pty;
 pub mod rclone;
 pub mod screen;

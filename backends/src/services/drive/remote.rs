@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,12 +11,12 @@ use futures::stream::{self, BoxStream, StreamExt};
 use super::calls::{Calls, Item, refused};
 use super::folders::Folders;
 use super::{GRANTS, PROVIDER};
-use crate::http::{BODY_MAX, Failure, Http};
+use crate::http::{Failure, Http};
 use crate::oauth::{App, Bearer};
 use crate::services::answers::{exactly, in_the_way, not_found};
 use crate::services::api::{Api, Who};
 use crate::services::names::{is_prefix, listed, root};
-use crate::services::store::{Store, Tried};
+use crate::services::store::{Store, Tried, USUAL};
 use crate::services::walk::{RETRIES, patiently};
 use crate::settings::Values;
 use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
@@ -134,14 +133,7 @@ impl Drive {
 impl Store for Drive {
     fn caps(&self) -> Caps {
         // Two writers of one name both make a file; one of them takes its own back, but both may have been told `Created`.
-        Caps {
-            max_concurrency: 8,
-            read_range: true,
-            put_new: false,
-            max_object: BODY_MAX,
-            list_delay: Duration::ZERO,
-            pack_size: Caps::LARGE_PACK,
-        }
+        Caps { max_concurrency: 8, pack_size: Caps::LARGE_PACK, ..USUAL }
     }
 
     fn describe(&self) -> String {

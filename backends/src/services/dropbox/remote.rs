@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::Range;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,13 +11,13 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{GRANTS, PROVIDER};
-use crate::http::{BODY_MAX, Failure, Http, Reply, refusal};
+use crate::http::{Failure, Http, Reply, refusal};
 use crate::oauth::{App, Bearer};
 use crate::services::answers::{changed_on_the_way, exactly, in_the_way, not_found};
 use crate::services::api::{Api, Ask, Progress, Who, in_pieces, json};
 use crate::services::bodies::{hex, length, piece};
 use crate::services::names::{listed, root};
-use crate::services::store::{Store, Tried};
+use crate::services::store::{Store, Tried, USUAL};
 use crate::settings::Values;
 use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
 
@@ -131,14 +130,7 @@ impl Dropbox {
 impl Store for Dropbox {
     fn caps(&self) -> Caps {
         // More at once only brings `too_many_write_operations`.
-        Caps {
-            max_concurrency: 4,
-            read_range: true,
-            put_new: true,
-            max_object: BODY_MAX,
-            list_delay: Duration::ZERO,
-            pack_size: Caps::LARGE_PACK,
-        }
+        Caps { max_concurrency: 4, put_new: true, pack_size: Caps::LARGE_PACK, ..USUAL }
     }
 
     fn describe(&self) -> String {

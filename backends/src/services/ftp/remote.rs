@@ -14,10 +14,10 @@ use super::login::Login;
 use super::pool::Pool;
 use super::session::Session;
 use super::trouble::Trouble;
-use crate::http::{BODY_MAX, Failure};
+use crate::http::Failure;
 use crate::services::answers::all_there;
 use crate::services::bodies::length;
-use crate::services::store::{Store, Tried};
+use crate::services::store::{Store, Tried, USUAL};
 use crate::services::walk::{Entry, TEMP_PREFIX, directories, walk};
 use crate::settings::Values;
 use crate::shape::Shaper;
@@ -166,12 +166,8 @@ impl Store for Ftp {
     fn caps(&self) -> Caps {
         Caps {
             max_concurrency: self.sessions,
-            read_range: true,
             // A rename replaces what is there, and nothing else is whole.
-            put_new: false,
-            max_object: BODY_MAX,
-            list_delay: Duration::ZERO,
-            pack_size: Caps::PACK,
+            ..USUAL
         }
     }
 

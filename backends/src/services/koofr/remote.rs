@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -14,12 +13,12 @@ use serde_json::json;
 use tokio::sync::OnceCell;
 
 use super::PROVIDER;
-use crate::http::{BODY_MAX, Failure, Http, Reply, encoded, hidden, refusal};
+use crate::http::{Failure, Http, Reply, encoded, hidden, refusal};
 use crate::services::answers::{changed_on_the_way, exactly, in_the_way, not_found};
 use crate::services::api::{Api, Ask, Who, json};
 use crate::services::bodies::length;
 use crate::services::names::root;
-use crate::services::store::{Store, Tried};
+use crate::services::store::{Store, Tried, USUAL};
 use crate::services::walk::{Entry, walk};
 use crate::settings::Values;
 use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
@@ -133,14 +132,7 @@ impl Koofr {
 impl Store for Koofr {
     fn caps(&self) -> Caps {
         // That the refusal of a taken name is exclusive is nowhere written.
-        Caps {
-            max_concurrency: 4,
-            read_range: true,
-            put_new: false,
-            max_object: BODY_MAX,
-            list_delay: Duration::ZERO,
-            pack_size: Caps::LARGE_PACK,
-        }
+        Caps { max_concurrency: 4, pack_size: Caps::LARGE_PACK, ..USUAL }
     }
 
     fn describe(&self) -> String {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,13 +10,13 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::{GRANTS, PROVIDER};
-use crate::http::{BODY_MAX, Failure, Http, Reply, encoded, refusal};
+use crate::http::{Failure, Http, Reply, encoded, refusal};
 use crate::oauth::{App, Bearer};
 use crate::services::answers::{changed_on_the_way, exactly, in_the_way, not_found};
 use crate::services::api::{Api, Ask, Progress, Who, forgotten, in_pieces, json};
 use crate::services::bodies::{length, piece};
 use crate::services::names::root;
-use crate::services::store::{Store, Tried};
+use crate::services::store::{Store, Tried, USUAL};
 use crate::services::walk::{Entry, walk};
 use crate::settings::Values;
 use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
@@ -159,14 +158,7 @@ impl OneDrive {
 #[async_trait]
 impl Store for OneDrive {
     fn caps(&self) -> Caps {
-        Caps {
-            max_concurrency: 4,
-            read_range: true,
-            put_new: true,
-            max_object: BODY_MAX,
-            list_delay: Duration::ZERO,
-            pack_size: Caps::LARGE_PACK,
-        }
+        Caps { max_concurrency: 4, put_new: true, pack_size: Caps::LARGE_PACK, ..USUAL }
     }
 
     fn describe(&self) -> String {

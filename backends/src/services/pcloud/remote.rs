@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,13 +10,13 @@ use http::Method;
 use serde_json::Value;
 
 use super::{GRANTS, PROVIDER};
-use crate::http::{BODY_MAX, Failure, Http, encoded, refusal};
+use crate::http::{Failure, Http, encoded, refusal};
 use crate::oauth::{App, Bearer};
 use crate::services::answers::{changed_on_the_way, exactly, in_the_way, not_found};
 use crate::services::api::{Api, Ask, Who, json};
 use crate::services::bodies::length;
 use crate::services::names::{listed, root};
-use crate::services::store::{Store, Tried};
+use crate::services::store::{Store, Tried, USUAL};
 use crate::services::walk::{RETRIES, patiently};
 use crate::settings::Values;
 use crate::{BadSetting, Caps, ErrorKind, Listed, Put, Transport};
@@ -126,14 +125,7 @@ impl PCloud {
 impl Store for PCloud {
     fn caps(&self) -> Caps {
         // That a name is given away once only is nowhere written.
-        Caps {
-            max_concurrency: 4,
-            read_range: true,
-            put_new: false,
-            max_object: BODY_MAX,
-            list_delay: Duration::ZERO,
-            pack_size: Caps::LARGE_PACK,
-        }
+        Caps { max_concurrency: 4, pack_size: Caps::LARGE_PACK, ..USUAL }
     }
 
     fn describe(&self) -> String {

@@ -17,7 +17,7 @@ use super::pool::{Lent, Pool};
 use crate::http::{BODY_MAX, Failure};
 use crate::services::answers::{all_there, in_the_way, past_end, too_large};
 use crate::services::bodies::length;
-use crate::services::store::{Store, Tried};
+use crate::services::store::{Store, Tried, USUAL};
 use crate::services::walk::{Entry, TEMP_PREFIX, directories, walk};
 use crate::settings::Values;
 use crate::shape::{Direction, Shaper};
@@ -248,14 +248,7 @@ impl Sftp {
 impl Store for Sftp {
     fn caps(&self) -> Caps {
         // Whether a rename replaces what is there is up to the server.
-        Caps {
-            max_concurrency: 16,
-            read_range: true,
-            put_new: false,
-            max_object: BODY_MAX,
-            list_delay: Duration::ZERO,
-            pack_size: Caps::PACK,
-        }
+        Caps { max_concurrency: 16, ..USUAL }
     }
 
     fn describe(&self) -> String {

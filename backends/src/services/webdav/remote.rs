@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,7 +14,7 @@ use super::site::{Site, refused};
 use crate::http::{BODY_MAX, Reply};
 use crate::services::answers::{all_there, exactly, in_the_way};
 use crate::services::bodies::length;
-use crate::services::store::{Store, Tried};
+use crate::services::store::{Store, Tried, USUAL};
 use crate::services::walk::{Entry, TEMP_PREFIX, walk};
 use crate::settings::Values;
 use crate::{BadSetting, Caps, Listed, Put, Transport};
@@ -119,14 +118,7 @@ impl WebDav {
 impl Store for WebDav {
     fn caps(&self) -> Caps {
         // A MOVE that must not overwrite is looked at and then done by some servers, so two can both believe they were first.
-        Caps {
-            max_concurrency: 8,
-            read_range: true,
-            put_new: false,
-            max_object: BODY_MAX,
-            list_delay: Duration::ZERO,
-            pack_size: Caps::PACK,
-        }
+        Caps { max_concurrency: 8, ..USUAL }
     }
 
     fn describe(&self) -> String {
