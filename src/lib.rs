@@ -12,6 +12,7 @@ pub mod config;
 pub mod crypto;
 pub mod event;
 pub mod filter;
+pub mod spool;
 pub mod sum;
 pub mod system_keyring;
 

@@ -6,6 +6,7 @@ pub mod access;
 pub mod attribute;
 pub mod card;
 pub mod entry;
+pub mod epoch;
 pub mod genesis;
 pub mod hints;
 pub mod index;

@@ -1,7 +1,7 @@
 //! docs/format.md, section 10: log records. Start reading at [`Record`].
 //!
-//! Owns the layouts of records, of the plaintext around them and of the bodies of garbage-collection epochs. Never
-//! checks a signature and never decides whether a record counts.
+//! Owns the layouts of records and of the plaintext around them. Never checks a signature and never decides whether a record
+//! counts.
 
 use std::ops::Range;
 
@@ -204,6 +204,11 @@ impl Record {
         self.attributes.iter().any(|a| a.tag % 2 == 0 && a.tag != Attribute::HISTORY)
     }
 
+    /// Whether it is an epoch of garbage collection or the completion of one: its body is no bundle.
+    pub fn collects(&self) -> bool {
+        matches!(self.kind, RecordKind::Epoch | RecordKind::Completion)
+    }
+
     /// The first attribute that a reader would have to understand and this program does not.
     pub fn unknown_attribute(&self) -> Option<u64> {
         const KNOWN: [u64; 3] = [Attribute::HISTORY, Attribute::RETIRED, Attribute::ADOPTED];
@@ -257,47 +262,6 @@ impl<'a> LogPlaintext<'a> {
         }
         out.resize(len, 0);
         out
-    }
-}
-
-/// The body of a garbage-collection epoch and of its completion.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct EpochBody {
-    /// Number of the epoch.
-    pub number: u64,
-    /// The heads it was computed from.
-    pub frontier: Vec<CommitId>,
-    /// Objects that are to go.
-    pub condemned: Vec<ObjectId>,
-    /// Commits that are to be forgotten.
-    pub forgotten: Vec<CommitId>,
-}
-
-impl EpochBody {
-    /// The bytes of the body.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        out.put_varint(self.number);
-        put_list(&mut out, &self.frontier, |out, id| out.put(id.as_bytes()));
-        put_list(&mut out, &self.condemned, |out, id| out.put(id.as_bytes()));
-        put_list(&mut out, &self.forgotten, |out, id| out.put(id.as_bytes()));
-        out
-    }
-
-    /// Reads a body.
-    ///
-    /// # Errors
-    /// [`Malformed`] if the bytes are not exactly one.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(bytes, "garbage-collection epoch");
-        let body = Self {
-            number: reader.varint()?,
-            frontier: list(&mut reader, MAX, 32, commit_id)?,
-            condemned: list(&mut reader, MAX, 32, |r| Ok(ObjectId::new(r.array()?)))?,
-            forgotten: list(&mut reader, MAX, 32, commit_id)?,
-        };
-        reader.finish()?;
-        Ok(body)
     }
 }
 
@@ -428,17 +392,8 @@ mod tests {
         }
 
         #[test]
-        fn epoch_bodies_round_trip(
-            number: u64, frontier in commits(), forgotten in commits(), gone in vec(any::<[u8; 32]>(), 0..4),
-        ) {
-            let condemned = gone.into_iter().map(ObjectId::new).collect();
-            let body = EpochBody { number, frontier, condemned, forgotten };
-            prop_assert_eq!(EpochBody::decode(&body.encode()), Ok(body));
-        }
-
-        #[test]
         fn garbage_never_panics(mut bytes in vec(any::<u8>(), 0..400)) {
-            let _either = (LogPlaintext::split(&bytes).is_ok(), EpochBody::decode(&bytes).is_ok());
+            let _either = LogPlaintext::split(&bytes).is_ok();
             bytes.splice(0..0, [VERSION, 1]);
             let _either = Record::decode(&bytes);
         }
@@ -472,13 +427,6 @@ mod tests {
         spoil(|r| r.operation = "x".repeat(OPERATION_MAX + 1));
         spoil(|r| r.writer_label = "x".repeat(LABEL_MAX + 1));
         spoil(|r| r.attributes.push(r.attributes[0].clone()));
-    }
-
-    #[test]
-    fn a_count_of_2_to_the_60_allocates_nothing() {
-        let bytes = EpochBody::default().encode();
-        let huge = [&bytes[..1], b"\x80\x80\x80\x80\x80\x80\x80\x80\x10\x00\x00"].concat();
-        assert!(EpochBody::decode(&huge).is_err());
     }
 
     #[test]

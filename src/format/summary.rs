@@ -28,6 +28,8 @@ pub struct Brief {
     pub bundle: bool,
     /// Whether every reader must read it all the same, because it says something about other records. It is never folded.
     pub apart: bool,
+    /// Whether it is a garbage-collection epoch or the completion of one, which only writers need to read.
+    pub collects: bool,
     /// The object that holds it.
     pub object: ObjectRef,
 }
@@ -135,17 +137,18 @@ impl Brief {
         out.put_varint(self.seq);
         out.put_varint(self.lamport);
         out.put_varint(u64::from(self.access_n));
-        out.put_varint(u64::from(self.closed) | u64::from(self.bundle) << 1 | u64::from(self.apart) << 2);
+        let flags = u64::from(self.closed) | u64::from(self.bundle) << 1 | u64::from(self.apart) << 2;
+        out.put_varint(flags | u64::from(self.collects) << 3);
         self.object.encode(out);
     }
 
     fn decode(r: &mut Reader<'_>) -> Result<Self, Malformed> {
         let (id, writer) = (CommitId::new(r.array()?), WriterId::new(r.array()?));
         let (seq, lamport, access_n) = (r.varint()?, r.varint()?, r.varint32()?);
-        let flags = r.count(7)?;
+        let flags = r.count(15)?;
         let object = ObjectRef::decode(r)?;
-        let [closed, bundle, apart] = [1, 2, 4].map(|bit| flags & bit != 0);
-        Ok(Self { id, writer, seq, lamport, access_n, closed, bundle, apart, object })
+        let [closed, bundle, apart, collects] = [1, 2, 4, 8].map(|bit| flags & bit != 0);
+        Ok(Self { id, writer, seq, lamport, access_n, closed, bundle, apart, collects, object })
     }
 
     /// What briefs are sorted by.
@@ -370,7 +373,7 @@ mod tests {
         let object = ObjectRef { id: ObjectId::new([5; 32]), size: 300, epoch: 1, salt: [6; 32] };
         let (id, writer) = (CommitId::new([1; 32]), WriterId::new([2; 16]));
         let brief =
-            Brief { id, writer, seq: 3, lamport: 4, access_n: 1, closed: false, bundle: true, apart: false, object };
+            Brief { id, writer, seq: 3, lamport: 4, access_n: 1, closed: false, bundle: true, apart: false, collects: true, object };
         let summary = Summary { live: vec![brief], segments: vec![object], histories: vec![BlobId::new([7; 32])] };
         let bytes = summary.encode().unwrap();
         assert_eq!(bytes[..4], [1, 1, 1, 1]);

@@ -7,7 +7,7 @@ use super::backups::Backups;
 use super::edit::{self, Edit};
 use super::item::TransferError;
 use super::outcome::forget_content;
-use super::spool::SpoolReader;
+use crate::spool::SpoolReader;
 use super::upload::Uploaded;
 use crate::format::entry::Entry;
 use crate::format::key::{TreeKey, subtree_range};

@@ -10,7 +10,7 @@ use super::edit::{self, Edit};
 use super::item::{TransferError, kind_name};
 use super::kept::mark;
 use super::plan::Plan;
-use super::sorter::{Sorted, Sorter};
+use crate::spool::{Sorted, Sorter};
 use super::step::Step;
 use super::traits::Traits;
 use super::vault_side::lookup;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::edit::{self, Edit};
 use super::item::TransferError;
-use super::spool::SpoolWriter;
+use crate::spool::SpoolWriter;
 use super::upload::Uploaded;
 use crate::format::entry::Entry;
 use crate::path::TreePath;

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use super::sorter::{Sorted, Sorter};
-use super::spool::{Spool, SpoolWriter};
+use crate::spool::{Sorted, Sorter};
+use crate::spool::{Spool, SpoolWriter};
 use super::step::{self, Step};
 use crate::format::entry::EntryKind;
 use crate::world::Timestamp;

@@ -6,8 +6,8 @@ use std::sync::{Condvar, Mutex};
 
 use super::edit::{self, Edit};
 use super::item::TransferError;
-use super::sorter::Sorter;
-use super::spool::{Spool, SpoolWriter};
+use crate::spool::Sorter;
+use crate::spool::{Spool, SpoolWriter};
 use crate::format::attribute::CONTENT_HASHES;
 use crate::format::entry::{Content, Entry};
 use crate::format::list::ListItem;

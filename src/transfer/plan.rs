@@ -15,7 +15,7 @@ use super::local::Local;
 use super::looker::{Asked, Looker};
 use super::maker::Maker;
 use super::order::{self, Arranger, Order};
-use super::spool::Spool;
+use crate::spool::Spool;
 use super::step::{self, Step, removed_dir};
 use crate::event::{Event, Observer};
 use crate::format::entry::EntryKind;

@@ -24,7 +24,7 @@ use super::edit::{self, Edit};
 use super::item::{Item, TransferError};
 use super::outcome::{Edits, Outcomes, Pieces, edits_of};
 use super::plan::Plan;
-use super::spool::Spool;
+use crate::spool::Spool;
 use super::step::Step;
 use super::traits::Traits;
 use crate::chunk::Splitter;

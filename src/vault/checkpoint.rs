@@ -54,9 +54,9 @@ pub(super) struct Doomed {
 impl Vault {
     /// Whether the log is long enough to be folded.
     pub(super) fn wants_fold(&self) -> bool {
-        let live = self.view().live();
-        let bytes: u64 = live.iter().map(|brief| brief.object.size).sum();
-        live.iter().filter(|brief| !brief.apart).count() >= FOLD_RECORDS || bytes >= FOLD_BYTES
+        let mut live = self.view().live();
+        live.retain(|brief| !brief.apart && !brief.collects);
+        live.len() >= FOLD_RECORDS || live.iter().map(|brief| brief.object.size).sum::<u64>() >= FOLD_BYTES
     }
 
     /// Reads a record of the log and its body, and verifies both by themselves.
@@ -95,14 +95,19 @@ impl Session {
     fn try_fold(&self, writer: &TreeWriter<'_>) -> Result<Fold, VaultError> {
         let vault = &self.shared.vault;
         let view = vault.view();
-        let live: Vec<Brief> = view.live().into_iter().filter(|brief| !brief.apart).collect();
+        let mut live = Vec::new();
+        for brief in view.live() {
+            if !brief.apart && (!brief.collects || vault.is_spent(&brief)?) {
+                live.push(brief);
+            }
+        }
         writer.forsake(live.iter().map(|brief| brief.object.id));
         let mut entries = BTreeMap::new();
         let mut chunks = Chunks { session: self, open: None };
         for brief in &live {
             let (entry, body) = vault.live_record(brief)?;
             // Whatever the summary says of it: the body is what would be lost.
-            if !body.is_empty() {
+            if !body.is_empty() && !brief.collects {
                 self.refold(&body, &mut chunks, writer)?;
             }
             entries.insert((brief.lamport, brief.id), entry);

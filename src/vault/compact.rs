@@ -2,6 +2,7 @@
 //! memory allows; two machines that merge the same segments at once do the work twice and nothing else.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
 
 use super::error::VaultError;
 use super::index::keep_segment;
@@ -9,7 +10,7 @@ use super::placed::zeros;
 use super::session::Session;
 use crate::crypto::{Class as SealClass, SealBuffer};
 use crate::format::hints::ObjectRef;
-use crate::format::index::{IndexClass, Preload, SegmentReader};
+use crate::format::index::{IndexClass, PackEntry, Preload, SegmentReader};
 use crate::format::index_builder::{SegmentWriter, merge_segments};
 use crate::id::ObjectId;
 
@@ -57,8 +58,17 @@ impl Session {
         }
         let mut sink = SegmentWriter::new(Vec::new());
         let packs = merge_segments(&readers, |pack| pack.class != IndexClass::Log, &mut sink)?;
+        self.put_segment(sink, &packs, level)
+    }
+
+    fn put_segment(
+        &self,
+        sink: SegmentWriter<Vec<u8>>,
+        packs: &[PackEntry],
+        level: u8,
+    ) -> Result<ObjectRef, VaultError> {
         let padding = zeros(sink.plain_len(packs.len()));
-        let plaintext = sink.finish(&packs, level, padding)?;
+        let plaintext = sink.finish(packs, level, padding)?;
         let mut buffer = SealBuffer::default();
         buffer.reserve(plaintext.len() as u64);
         buffer.push(&plaintext);
@@ -66,6 +76,22 @@ impl Session {
         keep_segment(&self.shared.vault.state, &object.id, &plaintext)?;
         Ok(object)
     }
+}
+
+/// The segment without what it tells of some packs; none if nothing is left.
+pub(super) fn rewritten(
+    session: &Session,
+    segment: &SegmentReader<File>,
+    gone: &impl Fn(&ObjectId) -> bool,
+) -> Result<Option<ObjectRef>, VaultError> {
+    let reader = SegmentReader::open(segment.source(), Preload::None)?;
+    let mut sink = SegmentWriter::new(Vec::new());
+    let keep = |pack: &PackEntry| pack.class != IndexClass::Log && !gone(&pack.object.id);
+    let packs = merge_segments(&[reader], keep, &mut sink)?;
+    if packs.is_empty() {
+        return Ok(None);
+    }
+    session.put_segment(sink, &packs, segment.level()).map(Some)
 }
 
 /// So many segments of one level become one of the next.

@@ -5,9 +5,9 @@
 //! (`flock`, which ends with the process however that ends), and its packs are noted under the name of that file. What a
 //! session leaves behind that is not locked any more belongs to whoever takes it first.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use super::error::VaultError;
 use super::state::{State, object_bytes, object_from};
 use crate::format::hints::ObjectRef;
-use crate::id::ObjectId;
+use crate::id::{CommitId, ObjectId};
 use crate::world::Entropy;
 
 /// A pack that was stored but belongs to no commit yet.
@@ -40,8 +40,12 @@ pub(super) struct LiveSession {
 }
 
 impl State {
-    /// Begins a session.
-    pub(super) fn begin_session(&self, entropy: &dyn Entropy) -> Result<LiveSession, VaultError> {
+    /// Begins a session that has seen these epochs.
+    pub(super) fn begin_session(
+        &self,
+        entropy: &dyn Entropy,
+        seen: &BTreeSet<CommitId>,
+    ) -> Result<LiveSession, VaultError> {
         let mut random = [0; 10];
         entropy.fill(&mut random).map_err(VaultError::local("cannot get random bytes"))?;
         let (name, dir) = (crate::id::base32(&random), self.sessions_dir());
@@ -52,7 +56,37 @@ impl State {
         // Somebody may have found the new file before it was locked, and taken it for that of a dead run.
         let is_ours = self.try_lock(&lock, &path)?
             && fs::metadata(&path).and_then(|there| Ok(there.ino() == lock.metadata()?.ino())).unwrap_or(false);
-        if is_ours { Ok(LiveSession { name, path, _lock: lock }) } else { self.begin_session(entropy) }
+        if !is_ours {
+            return self.begin_session(entropy, seen);
+        }
+        let bytes: Vec<u8> = seen.iter().flat_map(|id| *id.as_bytes()).collect();
+        (&lock).write_all(&bytes).map_err(VaultError::local(format!("cannot write {}", path.display())))?;
+        Ok(LiveSession { name, path, _lock: lock })
+    }
+
+    /// The epochs that each run of this installation had seen when it began, but for `own`: of those that are alive.
+    pub(super) fn seen_by_others(&self, own: Option<&LiveSession>) -> Result<Vec<BTreeSet<CommitId>>, VaultError> {
+        let mut found = Vec::new();
+        for file in fs::read_dir(self.sessions_dir()).into_iter().flatten().flatten() {
+            let path = file.path();
+            if own.is_some_and(|own| own.path == path) {
+                continue;
+            }
+            let alive = match OpenOptions::new().read(true).write(true).open(&path) {
+                Ok(mut lock) if !self.try_lock(&lock, &path)? => {
+                    let mut bytes = Vec::new();
+                    let read = lock.read_to_end(&mut bytes);
+                    read.map_err(VaultError::local(format!("cannot read {}", path.display())))?;
+                    Some(bytes)
+                }
+                Ok(_) => None,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(VaultError::local(format!("cannot open {}", path.display()))(error)),
+            };
+            let ids = alive.map(|bytes| bytes.as_chunks().0.iter().map(|id| CommitId::new(*id)).collect());
+            found.extend(ids);
+        }
+        Ok(found)
     }
 
     /// Ends a session. What it has left in the journal stays for the next one.
@@ -278,11 +312,11 @@ mod tests {
         let entropy = World::system().entropy;
         let open = || State::open(dir.path(), &VaultId::new([1; 32])).unwrap();
         let (one, other) = (open(), open());
-        let (living, dead) = (one.begin_session(&*entropy).unwrap(), one.begin_session(&*entropy).unwrap());
+        let (living, dead) = (one.begin_session(&*entropy, &BTreeSet::new()).unwrap(), one.begin_session(&*entropy, &BTreeSet::new()).unwrap());
         one.journal_add(&living, &pack(1), b"").unwrap();
         one.journal_add(&dead, &pack(2), b"").unwrap();
         drop(dead);
-        let mine = other.begin_session(&*entropy).unwrap();
+        let mine = other.begin_session(&*entropy, &BTreeSet::new()).unwrap();
         other.take_over(&mine).unwrap();
         assert_eq!(ids(other.journal_of(&mine).unwrap()), [2]);
         assert_eq!(ids(other.journal_of(&living).unwrap()), [1]);
@@ -290,7 +324,7 @@ mod tests {
         // A copy of the directory may lack the files: then nobody can be alive there.
         drop(living);
         fs::remove_dir_all(one.sessions_dir()).unwrap();
-        let late = one.begin_session(&*entropy).unwrap();
+        let late = one.begin_session(&*entropy, &BTreeSet::new()).unwrap();
         one.take_over(&late).unwrap();
         assert_eq!(ids(one.journal_of(&late).unwrap()), [1, 2]);
         one.journal_remove(&[pack(1).object.id, pack(2).object.id]).unwrap();

@@ -19,7 +19,7 @@ use super::state::{SeenRecord, State};
 use crate::class::Class;
 use crate::format::hints::ObjectRef;
 use crate::format::name::{LOG_PREFIX, ObjectName};
-use crate::format::record::Record;
+use crate::format::record::{Record, RecordKind};
 use crate::format::summary::Brief;
 use crate::id::{CommitId, ObjectId, VaultId, WriterId};
 use crate::world::Timestamp;
@@ -35,7 +35,7 @@ pub struct Commit {
     pub record: Record,
     /// The object that holds it.
     pub object: ObjectRef,
-    /// The directory of its bundle; empty if it has none.
+    /// The directory of its bundle; empty if it has none. Of an epoch or a completion, the body.
     pub directory: Vec<u8>,
 }
 
@@ -281,11 +281,19 @@ impl View {
     pub fn segment_refs(&self) -> Vec<ObjectRef> {
         let superseded = self.commits.values().flat_map(|c| &c.record.segments_superseded);
         let gone: HashSet<&ObjectId> = superseded.chain(self.past.histories.superseded()).collect();
-        let added = self.commits.values().flat_map(|c| &c.record.segments_added).chain(&self.past.segments);
+        // What whoever was ended while it collected has copied out is in no other place any more.
+        let completed = self.ended_collectors().filter(|commit| commit.record.kind == RecordKind::Completion);
+        let added = self.commits.values().chain(completed).flat_map(|c| &c.record.segments_added).chain(&self.past.segments);
         let mut live: Vec<ObjectRef> = added.filter(|object| !gone.contains(&object.id)).copied().collect();
         live.sort_unstable_by_key(|object| object.id);
         live.dedup_by_key(|object| object.id);
         live
+    }
+
+    /// Epochs and completions of writers that were ended, by others who did not know of them.
+    pub(super) fn ended_collectors(&self) -> impl Iterator<Item = &Commit> {
+        let ended = self.quarantined.iter().filter(|one| one.commit.record.collects() && one.why.adoptable());
+        ended.map(|one| &one.commit)
     }
 
     /// The bundles in force, with their directories where those are at hand.
@@ -303,8 +311,9 @@ impl Commit {
     pub(super) fn brief(&self) -> Brief {
         let Record { seq, lamport, access_n, closed, .. } = self.record;
         let Self { id, writer, object, .. } = *self;
-        let (bundle, apart) = (!self.directory.is_empty(), self.record.is_apart());
-        Brief { id, writer, seq, lamport, access_n, closed, bundle, apart, object }
+        let (collects, apart) = (self.record.collects(), self.record.is_apart());
+        let bundle = !self.directory.is_empty() && !collects;
+        Brief { id, writer, seq, lamport, access_n, closed, bundle, apart, collects, object }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use super::access::{Access, Asker};
 use super::cache::Cache;
 use super::demands::Demands;
+use super::epochs;
 use super::error::VaultError;
 use super::index::Index;
 use super::io::RemoteIo;
@@ -16,6 +17,7 @@ use super::merged;
 use super::objects::Objects;
 use super::overlay::Overlay;
 use super::pins::Pins;
+use super::rules::Rules;
 use super::state::State;
 use super::unlock::Unlock;
 use crate::chunk::{Cutter, Policy};
@@ -64,6 +66,8 @@ pub struct Vault {
     index: Mutex<Option<Arc<Index>>>,
     pub(super) overlay: Overlay,
     pub(super) merged: Mutex<merged::Known>,
+    pub(super) collected: Mutex<epochs::Read>,
+    pub(super) rules: Rules,
     /// The index of a view read later, for what is not where the view had it.
     later: Mutex<Option<Arc<Index>>>,
 }
@@ -117,6 +121,8 @@ impl Vault {
             index: Mutex::default(),
             overlay: Overlay::default(),
             merged: Mutex::default(),
+            collected: Mutex::default(),
+            rules: Rules::default(),
             later: Mutex::default(),
         })
     }

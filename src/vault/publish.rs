@@ -10,7 +10,7 @@ use super::checkpoint::Fold;
 use super::container::Container;
 use super::error::VaultError;
 use super::index::keep_segment;
-use super::session::Session;
+use super::session::{Session, ended};
 use super::tree::TreeWriter;
 use super::writer::{Draft, Sent};
 use crate::crypto::{Class as SealClass, SealBuffer};
@@ -86,6 +86,7 @@ impl Session {
                 // A copy of this machine was found at work, or the writer has been retired: go on as another.
                 drop(lock);
                 vault.ensure_joined()?;
+                self.shared.look_again()?;
                 continue;
             }
             if taken_in.is_some_and(|view| view.heads() == vault.view().heads()) {
@@ -106,6 +107,31 @@ impl Session {
             }
         }
         unreachable!("the rounds above end with a commit")
+    }
+
+    /// Publishes a commit that records what several heads come to, and changes nothing else; `false` if there was no need.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub fn merge_heads(&mut self, info: &CommitInfo) -> Result<bool, VaultError> {
+        let vault = Arc::clone(&self.shared.vault);
+        for _ in 0..=ROUNDS {
+            let view = vault.view();
+            let Some(root) = vault.root()?.filter(|_| view.heads().len() > 1) else { return Ok(false) };
+            let mut staged = self.stage(&mut |_| Ok(root))?;
+            self.make_durable(&mut staged)?;
+            let lock = vault.publish_lock()?;
+            vault.settle_pending(&lock)?;
+            vault.refresh()?;
+            if !vault.is_joined()? {
+                return Err(ended());
+            }
+            if vault.view().heads() == view.heads() {
+                return self.put(lock, staged, None, info).map(|_| true);
+            }
+            self.shared.reload_index()?;
+        }
+        Err(VaultError::Busy("others keep publishing: run the command again later".into()))
     }
 
     fn stage(&mut self, build: Build<'_>) -> Result<Staged, VaultError> {
@@ -235,7 +261,7 @@ impl Session {
     }
 
     /// Stores index segments of what this session (and dead ones before it) has stored since it did so last.
-    fn store_segments(&self, stored: &mut Vec<ObjectRef>) -> Result<(), VaultError> {
+    pub(super) fn store_segments(&self, stored: &mut Vec<ObjectRef>) -> Result<(), VaultError> {
         self.shared.placed.segments(&mut |plaintext| {
             let mut buffer = SealBuffer::default();
             buffer.reserve(plaintext.len() as u64);
@@ -281,6 +307,7 @@ impl Session {
             operation: &info.operation,
             closed: !vault.state.is_persistent(),
             attributes: summary.into_iter().collect(),
+            session: Some(&self.shared.live),
         };
         let Sent { id, size } = vault.send(&lock, draft)?;
         drop(lock);

@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::epochs::Epochs;
 use super::error::VaultError;
 use super::journal::{JournalPack, LiveSession};
 use super::objects::object_name;
 use super::open::Vault;
 use super::placed::Placed;
+use super::rules::Rule;
 use super::session::seal_class;
 use crate::format::index::{IndexClass, PackEntry};
 use crate::format::limits::PACK_OBJECT_MAX;
@@ -15,7 +17,7 @@ use crate::format::pack::Directory;
 use crate::id::ObjectId;
 
 /// Takes over what dead runs of this installation have stored: packs of the journal that the remote still has.
-pub(super) fn resume(vault: &Vault, session: &LiveSession) -> Result<Placed, VaultError> {
+pub(super) fn resume(vault: &Vault, session: &LiveSession, epochs: &Epochs) -> Result<Placed, VaultError> {
     let placed = Placed::new(vault.state.index_dir());
     let mut gone = Vec::new();
     vault.state.take_over(session)?;
@@ -28,7 +30,8 @@ pub(super) fn resume(vault: &Vault, session: &LiveSession) -> Result<Placed, Vau
     for JournalPack { object, class } in journal {
         // What is sealed under the keys of an epoch that is over is open to whoever was removed then.
         let is_old = object.epoch != vault.epoch();
-        if is_old || known.contains(&object.id) || !present.contains(&object.id) {
+        let is_condemned = epochs.condemn(&object.id) && vault.rules.hold(Rule::Resume);
+        if is_old || is_condemned || known.contains(&object.id) || !present.contains(&object.id) {
             gone.push(object.id);
             continue;
         }

@@ -159,6 +159,7 @@ impl Vault {
             operation,
             closed: !self.state.is_persistent(),
             attributes: attributes.to_vec(),
+            session: None,
         };
         let Sent { id, .. } = self.send(&lock, draft)?;
         // What counts is another set now.

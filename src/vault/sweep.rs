@@ -122,7 +122,7 @@ impl Shared {
             return Ok(false);
         }
         let body = &plain[parts.body];
-        if body.is_empty() {
+        if body.is_empty() || kept.record.collects() {
             return Ok(true);
         }
         for (blob, _) in Directory::of_bundle(body)?.blobs() {

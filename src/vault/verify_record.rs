@@ -9,6 +9,7 @@ use super::log::Commit;
 use super::objects::Objects;
 use crate::crypto::{self, Class as SealClass, Label, ObjectHeader};
 use crate::format::access::Role;
+use crate::format::epoch::{Completion, Epoch};
 use crate::format::hints::ObjectRef;
 use crate::format::limits::LOG_OBJECT_MAX;
 use crate::format::name::ObjectName;
@@ -63,7 +64,9 @@ impl Verifier<'_> {
         }
         let bundled = match record.kind {
             RecordKind::Commit | RecordKind::Join | RecordKind::Close => bundle_directory(body),
-            RecordKind::Epoch | RecordKind::Acknowledgement | RecordKind::Completion => Ok(Vec::new()),
+            RecordKind::Epoch => Epoch::decode(body).map(|_| body.to_vec()),
+            RecordKind::Completion => Completion::decode(body).map(|_| body.to_vec()),
+            RecordKind::Acknowledgement => Ok(Vec::new()),
         };
         let fault = fault.or(bundled.as_ref().err().map(|_| Why::Malformed));
         let directory = bundled.unwrap_or_default();

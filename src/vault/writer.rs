@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::container::Container;
 use super::error::VaultError;
 use super::history::Facts;
+use super::journal::LiveSession;
 use super::listing::record_name;
 use super::log::{Commit, View};
 use super::open::Vault;
@@ -35,6 +36,8 @@ pub(super) struct Draft<'a> {
     pub(super) closed: bool,
     /// What it states, ascending by tag.
     pub(super) attributes: Vec<Attribute>,
+    /// The run that publishes it.
+    pub(super) session: Option<&'a LiveSession>,
 }
 
 /// A record that is there.
@@ -93,6 +96,7 @@ impl Vault {
             operation: "join",
             closed: false,
             attributes: Vec::new(),
+            session: None,
         };
         self.send(&lock, join)?;
         drop(lock);
@@ -121,6 +125,7 @@ impl Vault {
             operation: "close",
             closed: true,
             attributes: Vec::new(),
+            session: None,
         };
         self.send(&self.publish_lock()?, close).map(|_| ())
     }
@@ -210,6 +215,8 @@ impl Vault {
         parents.sort_unstable_by_key(|id| (view.facts(id).map(|facts| facts.lamport), *id));
         parents.truncate(PARENTS_MAX);
         parents.sort_unstable();
+        let follows = parents.iter().copied().chain(prev.map(|prev| prev.id)).collect();
+        let epochs_seen = self.claims(view, &follows, draft.session)?;
         let before = parents.iter().filter_map(|id| view.facts(id)).chain(prev);
         let lamport = before.map(|facts| facts.lamport).max().unwrap_or(0) + 1;
         let (body, _) = draft.body;
@@ -236,7 +243,7 @@ impl Vault {
             root: draft.root,
             segments_added: draft.segments_added,
             segments_superseded: draft.segments_superseded,
-            epochs_seen: Vec::new(),
+            epochs_seen,
             body_hash: crypto::hash(&body),
             attributes,
         };

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 /// Lowest first. A module uses modules of lower layers only, by `crate::`; inside a module everything goes.
 const LAYERS: &[&[&str]] = &[
     &["class", "id", "path", "units", "world"],
-    &["age", "chunk", "config", "crypto", "event", "filter", "sum", "system_keyring"],
+    &["age", "chunk", "config", "crypto", "event", "filter", "spool", "sum", "system_keyring"],
     &["format"],
     &["history"],
     &["vault"],

@@ -114,10 +114,15 @@ class Run:
             out |= self.rec[e]['condemned']
         return out
 
-    def named(self, view):
+    def named(self, view, seen=()):
+        """The packs that can be found. Those of completions can be even if the record does not count: what was copied out there
+        is nowhere else any more."""
         out = set()
         for i in view:
             out |= self.rec[i]['packs']
+        for i in self.closed(seen):
+            if self.rec[i]['kind'] == 'done':
+                out |= self.rec[i]['packs']
         return out
 
     def listed(self, m, bound):
@@ -218,16 +223,17 @@ class Run:
             self.join(m)
         view, _ = self.counting(m['seen'])
         heads, epochs = self.heads(view), self.epochs(view)
+        refused = self.epochs(self.closed(m['seen']))
         left, m['left'] = m['left'], []
-        gone = self.condemned(epochs) if self.without != 'resume' else set()
-        m['run'][process] = dict(begun=epochs, seen=epochs, view=view, heads=heads, base=self.merged(heads), edits={},
+        gone = self.condemned(refused) if self.without != 'resume' else set()
+        m['run'][process] = dict(begun=epochs, seen=epochs, refused=refused, named=self.named(view, m['seen']), heads=heads, base=self.merged(heads), edits={},
                                  packs=[p for p in left if p not in gone], writer=m['writer'], ready=False)
 
     def find(self, s, x):
-        refused = self.condemned(s['seen']) if self.without != 'refuse' else set()
+        refused = self.condemned(s['refused']) if self.without != 'refuse' else set()
         own = s['packs'] if self.without == 'resume' else [p for p in s['packs'] if p not in refused]
         return any(x in self.content[p] for p in own) or any(
-            x in self.content[p] for p in self.named(s['view']) if p not in refused)
+            x in self.content[p] for p in s['named'] if p not in refused)
 
     def stage(self, s):
         f = self.r.randrange(self.files)
@@ -253,7 +259,8 @@ class Run:
                 return self.again(m, process)
             s['writer'] = m['writer']
         view, _ = self.counting(m['seen'])
-        s['view'], s['heads'] = view, self.heads(view)
+        s['named'], s['heads'] = self.named(view, m['seen']), self.heads(view)
+        s['refused'] = s['refused'] | self.epochs(self.closed(m['seen']))
         s['base'] = self.merged(s['heads'])
         fresh, s['seen'] = self.epochs(view) - s['seen'], self.epochs(view) | s['seen']
         if fresh and self.without != 'replace':
@@ -292,7 +299,7 @@ class Run:
     def roots(self, view, forget):
         live = set()
         for i in view - forget:
-            if self.rec[i]['kind'] != 'join' or len(view) == 1:
+            if self.rec[i]['kind'] != 'join' or self.heads(view) == {i}:
                 live |= set(self.rec[i]['tree'].values())
         return live
 
@@ -312,7 +319,7 @@ class Run:
                     newest[w] = i
             keep |= set(newest.values())
         forget = {i for i in view - keep if not self.keep.setdefault(i, self.r.random() < 0.35)}
-        live, named = self.roots(view, forget), self.named(view)
+        live, named = self.roots(view, forget), self.named(view, m['seen'])
         condemned, copies = set(), []
         for p in list(self.packs):
             if p not in named and self.r.random() < 0.5:
@@ -360,8 +367,8 @@ class Run:
         forget = set()
         for e in effect:
             forget |= self.rec[e]['forget']
-        live, gone = self.roots(view, forget), self.condemned(self.epochs(view))
-        named, copies = self.named(view), []
+        live, gone = self.roots(view, forget), self.condemned(self.epochs(self.closed(m['seen'])))
+        named, copies = self.named(view, m['seen']), []
         doomed = self.condemned(waiting)
         if self.without != 'rescue':
             safe = set()

@@ -11,7 +11,7 @@ use super::kept::mark;
 use super::local::Local;
 use super::outcome::forget_content;
 use super::plan::{Leaves, MARKS_MAX, PlanOptions, Relation, Totals};
-use super::spool::{Spool, SpoolWriter};
+use crate::spool::{Spool, SpoolWriter};
 use super::step::{self, Step};
 use crate::event::Event;
 use crate::format::attribute::HARD_LINK;

@@ -3,11 +3,11 @@
 use std::collections::BinaryHeap;
 use std::{cmp::Reverse, io};
 
-use super::spool::{Spool, SpoolReader, SpoolWriter};
+use super::{Spool, SpoolReader, SpoolWriter};
 
 /// The writing side.
 #[derive(Default)]
-pub(super) struct Sorter {
+pub(crate) struct Sorter {
     run: Vec<(Vec<u8>, Vec<u8>)>,
     size: usize,
     runs: Vec<Spool>,
@@ -15,14 +15,14 @@ pub(super) struct Sorter {
 
 impl Sorter {
     /// Adds a record.
-    pub(super) fn push(&mut self, key: &[u8], record: Vec<u8>) -> io::Result<()> {
+    pub(crate) fn push(&mut self, key: &[u8], record: Vec<u8>) -> io::Result<()> {
         self.size += key.len() + record.len() + 64;
         self.run.push((key.to_vec(), record));
         if self.size > RUN_BYTES { self.end_run() } else { Ok(()) }
     }
 
     /// Ends the list.
-    pub(super) fn finish(mut self) -> io::Result<Sorted> {
+    pub(crate) fn finish(mut self) -> io::Result<Sorted> {
         self.end_run()?;
         Ok(Sorted { runs: self.runs })
     }
@@ -44,13 +44,13 @@ impl Sorter {
 }
 
 /// The reading side.
-pub(super) struct Sorted {
+pub(crate) struct Sorted {
     runs: Vec<Spool>,
 }
 
 impl Sorted {
     /// All records in order of their keys, with them; those of one key in order of the records.
-    pub(super) fn read(&mut self) -> io::Result<Merge<'_>> {
+    pub(crate) fn read(&mut self) -> io::Result<Merge<'_>> {
         let mut merge = Merge { runs: Vec::new(), heap: BinaryHeap::new() };
         for (number, run) in self.runs.iter_mut().enumerate() {
             merge.runs.push(run.read()?);
@@ -64,7 +64,7 @@ impl Sorted {
 type Head = (Vec<u8>, Vec<u8>, usize);
 
 /// Reads several runs as one.
-pub(super) struct Merge<'a> {
+pub(crate) struct Merge<'a> {
     runs: Vec<SpoolReader<'a>>,
     heap: BinaryHeap<Reverse<Head>>,
 }

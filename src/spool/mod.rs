@@ -1,24 +1,28 @@
 //! A list that may be longer than memory: records written once in order, read any number of times. Small lists stay in
 //! memory, longer ones go to an unnamed temporary file.
 
+mod sorter;
+
+pub(crate) use sorter::{Sorted, Sorter};
+
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
 use tempfile::SpooledTempFile;
 
 /// The writing side.
-pub(super) struct SpoolWriter {
+pub(crate) struct SpoolWriter {
     out: BufWriter<SpooledTempFile>,
     len: u64,
 }
 
 impl SpoolWriter {
     /// An empty list that keeps `in_memory` bytes before it goes to disk.
-    pub(super) fn new(in_memory: usize) -> Self {
+    pub(crate) fn new(in_memory: usize) -> Self {
         Self { out: BufWriter::with_capacity(16 << 10, SpooledTempFile::new(in_memory)), len: 0 }
     }
 
     /// Appends one record.
-    pub(super) fn push(&mut self, record: &[u8]) -> io::Result<()> {
+    pub(crate) fn push(&mut self, record: &[u8]) -> io::Result<()> {
         self.out.write_all(&(record.len() as u32).to_le_bytes())?;
         self.out.write_all(record)?;
         self.len += 1;
@@ -26,33 +30,33 @@ impl SpoolWriter {
     }
 
     /// Ends the list.
-    pub(super) fn finish(self) -> io::Result<Spool> {
+    pub(crate) fn finish(self) -> io::Result<Spool> {
         let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
         Ok(Spool { file, len: self.len })
     }
 }
 
 /// A finished list.
-pub(super) struct Spool {
+pub(crate) struct Spool {
     file: SpooledTempFile,
     len: u64,
 }
 
 impl Spool {
     /// Number of records.
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
     /// Reads from the start.
-    pub(super) fn read(&mut self) -> io::Result<SpoolReader<'_>> {
+    pub(crate) fn read(&mut self) -> io::Result<SpoolReader<'_>> {
         self.file.seek(SeekFrom::Start(0))?;
         Ok(SpoolReader { input: BufReader::with_capacity(64 << 10, &mut self.file), left: self.len })
     }
 }
 
 /// The reading side.
-pub(super) struct SpoolReader<'a> {
+pub(crate) struct SpoolReader<'a> {
     input: BufReader<&'a mut SpooledTempFile>,
     left: u64,
 }
