@@ -97,6 +97,7 @@ pub(super) enum Verb {
     Device(commands::device::DeviceArgs),
     Adopt(commands::adopt::AdoptArgs),
     Writer(commands::writer::WriterArgs),
+    Gc(commands::gc::GcArgs),
     Conflicts(commands::conflicts::ConflictsArgs),
     Authorize(commands::config::AuthorizeArgs),
     Config(commands::config::ConfigArgs),

@@ -182,6 +182,7 @@ pub(super) fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::Key(args) => commands::key::run(shell, &args),
         Verb::Device(args) => commands::device::run(shell, &args),
         Verb::Adopt(args) => commands::adopt::run(shell, &args),
+        Verb::Gc(args) => commands::gc::run(shell, &args),
         Verb::Writer(args) => commands::writer::run(shell, &args),
         Verb::Conflicts(args) => commands::conflicts::run(shell, &args),
         Verb::Authorize(args) => commands::config::authorize(shell, &args),

@@ -311,10 +311,10 @@ mod tests {
     }
 
     fn live() -> impl Strategy<Value = Vec<Brief>> {
-        let brief = (any::<[u8; 16]>(), 1u64..9, any::<u32>(), any::<[bool; 3]>(), object());
+        let brief = (any::<[u8; 16]>(), 1u64..9, any::<u32>(), any::<[bool; 4]>(), object());
         btree_map((any::<u64>(), any::<[u8; 32]>()), brief, 0..5).prop_map(|map| {
             map.into_iter()
-                .map(|((lamport, id), (writer, seq, access_n, [closed, bundle, apart], object))| Brief {
+                .map(|((lamport, id), (writer, seq, access_n, [closed, bundle, apart, collects], object))| Brief {
                     id: CommitId::new(id),
                     writer: WriterId::new(writer),
                     seq,
@@ -323,6 +323,7 @@ mod tests {
                     closed,
                     bundle,
                     apart,
+                    collects,
                     object,
                 })
                 .collect()
@@ -372,8 +373,18 @@ mod tests {
     fn frozen_vectors() {
         let object = ObjectRef { id: ObjectId::new([5; 32]), size: 300, epoch: 1, salt: [6; 32] };
         let (id, writer) = (CommitId::new([1; 32]), WriterId::new([2; 16]));
-        let brief =
-            Brief { id, writer, seq: 3, lamport: 4, access_n: 1, closed: false, bundle: true, apart: false, collects: true, object };
+        let brief = Brief {
+            id,
+            writer,
+            seq: 3,
+            lamport: 4,
+            access_n: 1,
+            closed: false,
+            bundle: true,
+            apart: false,
+            collects: true,
+            object,
+        };
         let summary = Summary { live: vec![brief], segments: vec![object], histories: vec![BlobId::new([7; 32])] };
         let bytes = summary.encode().unwrap();
         assert_eq!(bytes[..4], [1, 1, 1, 1]);

@@ -62,6 +62,8 @@ pub(super) fn open_for_writing(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<
     if opened.vault.settle()? {
         tell(ctx, &opened.vault);
     }
+    // Whoever deletes what nobody needs waits for everybody who writes.
+    opened.vault.acknowledge()?;
     Ok(opened)
 }
 

@@ -7,7 +7,6 @@ use super::backups::Backups;
 use super::edit::{self, Edit};
 use super::item::TransferError;
 use super::outcome::forget_content;
-use crate::spool::SpoolReader;
 use super::upload::Uploaded;
 use crate::format::entry::Entry;
 use crate::format::key::{TreeKey, subtree_range};
@@ -17,6 +16,7 @@ use crate::history::cursor::get;
 use crate::history::editor::{Edit as TreeEdit, apply_edits};
 use crate::history::source::Root;
 use crate::path::TreePath;
+use crate::spool::SpoolReader;
 use crate::vault::{CommitInfo, Published, Session, TreeWriter, VaultError};
 
 /// Builds the tree that the edits of an upload make of `base` and publishes it. `extra` comes before all of them:

@@ -10,7 +10,6 @@ use super::edit::{self, Edit};
 use super::item::{TransferError, kind_name};
 use super::kept::mark;
 use super::plan::Plan;
-use crate::spool::{Sorted, Sorter};
 use super::step::Step;
 use super::traits::Traits;
 use super::vault_side::lookup;
@@ -18,6 +17,7 @@ use crate::format::entry::{Content, Entry, EntryKind};
 use crate::format::key::TreeKey;
 use crate::history::source::Root;
 use crate::path::{BadPath, TreePath};
+use crate::spool::{Sorted, Sorter};
 use crate::vault::Vault;
 use crate::world::Timestamp;
 

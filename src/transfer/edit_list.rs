@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use super::edit::{self, Edit};
 use super::item::TransferError;
-use crate::spool::SpoolWriter;
 use super::upload::Uploaded;
 use crate::format::entry::Entry;
 use crate::path::TreePath;
+use crate::spool::SpoolWriter;
 
 /// A list of edits being made. They are added in key order: what is out of order is refused when the tree is built.
 pub struct EditList {

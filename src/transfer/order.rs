@@ -2,10 +2,10 @@
 
 use std::io;
 
-use crate::spool::{Sorted, Sorter};
-use crate::spool::{Spool, SpoolWriter};
 use super::step::{self, Step};
 use crate::format::entry::EntryKind;
+use crate::spool::{Sorted, Sorter};
+use crate::spool::{Spool, SpoolWriter};
 use crate::world::Timestamp;
 
 /// What files are ordered by, and from which end.

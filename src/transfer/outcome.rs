@@ -6,12 +6,12 @@ use std::sync::{Condvar, Mutex};
 
 use super::edit::{self, Edit};
 use super::item::TransferError;
-use crate::spool::Sorter;
-use crate::spool::{Spool, SpoolWriter};
 use crate::format::attribute::CONTENT_HASHES;
 use crate::format::entry::{Content, Entry};
 use crate::format::list::ListItem;
 use crate::path::TreePath;
+use crate::spool::Sorter;
+use crate::spool::{Spool, SpoolWriter};
 
 /// One finished step: the edit records it makes. None for a file that failed.
 #[derive(Default)]

@@ -15,12 +15,12 @@ use super::local::Local;
 use super::looker::{Asked, Looker};
 use super::maker::Maker;
 use super::order::{self, Arranger, Order};
-use crate::spool::Spool;
 use super::step::{self, Step, removed_dir};
 use crate::event::{Event, Observer};
 use crate::format::entry::EntryKind;
 use crate::format::key::TreeKey;
 use crate::path::TreePath;
+use crate::spool::Spool;
 use crate::world::Timestamp;
 
 /// What a plan adds up to.

@@ -24,7 +24,6 @@ use super::edit::{self, Edit};
 use super::item::{Item, TransferError};
 use super::outcome::{Edits, Outcomes, Pieces, edits_of};
 use super::plan::Plan;
-use crate::spool::Spool;
 use super::step::Step;
 use super::traits::Traits;
 use crate::chunk::Splitter;
@@ -33,6 +32,7 @@ use crate::format::entry::{Content, Entry, EntryKind};
 use crate::format::list::ListItem;
 use crate::format::pack::FrameCoder;
 use crate::path::TreePath;
+use crate::spool::Spool;
 use crate::vault::Session;
 use crate::world::Timestamp;
 

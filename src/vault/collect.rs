@@ -174,7 +174,8 @@ impl Collector<'_> {
         let forgotten: Forgotten =
             commits.iter().filter(|one| !keep.contains(&one.id)).map(|one| (one.writer, one.record.seq)).collect();
         let is_tree = |commit: &&Commit| keep.contains(&commit.id) && self.holds_tree(commit);
-        report.commits = commits.iter().filter(|c| keep.contains(&c.id) && c.record.kind == RecordKind::Commit).count() as u64;
+        report.commits =
+            commits.iter().filter(|c| keep.contains(&c.id) && c.record.kind == RecordKind::Commit).count() as u64;
         let gone = |c: &&Commit| !keep.contains(&c.id) && c.record.kind == RecordKind::Commit;
         report.forgotten = commits.iter().filter(gone).count() as u64;
         let needed = vault.needed(commits.iter().filter(is_tree))?;
@@ -241,12 +242,7 @@ impl Collector<'_> {
         self.delete(&doomed, &stored, report)
     }
 
-    fn delete(
-        &self,
-        doomed: &BTreeSet<ObjectId>,
-        stored: &Stored,
-        report: &mut Collected,
-    ) -> Result<(), VaultError> {
+    fn delete(&self, doomed: &BTreeSet<ObjectId>, stored: &Stored, report: &mut Collected) -> Result<(), VaultError> {
         let in_force: HashSet<ObjectId> = self.vault.view().segment_refs().iter().map(|segment| segment.id).collect();
         let objects: Vec<(ObjectName, u64)> =
             doomed.iter().filter(|id| !in_force.contains(id)).filter_map(|id| stored.find(id)).collect();
@@ -334,7 +330,8 @@ impl Collector<'_> {
         let epochs = self.vault.epochs()?;
         let mut ready = BTreeSet::new();
         for one in epochs.all() {
-            if one.completed || (self.grace_end(&one.commit) <= self.now() && self.unheard(&one.commit.id)?.is_empty()) {
+            if one.completed || (self.grace_end(&one.commit) <= self.now() && self.unheard(&one.commit.id)?.is_empty())
+            {
                 ready.insert(one.commit.id);
             }
         }
@@ -417,7 +414,7 @@ impl Collector<'_> {
             vault.settle_pending(&lock)?;
             vault.refresh()?;
             if !vault.is_joined()? {
-                return Err(super::session::ended());
+                return Err(super::relied::ended());
             }
             if let Some(mut draft) = vault.at_rest(kind, operation)? {
                 (draft.segments_added, draft.segments_superseded) = (added, superseded);
@@ -437,3 +434,7 @@ const CONDEMNED_MAX: usize = 60_000;
 /// Objects that are deleted by one request where the service can.
 const DELETED_AT_ONCE: usize = 1000;
 const ROUNDS: u32 = 5;
+
+#[cfg(test)]
+#[path = "collect_tests.rs"]
+mod tests;

@@ -93,7 +93,8 @@ impl Vault {
     /// The epochs in force by the current view. Reads those that are new.
     pub(super) fn epochs(&self) -> Result<Arc<Epochs>, VaultError> {
         let view = self.view();
-        let mut of: BTreeSet<CommitId> = view.live().iter().filter(|brief| brief.collects).map(|brief| brief.id).collect();
+        let mut of: BTreeSet<CommitId> =
+            view.live().iter().filter(|brief| brief.collects).map(|brief| brief.id).collect();
         // Whoever was ended while it collected may have deleted what it condemned.
         let ended: Vec<&Commit> = view.ended_collectors().filter(|commit| self.is_admins(commit)).collect();
         of.extend(ended.iter().map(|commit| commit.id));

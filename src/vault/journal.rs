@@ -312,7 +312,10 @@ mod tests {
         let entropy = World::system().entropy;
         let open = || State::open(dir.path(), &VaultId::new([1; 32])).unwrap();
         let (one, other) = (open(), open());
-        let (living, dead) = (one.begin_session(&*entropy, &BTreeSet::new()).unwrap(), one.begin_session(&*entropy, &BTreeSet::new()).unwrap());
+        let (living, dead) = (
+            one.begin_session(&*entropy, &BTreeSet::new()).unwrap(),
+            one.begin_session(&*entropy, &BTreeSet::new()).unwrap(),
+        );
         one.journal_add(&living, &pack(1), b"").unwrap();
         one.journal_add(&dead, &pack(2), b"").unwrap();
         drop(dead);

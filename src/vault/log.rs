@@ -283,7 +283,8 @@ impl View {
         let gone: HashSet<&ObjectId> = superseded.chain(self.past.histories.superseded()).collect();
         // What whoever was ended while it collected has copied out is in no other place any more.
         let completed = self.ended_collectors().filter(|commit| commit.record.kind == RecordKind::Completion);
-        let added = self.commits.values().chain(completed).flat_map(|c| &c.record.segments_added).chain(&self.past.segments);
+        let added =
+            self.commits.values().chain(completed).flat_map(|c| &c.record.segments_added).chain(&self.past.segments);
         let mut live: Vec<ObjectRef> = added.filter(|object| !gone.contains(&object.id)).copied().collect();
         live.sort_unstable_by_key(|object| object.id);
         live.dedup_by_key(|object| object.id);

@@ -10,7 +10,9 @@ use super::checkpoint::Fold;
 use super::container::Container;
 use super::error::VaultError;
 use super::index::keep_segment;
-use super::session::{Session, ended};
+use super::relied::ended;
+use super::rules::Rule;
+use super::session::Session;
 use super::tree::TreeWriter;
 use super::writer::{Draft, Sent};
 use crate::crypto::{Class as SealClass, SealBuffer};
@@ -135,7 +137,8 @@ impl Session {
     }
 
     fn stage(&mut self, build: Build<'_>) -> Result<Staged, VaultError> {
-        if let Some(data) = self.finish_data(BUNDLE_DATA_MAX)? {
+        let small = self.shared.vault.rules.hold(Rule::Bundle);
+        if let Some(data) = self.finish_data(if small { BUNDLE_DATA_MAX } else { 0 })? {
             let data_frames = data.frame_count();
             let (built, container) = self.in_bundle(data, build)?;
             if let Some((root, place)) = built {

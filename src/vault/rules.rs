@@ -21,6 +21,8 @@ pub(super) enum Rule {
     Again = 32,
     /// Packs of dead runs are taken over only if they are not condemned.
     Resume = 64,
+    /// A small commit carries what is new in itself. Safety does not rest on it: without, small commits are like large ones.
+    Bundle = 128,
 }
 
 /// The rules that are left out.

@@ -11,8 +11,9 @@ use super::epochs::Epochs;
 use super::error::VaultError;
 use super::index::{Found, Index};
 use super::mark::{Needed, references};
+use super::objects::object_name;
 use super::open::Vault;
-use super::session::Session;
+use super::session::{Session, seal_class};
 use super::tree::TreeWriter;
 use crate::format::hints::ObjectRef;
 use crate::format::index::IndexClass;
@@ -65,6 +66,20 @@ impl Stored {
         Ok(Self(objects))
     }
 
+    /// Asks for the packs that the index names and the listing does not show: it may lag.
+    fn complete(&mut self, vault: &Vault, index: &Index) -> Result<(), VaultError> {
+        for pack in index.packs()? {
+            if pack.class == IndexClass::Log || self.has(&pack.object.id) {
+                continue;
+            }
+            let name = object_name(seal_class(pack.class), pack.object.id);
+            if let Some(size) = vault.objects.io.size(&name.to_string())? {
+                self.0.insert(pack.object.id, (name, size));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether an object is there.
     pub(super) fn has(&self, id: &ObjectId) -> bool {
         self.0.contains_key(id)
@@ -87,9 +102,11 @@ impl Stored {
 
 impl Plan {
     /// Nothing is condemned yet.
-    pub(super) fn new(vault: &Arc<Vault>, stored: Stored, needed: Needed) -> Result<Self, VaultError> {
+    pub(super) fn new(vault: &Arc<Vault>, mut stored: Stored, needed: Needed) -> Result<Self, VaultError> {
+        let index = vault.index()?;
+        stored.complete(vault, &index)?;
         Ok(Self {
-            index: vault.index()?,
+            index,
             epochs: vault.epochs()?,
             vault: Arc::clone(vault),
             needed,
@@ -148,7 +165,8 @@ impl Plan {
                 self.condemned.insert(*id, size);
                 continue;
             }
-            let free = u128::from(size) * u128::from(pack.all.saturating_sub(pack.needed)) / u128::from(pack.all.max(1));
+            let free =
+                u128::from(size) * u128::from(pack.all.saturating_sub(pack.needed)) / u128::from(pack.all.max(1));
             all += size;
             unused += free as u64;
             partly.push((free as u64, size, *id));
@@ -156,7 +174,9 @@ impl Plan {
         let mut copied = 0;
         // What frees most for what it costs comes first.
         partly.sort_by(|a, b| {
-            let key = |(free, size, id): &(u64, u64, ObjectId)| (u128::from(*free) * 1_000_000 / u128::from((*size).max(1)), *id);
+            let key = |(free, size, id): &(u64, u64, ObjectId)| {
+                (u128::from(*free) * 1_000_000 / u128::from((*size).max(1)), *id)
+            };
             key(b).cmp(&key(a))
         });
         for (free, size, id) in partly {
@@ -177,9 +197,15 @@ impl Plan {
         let vault = &self.vault;
         let mut known: HashSet<ObjectId> = self.packs.keys().copied().collect();
         known.extend(vault.view().segment_refs().iter().map(|segment| segment.id));
-        known.extend(vault.view().past.histories.roots().iter().flat_map(|root| {
-            root.root.waiting.iter().flat_map(|waiting| waiting.segments.iter().copied())
-        }));
+        known.extend(
+            vault
+                .view()
+                .past
+                .histories
+                .roots()
+                .iter()
+                .flat_map(|root| root.root.waiting.iter().flat_map(|waiting| waiting.segments.iter().copied())),
+        );
         known.extend(vault.state.journal()?.iter().map(|pack| pack.object.id));
         let seen = vault.state.meta(ORPHANS)?.unwrap_or_default();
         let seen: HashMap<[u8; 32], i64> = seen
@@ -260,7 +286,8 @@ impl Plan {
             if !matches!(home(&places, stored, packs, refused), Home::None) {
                 return Ok(());
             }
-            let from = places.iter().find(|found| stored.is_whole(&found.object)).ok_or_else(|| lost(vault, kind, &id))?;
+            let from =
+                places.iter().find(|found| stored.is_whole(&found.object)).ok_or_else(|| lost(vault, kind, &id))?;
             let mut key = from.object.id.as_bytes().to_vec();
             key.extend(from.at.frame_offset.to_be_bytes());
             key.extend(from.at.blob_offset.to_be_bytes());

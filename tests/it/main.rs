@@ -24,6 +24,7 @@ mod faults;
 mod filters;
 mod filters_rclone;
 mod find;
+mod gc;
 mod golden;
 mod hints;
 mod hostile;

@@ -29,6 +29,7 @@ const VERBS: &[&str] = &[
     "diff @ A B",
     "du @",
     "find @ *",
+    "gc @",
     "hashsum md5 @",
     "init @ --recovery-file words",
     "key list @",

@@ -25,6 +25,7 @@ pub(super) mod diff;
 pub(super) mod du;
 mod filters;
 pub(super) mod find;
+pub(super) mod gc;
 pub(super) mod gendocs;
 pub(super) mod hashsum;
 pub(super) mod help;

@@ -11,12 +11,12 @@ use super::kept::mark;
 use super::local::Local;
 use super::outcome::forget_content;
 use super::plan::{Leaves, MARKS_MAX, PlanOptions, Relation, Totals};
-use crate::spool::{Spool, SpoolWriter};
 use super::step::{self, Step};
 use crate::event::Event;
 use crate::format::attribute::HARD_LINK;
 use crate::format::entry::{Content, Entry, EntryKind};
 use crate::path::TreePath;
+use crate::spool::{Spool, SpoolWriter};
 
 /// A plan being made.
 pub(super) struct Maker<'a> {

@@ -183,6 +183,7 @@ fn brief(commit: &Commit) -> Brief {
         closed: record.closed,
         bundle: !commit.directory.is_empty(),
         apart: false,
+        collects: false,
         object: commit.object,
     }
 }
