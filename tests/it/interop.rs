@@ -155,7 +155,9 @@ fn somebody_else_refuses_what_was_tampered_with() {
     }
     let (dir, scratch) = (golden("v1"), tempfile::tempdir().unwrap());
     let words = dir.join("words");
-    for (class, codes) in [("vault", [20, 29]), ("log/k", [28, 28]), ("log/c", [20, 24]), ("data", [20, 24]), ("meta", [20, 24])] {
+    for (class, codes) in
+        [("vault", [20, 29]), ("log/k", [28, 28]), ("log/c", [20, 24]), ("data", [20, 24]), ("meta", [20, 24])]
+    {
         for (how, code) in codes.into_iter().enumerate() {
             let vault = scratch.path().join(format!("{}{how}", class.replace('/', "-")));
             copy_dir(&dir.join("vault"), &vault);
