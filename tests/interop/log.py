@@ -4,105 +4,15 @@ Reads every record there is, of the listing and of the histories, and follows ru
 where histories are found."""
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Iterable, Iterator, NamedTuple, Optional
 
 from access import ADMIN, WRITER, Access
 from objects import (FORKED, MIB, MISSING, NEWER, Cursor, Object, Place, Ref, Refused, base32, blake, check, derive,
                      directory, hints, keyed, read, ref, signed, u64, unframe, unseal)
+from records import CLOSE, COMMIT, JOIN, KNOWN, Record, record
 
-COMMIT, JOIN, CLOSE, COMPLETION = 1, 2, 3, 6
-DATA, TREE, LIST, HISTORY = range(1, 5)
-
-
-class Totals(NamedTuple):
-    entries: int
-    bytes: int
-    conflicts: int
-
-
-@dataclass
-class Record:
-    id: bytes
-    kind: int
-    n: int
-    access: bytes
-    pk: bytes
-    writer: bytes
-    seq: int
-    prev: bytes
-    named: list[bytes]
-    lamport: int
-    root: bytes
-    root_place: Optional[Place]
-    totals: Totals
-    added: list[Ref]
-    superseded: list[bytes]
-    body_hash: bytes
-    attributes: dict[int, bytes]
-    faulty: bool = False
-    retires: dict[bytes, list[bytes]] = field(default_factory=dict)
-    adopts: list[bytes] = field(default_factory=list)
-    summary: Optional[tuple[bytes, Optional[Place]]] = None
-
-    @property
-    def parents(self) -> list[bytes]: return self.named + ([self.prev] if any(self.prev) else [])
-
-
-def record(raw: bytes, vault: bytes, source: bytes) -> Record:
-    c = Cursor(raw)
-    check(c.u(1) == 1, "a record of another version")
-    kind = c.u(1)
-    check(COMMIT <= kind <= COMPLETION and c.take(32) == vault, "a record of another kind or vault")
-    n, access, pk, salt = c.varint(), c.take(32), c.take(32), c.take(16)
-    seq, prev, named, lamport = c.varint(), c.take(32), c.ascending(64), c.varint()
-    c.time()
-    c.text(4096), c.text(255)
-    check(c.varint() <= 1, "unknown flags")
-    root, place, totals = c.take(32), only_place(c, source), Totals(c.varint(), c.varint(), c.varint())
-    added, superseded, _ = c.many(MIB, lambda: ref(c)), c.ids(), c.ascending(MIB)
-    body_hash = c.take(32)
-    pairs = c.many(256, lambda: (c.varint(), c.blob()))
-    c.end()
-    check(all(a < b for (a, _), (b, _) in zip(pairs, pairs[1:])), "attributes out of order")
-    check(min(n, seq, lamport) > 0 and max(seq, lamport) < 10**12 and (seq == 1) == (not any(prev)), "numbers that cannot be")
-    r = Record(derive("commit", vault + raw), kind, n, access, pk, derive("writer-id", pk + salt)[:16], seq, prev, named, lamport,
-               root, place, totals, added, superseded, body_hash, dict(pairs))
-    try:
-        statements(r, source)
-    except Refused:
-        r.faulty = True
-    return r
-
-
-def only_place(c: Cursor, source: bytes) -> Optional[Place]:
-    """Hints with one place and a table of nothing else: signed bytes have one spelling."""
-    start = c.at
-    place = hints(c, 1, source)[0]
-    again = Cursor(c.data[start:c.at])
-    refs = again.many(1, lambda: ref(again))
-    check(again.varint() == 2 if refs else again.at == 1, "hints of a record name an object that they do not use")
-    return place
-
-
-def statements(r: Record, source: bytes) -> None:
-    """10.2, and attribute 2: where the summary is. Tag 1 says nothing that a reader needs."""
-    def retired() -> tuple[bytes, list[bytes]]: return c.take(16), c.ascending(64)
-    for tag, value in r.attributes.items():
-        c = Cursor(value)
-        if tag == 2:
-            r.summary = c.take(32), only_place(c, source)
-        elif tag == 4:
-            pairs = c.many(64, retired)
-            check(0 < len(pairs) and all(a < b for (a, _), (b, _) in zip(pairs, pairs[1:])), "writers out of order")
-            r.retires = dict(pairs)
-        elif tag == 6:
-            r.adopts = c.ascending(64)
-            check(len(r.adopts) > 0, "nothing adopted")
-        else:
-            continue
-        c.end()
+DATA, TREE, LIST, HISTORY = range(1, 5)  # kinds of blobs
 
 
 class Log:
@@ -242,7 +152,7 @@ class Log:
         turns: dict[tuple[bytes, int], bytes] = {}
         for id in counting:
             r = self.records[id]
-            check(not {tag for tag in r.attributes if tag % 2 == 0} - {2, 4, 6}, "a record says what this reader cannot know", NEWER)
+            check(not {tag for tag in r.attributes if tag % 2 == 0} - KNOWN, "a record says what this reader cannot know", NEWER)
             first = turns.setdefault((r.writer, r.seq), id)
             check(first == id or r.writer in retired, "a writer has signed two records as the same one", FORKED)
         return counting

@@ -87,8 +87,11 @@ class Cursor:
         return ids
 
     def time(self) -> tuple[int, int]:
+        return self.svarint(), self.varint(10**9 - 1)
+
+    def svarint(self) -> int:
         n = self.varint()
-        return (n >> 1) ^ -(n & 1), self.varint(10**9 - 1)
+        return (n >> 1) ^ -(n & 1)
 
 
 def aead(key: bytes, nonce: bytes, sealed: bytes, aad: bytes = b"") -> bytes:
