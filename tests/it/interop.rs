@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::golden::{copy_dir, golden, manifest};
-use crate::support::cli::{Cli, Output, PASSWORD, skipped};
+use crate::support::cli::{Cli, Machine, Output, PASSWORD, skipped};
 use crate::support::{age, noise};
 
 /// The program, as somebody runs it who has a vault and a way to open it.
@@ -190,4 +190,54 @@ fn first_below(vault: &Path, class: &str) -> PathBuf {
         }
     }
     found.into_iter().min().unwrap()
+}
+
+/// Who ends a writer, adopts a commit or removes a key decides for every reader alike (section 10.1).
+#[test]
+fn somebody_else_counts_the_same_records() {
+    if !can_read() {
+        return;
+    }
+    let cli = Cli::with_vault();
+    let (first, second) = (cli.machine("home"), cli.fresh("second"));
+    let (words, file) = (first.home.join("words.txt"), cli.path("file"));
+    fs::write(&file, "content").unwrap();
+    let put =
+        |machine: &Machine, name: &str| drop(machine.ok(["copyto", file.to_str().unwrap(), &format!("v:{name}")]));
+    // The second machine writes to the vault as it was before the first one did `what`.
+    let late = |name: &str, what: &[&str]| {
+        let (before, now) = (cli.path(&format!("before {name}")), cli.path(&format!("now {name}")));
+        copy_dir(&first.root, &before);
+        first.ok(what);
+        fs::rename(&first.root, &now).unwrap();
+        fs::rename(&before, &first.root).unwrap();
+        put(&second, name);
+        copy_dir(&now, &first.root);
+    };
+    let agree = |names: &[&str]| {
+        let listed = Reader::by_words(&first.root, &words).ok(&["ls"]);
+        let theirs: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().last()).collect();
+        let ours = first.ok(["lsf", "v:"]).text();
+        assert_eq!((theirs, ours.lines().collect::<Vec<_>>()), (names.to_vec(), names.to_vec()));
+    };
+    let found = |args: &[&str], line: &dyn Fn(&str) -> bool, word: usize| {
+        let output = first.ok(args);
+        let text = format!("{}{}", output.text(), output.stderr);
+        let line = text.lines().find(|l| line(l)).unwrap_or_else(|| panic!("{text}")).to_owned();
+        line.split_whitespace().nth(word).unwrap().to_owned()
+    };
+
+    second.ok(["device", "add", "v:"]);
+    put(&first, "a");
+    put(&second, "b");
+    agree(&["a", "b"]);
+    let writer = found(&["writer", "list", "v:"], &|line| !line.contains("this one"), 0);
+    late("c", &["writer", "retire", "v:", &writer]);
+    agree(&["a", "b"]);
+    let quarantined = found(&["status", "v:"], &|line| line.starts_with("quarantined commit:"), 2);
+    first.ok(["adopt", "v:", &quarantined]);
+    agree(&["a", "b", "c"]);
+    let device = found(&["device", "list", "v:"], &|line| !line.contains("this one"), 0);
+    late("d", &["device", "remove", "v:", &device]);
+    agree(&["a", "b", "c"]);
 }
