@@ -190,7 +190,7 @@ mod tests {
     fn frozen_vector() {
         let forgotten = [3, 4, 5, 9].map(|seq| (WriterId::new([7; 16]), seq)).into_iter().collect();
         let epoch = Epoch { number: 2, condemned: vec![ObjectId::new([9; 32])], forgotten };
-        let expected = [&[2, 1][..], &[9; 32], &[1], &[7; 16], &[2, 2, 2, 3, 0]].concat();
+        let expected = [&[2, 1][..], &[9; 32], &[1], &[7; 16], &[2, 2, 2, 2, 0]].concat();
         assert_eq!(epoch.encode(), expected);
     }
 }

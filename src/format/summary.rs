@@ -382,7 +382,7 @@ mod tests {
             closed: false,
             bundle: true,
             apart: false,
-            collects: true,
+            collects: false,
             object,
         };
         let summary = Summary { live: vec![brief], segments: vec![object], histories: vec![BlobId::new([7; 32])] };
