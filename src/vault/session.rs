@@ -109,6 +109,9 @@ impl Session {
     /// # Errors
     /// The index can't be loaded.
     pub fn begin(vault: Arc<Vault>, options: SessionOptions) -> Result<Self, VaultError> {
+        if vault.shown.get().is_some() {
+            return Err(VaultError::Refused("a vault that is looked at as it was can't be written to".to_owned()));
+        }
         vault.ensure_joined()?;
         let index = vault.index()?;
         let live = vault.state.begin_session(&*vault.world.entropy)?;

@@ -7,6 +7,7 @@
 )]
 
 mod asking;
+mod at;
 mod bad_input;
 mod checkpoints;
 mod cleanup;
