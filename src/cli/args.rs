@@ -92,6 +92,8 @@ pub(super) enum Verb {
     #[command(visible_alias = "snapshots")]
     Log(commands::log::LogArgs),
     Diff(commands::diff::DiffArgs),
+    Restore(commands::restore::RestoreArgs),
+    Undo(commands::undo::UndoArgs),
     Status(commands::status::StatusArgs),
     Key(commands::key::KeyArgs),
     Device(commands::device::DeviceArgs),

@@ -17,6 +17,15 @@ pub(super) fn at(text: Option<&str>, world: &World, zone: &TimeZone) -> Result<O
     text.map_or(Ok(None), |text| parse(text, world.clock.now(), zone).map_err(|why| wrong("--at", text, &why)))
 }
 
+/// A commit that a verb is given, and how many before it.
+pub(super) fn commit_named(settings: &Settings, name: &str, text: &str) -> Result<(String, u32), CliError> {
+    match moment(settings, name, text)? {
+        Some(Moment::Commit { name, back }) => Ok((name, back)),
+        _ => Err(CliError::usage(format!("{name}: `{}` is a time, and no commit", printable(text.as_bytes())))
+            .hint("`cryptsync log REMOTE:` lists commits")),
+    }
+}
+
 /// A moment that a verb is given as an argument; `None` is now.
 pub(super) fn moment(settings: &Settings, name: &str, text: &str) -> Result<Option<Moment>, CliError> {
     parse(text, settings.world.clock.now(), &settings.time_zone).map_err(|why| wrong(name, text, &why))
@@ -42,7 +51,7 @@ fn takes_at(verb: &Verb) -> bool {
     match verb {
         V::Copy(_) | V::Sync(_) | V::Copyto(_) | V::Check(_) | V::Cat(_) | V::Verify(_) => true,
         V::Ls(_) | V::Lsf(_) | V::Lsl(_) | V::Lsd(_) | V::Lsjson(_) | V::Tree(_) | V::Find(_) => true,
-        V::Stat(_) | V::Size(_) | V::Du(_) | V::Ncdu(_) | V::Diff(_) => true,
+        V::Stat(_) | V::Size(_) | V::Du(_) | V::Ncdu(_) | V::Diff(_) | V::Restore(_) => true,
         V::Hashsum(_) | V::Md5sum(_) | V::Sha1sum(_) | V::Sha256sum(_) => true,
         _ => false,
     }

@@ -180,6 +180,8 @@ pub(super) fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::Remote(args) => commands::remote::run(shell, &args),
         Verb::Log(args) => commands::log::run(shell, &args),
         Verb::Diff(args) => commands::diff::run(shell, &args),
+        Verb::Restore(args) => commands::restore::run(shell, &args),
+        Verb::Undo(args) => commands::undo::run(shell, &args),
         Verb::Status(args) => commands::status::run(shell, &args),
         Verb::Key(args) => commands::key::run(shell, &args),
         Verb::Device(args) => commands::device::run(shell, &args),

@@ -62,13 +62,22 @@ pub(super) fn state_at(remote: &RemoteProfile, vault: &Vault, moment: &Moment) -
 /// That the tree of a state has not been forgotten.
 pub(super) fn must_have_tree(vault: &Vault, state: &State) -> Result<(), OpsError> {
     match &state.root {
-        Some(root) if !vault.has_tree(root)? => {
-            let what = format!("the content of {} is not in the vault any more", spoken(&state.commits));
-            Err(OpsError::new(Class::Missing, what)
-                .hint("it was forgotten, or somebody has taken it away: `cryptsync verify` tells whether what should be there is"))
-        }
+        Some(root) if !vault.has_tree(root)? => Err(forgotten(vault, &state.commits)?),
         _ => Ok(()),
     }
+}
+
+/// What is said of commits whose content is gone: by whose wish, if somebody wished it.
+pub(super) fn forgotten(vault: &Vault, commits: &[Commit]) -> Result<OpsError, OpsError> {
+    let mut what = format!("the content of {} is not in the vault any more", spoken(commits));
+    let wishes = vault.forget_requests();
+    if let Some(by) = commits.iter().find_map(|commit| wishes.get(&commit.id)) {
+        let by = vault.record_of(by)?;
+        let (who, when) = (by.record.writer_label.clone(), by.record.time.utc());
+        what.push_str(&format!(": it was to be forgotten, by {who} on {when}"));
+    }
+    Ok(OpsError::new(Class::Missing, what)
+        .hint("nothing was changed; `cryptsync verify` tells whether everything is there that should be"))
 }
 
 fn at_time(remote: &RemoteProfile, vault: &Vault, time: Timestamp) -> Result<State, OpsError> {
@@ -115,6 +124,19 @@ fn before(commit: Commit, back: u32, vault: &Vault) -> Result<Commit, OpsError> 
 pub(super) fn commit_of(remote: &RemoteProfile, vault: &Vault, name: &str) -> Result<Commit, OpsError> {
     let list = format!("`cryptsync log {}:` lists commits", remote.name);
     let unknown = || OpsError::new(Class::Usage, format!("there is no commit `{name}`")).hint(&list);
+    let mut named: Vec<CommitId> = Vec::new();
+    for names in [vault.pins(), vault.tags()] {
+        named.extend(names.iter().filter(|(_, names)| names.contains(name)).map(|(id, _)| *id));
+    }
+    named.sort_unstable();
+    named.dedup();
+    if named.len() > 1 {
+        let commits = named.iter().map(|id| vault.record_of(id)).collect::<Result<Vec<_>, _>>()?;
+        return Err(several(&format!("more than one commit is called `{name}`"), &commits).hint("name it by its id"));
+    }
+    if let Some(id) = named.pop() {
+        return Ok(vault.record_of(&id)?);
+    }
     if let Ok(id) = name.parse::<CommitId>() {
         let found = if vault.has_commit(&id)? { Some(vault.record_of(&id)?) } else { None };
         return found.filter(|commit| commit.record.kind == RecordKind::Commit).ok_or_else(unknown);
@@ -126,13 +148,14 @@ pub(super) fn commit_of(remote: &RemoteProfile, vault: &Vault, name: &str) -> Re
     match found.len() {
         0 => Err(unknown()),
         1 => Ok(found.remove(0)),
-        _ => {
-            let shown: Vec<String> = found.iter().take(LISTED).map(one).collect();
-            let more = if found.len() > LISTED { " and more" } else { "" };
-            let what = format!("more than one commit begins with `{name}`: {}{more}", shown.join("; "));
-            Err(OpsError::new(Class::Usage, what).hint("write more of its id"))
-        }
+        _ => Err(several(&format!("more than one commit begins with `{name}`"), &found).hint("write more of its id")),
     }
+}
+
+fn several(what: &str, commits: &[Commit]) -> OpsError {
+    let shown: Vec<String> = commits.iter().take(LISTED).map(one).collect();
+    let more = if commits.len() > LISTED { " and more" } else { "" };
+    OpsError::new(Class::Usage, format!("{what}: {}{more}", shown.join("; ")))
 }
 
 /// Commits in words.

@@ -8,7 +8,10 @@ use std::collections::{HashMap, HashSet};
 use super::error::VaultError;
 use super::log::{Commit, parents};
 use super::open::Vault;
+use super::overlay::Unrecorded;
 use crate::format::record::RecordKind;
+use crate::history::editor::apply_edits;
+use crate::history::merge::{Side, merge};
 use crate::history::source::{NodeSource, Root};
 use crate::id::{BlobKind, CommitId, WriterId};
 use crate::world::Timestamp;
@@ -90,6 +93,33 @@ impl Vault {
     /// As for [`Vault::tree_of`].
     pub fn tree_before(&self, commit: &Commit) -> Result<Option<Root>, VaultError> {
         self.tree_of(&parents(&commit.record).collect::<Vec<_>>())
+    }
+
+    /// The newest tree without what a commit has done: merged with what was there before it. Later work stays.
+    ///
+    /// # Errors
+    /// A tree can't be read.
+    pub fn tree_without(&self, commit: &Commit) -> Result<Option<Root>, VaultError> {
+        let Some(ours) = self.root()? else { return Ok(None) };
+        let view = self.view();
+        let newest = view.heads().iter().filter_map(|id| view.commit(id)).max_by_key(|head| (head.rank(), head.id));
+        let Some(newest) = newest else { return Ok(None) };
+        let store = Unrecorded(self);
+        let before = match self.tree_before(commit)? {
+            Some(before) => before,
+            None => apply_edits(&store, None, std::iter::empty())?,
+        };
+        let (label, time) = (&commit.record.writer_label, commit.record.time);
+        // What is there now keeps its name.
+        let ours = Side {
+            root: &ours,
+            rank: (u64::MAX, newest.writer),
+            time: newest.record.time,
+            label: &newest.record.writer_label,
+            commit: newest.id,
+        };
+        let before = Side { root: &before, rank: (0, commit.writer), time, label, commit: commit.id };
+        merge(&store, Some(&commit.root()), &ours, &before).map(Some)
     }
 
     /// The newest commit that a record follows, past records that change no tree.

@@ -151,10 +151,28 @@ impl Session {
             self.shared.stats.deduplicated.fetch_add(chunk.len() as u64, Ordering::Relaxed);
             return Ok(id);
         }
+        self.append_chunk(id, chunk, coder)?;
+        Ok(id)
+    }
+
+    /// Makes sure that a chunk is stored that something of the past refers to: one that no commit in force has is read and
+    /// stored again.
+    ///
+    /// # Errors
+    /// As for [`Session::store_chunk`], or the chunk is gone.
+    pub fn keep_chunk(&self, id: &BlobId, len: u64, coder: &mut FrameCoder) -> Result<(), VaultError> {
+        if !self.shared.claim(id)? {
+            self.shared.stats.deduplicated.fetch_add(len, Ordering::Relaxed);
+            return Ok(());
+        }
+        let chunk = self.shared.vault.chunk(id, None, len)?;
+        self.append_chunk(*id, &chunk, coder)
+    }
+
+    fn append_chunk(&self, id: BlobId, chunk: &[u8], coder: &mut FrameCoder) -> Result<(), VaultError> {
         let blob = BlobEntry { kind: BlobKind::Chunk, id, len: chunk.len() as u32 };
         if chunk.len() >= OWN_FRAME {
-            self.append_data(encode_frame(chunk, self.options.compression, coder), vec![blob])?;
-            return Ok(id);
+            return self.append_data(encode_frame(chunk, self.options.compression, coder), vec![blob]);
         }
         let full = {
             let mut small = self.small.lock().expect("appending does not panic");
@@ -162,10 +180,10 @@ impl Session {
             small.blobs.push(blob);
             if small.bytes.len() < SMALL_FRAME { None } else { Some(small.take()) }
         };
-        if let Some(full) = full {
-            self.append_small(full, coder)?;
+        match full {
+            Some(full) => self.append_small(full, coder),
+            None => Ok(()),
         }
-        Ok(id)
     }
 
     /// Whether to go on.

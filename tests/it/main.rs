@@ -63,5 +63,6 @@ mod support;
 mod targets;
 mod terminal;
 mod tidy;
+mod undo;
 mod verbs;
 mod writers;
