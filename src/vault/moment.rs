@@ -4,16 +4,19 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
 
 use super::error::VaultError;
 use super::log::{Commit, parents};
 use super::open::Vault;
 use super::overlay::Unrecorded;
+use super::session::Session;
+use crate::format::pack::FrameCoder;
 use crate::format::record::RecordKind;
 use crate::history::editor::apply_edits;
 use crate::history::merge::{Side, merge};
 use crate::history::source::{NodeSource, Root};
-use crate::id::{BlobKind, CommitId, WriterId};
+use crate::id::{BlobId, BlobKind, CommitId, WriterId};
 use crate::world::Timestamp;
 
 /// What the log was at a moment.
@@ -195,5 +198,29 @@ impl Vault {
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Refuses to write to a vault that shows an older tree.
+    pub(super) fn must_be_now(&self) -> Result<(), VaultError> {
+        match self.shown.get() {
+            None => Ok(()),
+            Some(_) => Err(VaultError::Refused("a vault that is looked at as it was can't be written to".to_owned())),
+        }
+    }
+}
+
+impl Session {
+    /// Makes sure that a chunk is stored that something of the past refers to: one that no commit in force has is read and
+    /// stored again.
+    ///
+    /// # Errors
+    /// As for [`Session::store_chunk`], or the chunk is gone.
+    pub fn keep_chunk(&self, id: &BlobId, len: u64, coder: &mut FrameCoder) -> Result<(), VaultError> {
+        if !self.shared.claim(id)? {
+            self.shared.stats.deduplicated.fetch_add(len, Ordering::Relaxed);
+            return Ok(());
+        }
+        let chunk = self.shared.vault.chunk(id, None, len)?;
+        self.append_chunk(*id, &chunk, coder)
     }
 }

@@ -109,9 +109,7 @@ impl Session {
     /// # Errors
     /// The index can't be loaded.
     pub fn begin(vault: Arc<Vault>, options: SessionOptions) -> Result<Self, VaultError> {
-        if vault.shown.get().is_some() {
-            return Err(VaultError::Refused("a vault that is looked at as it was can't be written to".to_owned()));
-        }
+        vault.must_be_now()?;
         vault.ensure_joined()?;
         let index = vault.index()?;
         let live = vault.state.begin_session(&*vault.world.entropy)?;
@@ -155,21 +153,7 @@ impl Session {
         Ok(id)
     }
 
-    /// Makes sure that a chunk is stored that something of the past refers to: one that no commit in force has is read and
-    /// stored again.
-    ///
-    /// # Errors
-    /// As for [`Session::store_chunk`], or the chunk is gone.
-    pub fn keep_chunk(&self, id: &BlobId, len: u64, coder: &mut FrameCoder) -> Result<(), VaultError> {
-        if !self.shared.claim(id)? {
-            self.shared.stats.deduplicated.fetch_add(len, Ordering::Relaxed);
-            return Ok(());
-        }
-        let chunk = self.shared.vault.chunk(id, None, len)?;
-        self.append_chunk(*id, &chunk, coder)
-    }
-
-    fn append_chunk(&self, id: BlobId, chunk: &[u8], coder: &mut FrameCoder) -> Result<(), VaultError> {
+    pub(super) fn append_chunk(&self, id: BlobId, chunk: &[u8], coder: &mut FrameCoder) -> Result<(), VaultError> {
         let blob = BlobEntry { kind: BlobKind::Chunk, id, len: chunk.len() as u32 };
         if chunk.len() >= OWN_FRAME {
             return self.append_data(encode_frame(chunk, self.options.compression, coder), vec![blob]);
