@@ -48,13 +48,11 @@ pub(super) fn refuse(verb: &Verb, settings: &Settings) -> Result<(), CliError> {
 
 fn takes_at(verb: &Verb) -> bool {
     use Verb as V;
-    match verb {
-        V::Copy(_) | V::Sync(_) | V::Copyto(_) | V::Check(_) | V::Cat(_) | V::Verify(_) => true,
-        V::Ls(_) | V::Lsf(_) | V::Lsl(_) | V::Lsd(_) | V::Lsjson(_) | V::Tree(_) | V::Find(_) => true,
-        V::Stat(_) | V::Size(_) | V::Du(_) | V::Ncdu(_) | V::Diff(_) | V::Restore(_) => true,
-        V::Hashsum(_) | V::Md5sum(_) | V::Sha1sum(_) | V::Sha256sum(_) => true,
-        _ => false,
-    }
+    let transfers = matches!(verb, V::Copy(_) | V::Sync(_) | V::Copyto(_) | V::Restore(_) | V::Check(_) | V::Verify(_));
+    let lists = matches!(verb, V::Ls(_) | V::Lsf(_) | V::Lsl(_) | V::Lsd(_) | V::Lsjson(_) | V::Tree(_) | V::Find(_));
+    let tells = matches!(verb, V::Stat(_) | V::Size(_) | V::Du(_) | V::Ncdu(_) | V::Diff(_) | V::Cat(_));
+    let sums = matches!(verb, V::Hashsum(_) | V::Md5sum(_) | V::Sha1sum(_) | V::Sha256sum(_));
+    transfers || lists || tells || sums
 }
 
 impl Settings {

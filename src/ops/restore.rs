@@ -71,7 +71,7 @@ struct Losses {
 
 /// What becomes of one path.
 enum Step {
-    Bring(Item, Action),
+    Bring(Box<Item>, Action),
     Delete(TreePath),
     /// A directory is where a file was.
     InTheWay(TreePath),
@@ -97,7 +97,7 @@ impl Restore<'_> {
         match (now, then) {
             (None, Some(item)) => {
                 let action = if is_dir(&item.entry) { Action::MakeDir } else { Action::Copy };
-                Step::Bring(item, action)
+                Step::Bring(Box::new(item), action)
             }
             (Some(now), Some(item)) if now == &item.entry => Step::Leave,
             (Some(now), Some(item)) if is_dir(now) && !is_dir(&item.entry) && !self.options.delete => {
@@ -106,7 +106,7 @@ impl Restore<'_> {
             (Some(now), Some(item)) => {
                 let same = now.kind == item.entry.kind && now.content == item.entry.content;
                 let action = if same { Action::UpdateMeta } else { Action::Replace };
-                Step::Bring(item, action)
+                Step::Bring(Box::new(item), action)
             }
             (Some(_), None) if self.options.delete => Step::Delete(path),
             _ => Step::Leave,

@@ -149,8 +149,7 @@ impl Session {
             self.shared.stats.deduplicated.fetch_add(chunk.len() as u64, Ordering::Relaxed);
             return Ok(id);
         }
-        self.append_chunk(id, chunk, coder)?;
-        Ok(id)
+        self.append_chunk(id, chunk, coder).map(|()| id)
     }
 
     pub(super) fn append_chunk(&self, id: BlobId, chunk: &[u8], coder: &mut FrameCoder) -> Result<(), VaultError> {
