@@ -23,10 +23,13 @@ use crate::format::record::RecordKind;
 use crate::id::{CommitId, ObjectId, WriterId};
 use crate::world::Timestamp;
 
+/// Picks the commits to forget.
+pub type Forget<'a> = dyn Fn(&[Commit]) -> Result<HashSet<CommitId>, VaultError> + 'a;
+
 /// What is to be collected, and how.
 pub struct CollectOptions<'a> {
     /// The commits to forget, of all that there are (newest first); heads and the last commits of writers stay anyway.
-    pub forget: &'a dyn Fn(&[Commit]) -> Result<HashSet<CommitId>, VaultError>,
+    pub forget: &'a Forget<'a>,
     /// Seconds between condemning and deleting, for those who read by an older view.
     pub grace: i64,
     /// Seconds that an object which no commit names is left alone after it was first seen.
@@ -285,7 +288,7 @@ impl Collector<'_> {
                 ready.any(|one| one.epoch.forgotten.contains(&commit.writer, commit.record.seq))
             }
         };
-        let is_kept = |commit: &&Commit| !gone(commit) && !(forget.contains(&commit.id) && effect(commit));
+        let is_kept = |commit: &&Commit| !(gone(commit) || forget.contains(&commit.id) && effect(commit));
         let keep: HashSet<CommitId> = commits.iter().filter(is_kept).map(|commit| commit.id).collect();
         if !view.heads().iter().all(|head| keep.contains(head)) {
             return Err(VaultError::Alarm {

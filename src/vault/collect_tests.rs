@@ -440,7 +440,7 @@ impl Simulation {
         Ok(())
     }
 
-    #[expect(clippy::print_stderr, reason = "a trace for whoever looks into a schedule")]
+    #[expect(clippy::disallowed_methods, reason = "a trace for whoever looks into a schedule")]
     fn step(&mut self) -> Result<(), Lost> {
         self.shared.now.fetch_add(1, Ordering::Relaxed);
         let now = self.shared.now();
@@ -611,6 +611,7 @@ fn first_loss(without: Option<Rule>, seeds: std::ops::Range<u64>, steps: u64) ->
     (counts, None)
 }
 
+#[expect(clippy::disallowed_methods, reason = "how many schedules are run is for whoever runs them")]
 fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
@@ -620,7 +621,6 @@ const RULES: [Rule; 7] =
 
 /// `CRYPTSYNC_GC_SEEDS` runs more, `CRYPTSYNC_GC_FROM` begins elsewhere.
 #[test]
-#[expect(clippy::print_stderr, reason = "the figures are for whoever runs many")]
 fn nothing_is_lost_in_any_schedule() {
     let first = from_environment("CRYPTSYNC_GC_FROM").unwrap_or(0);
     let count = from_environment("CRYPTSYNC_GC_SEEDS").unwrap_or(40);
