@@ -65,7 +65,7 @@ mod writer;
 
 pub use access::{Access, Asker, kind_name, member_id, role_name};
 pub use audit::{verify_bytes, verify_pack};
-pub use collect::{CollectOptions, Collected, Waiting};
+pub use collect::{CollectOptions, Collected, Forget, Waiting};
 pub use content::Part;
 pub use create::{Created, NewVault};
 pub use demands::{BadCheckpoint, BadNewest, Checkpoint, Demands, Newest};
