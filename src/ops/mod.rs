@@ -20,6 +20,7 @@ mod hashsum;
 mod init;
 mod inspect;
 mod inward;
+mod keeping;
 mod key;
 mod links;
 mod list;
@@ -55,7 +56,13 @@ mod writers;
 use crate::class::Class;
 use crate::event::Observer;
 use crate::filter::Filter;
-pub use crate::format::{access::Role, card::Card};
+pub use crate::format::{
+    access::Role,
+    card::Card,
+    policy::{Count, PERIODS, Policy, Rule, Scope, Span, is_tag},
+    statement::MarkKind,
+};
+pub use crate::history::retention::Reason;
 use crate::path::TreePath;
 pub use crate::sum::{NoSuchSum, Sum, SumKind};
 pub use crate::transfer::{By, Comparison, LINK_SUFFIX, Naming, Order, OrderBy, OrderFrom, Replace, Symlinks, Traits};
@@ -77,6 +84,10 @@ pub use error::OpsError;
 pub use hashsum::{SumOptions, check_sums, hash_stream, hashsum};
 pub use init::{init, vault_exists};
 pub use inspect::{log, status};
+pub use keeping::{
+    KeepReport, KeepRow, MarkOptions, NamedRow, PolicyChange, PolicyReport, forget, kept, mark, marks, policy,
+    set_policy,
+};
 pub use key::{
     AccessStep, KeyChange, KeyReport, MemberInfo, card as key_card, change as key_change, history as key_history,
     member as key_member, members as key_members,

@@ -52,6 +52,7 @@ mod read_only;
 mod remote_test;
 mod remotes;
 mod requests;
+mod retention;
 mod round_trip;
 mod secrets;
 mod sign_in;
