@@ -16,6 +16,7 @@ mod down;
 mod edit_tree;
 mod error;
 mod files;
+mod guard;
 mod hashsum;
 mod init;
 mod inspect;
@@ -83,7 +84,7 @@ pub use edit_tree::EditOptions;
 pub use error::OpsError;
 pub use hashsum::{SumOptions, check_sums, hash_stream, hashsum};
 pub use init::{init, vault_exists};
-pub use inspect::{log, status};
+pub use inspect::{StatusReport, log, status};
 pub use keeping::{
     KeepReport, KeepRow, MarkOptions, NamedRow, PolicyChange, PolicyReport, forget, kept, mark, marks, policy,
     set_policy,
@@ -466,45 +467,4 @@ pub struct QuarantinedEntry {
     pub why: String,
     /// Whether an admin may adopt it.
     pub adoptable: bool,
-}
-
-/// What `status` knows.
-#[derive(Debug, Clone)]
-pub struct StatusReport {
-    /// Commits that no other commit follows.
-    pub heads: Vec<LogEntry>,
-    /// All writers, the one that wrote last first.
-    pub writers: Vec<WriterRow>,
-    /// Commits of members that do not count.
-    pub quarantined: Vec<QuarantinedEntry>,
-    /// Objects below `log/` that are not this vault's.
-    pub foreign: Vec<String>,
-    /// Conflict copies in the newest tree that wait for somebody.
-    pub conflicts: u64,
-    /// Seconds since the newest commit was made, by its writer's claim.
-    pub age: Option<u64>,
-    /// Where the vault is.
-    pub location: String,
-    /// Its id.
-    pub vault_id: String,
-    /// Access version and epoch.
-    pub access_version: u32,
-    /// Epoch.
-    pub epoch: u32,
-    /// Members: kind, role, label, id.
-    pub members: Vec<[String; 4]>,
-    /// This writer's id, if this installation writes.
-    pub writer: Option<String>,
-    /// Newest commit.
-    pub head: Option<LogEntry>,
-    /// Records of the log: commits, and the joins and closes of writers.
-    pub records: u64,
-    /// Checkpoint string for `--checkpoint` on another machine.
-    pub checkpoint: String,
-    /// Where this device's key is kept, if it has one.
-    pub device_key: Option<KeyPlace>,
-    /// Objects and bytes of packs that were sent but belong to no commit yet.
-    pub unfinished: (u64, u64),
-    /// Warnings.
-    pub warnings: Vec<String>,
 }
