@@ -93,6 +93,7 @@ pub(super) enum Verb {
     Log(commands::log::LogArgs),
     Diff(commands::diff::DiffArgs),
     Status(commands::status::StatusArgs),
+    Leaks(commands::leaks::LeaksArgs),
     Policy(commands::policy::PolicyArgs),
     Forget(commands::forget::ForgetArgs),
     Pin(commands::names::PinArgs),

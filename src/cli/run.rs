@@ -178,6 +178,7 @@ pub(super) fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::Remote(args) => commands::remote::run(shell, &args),
         Verb::Log(args) => commands::log::run(shell, &args),
         Verb::Diff(args) => commands::diff::run(shell, &args),
+        Verb::Leaks(args) => commands::leaks::run(shell, &args),
         Verb::Status(args) => commands::status::run(shell, &args),
         Verb::Policy(args) => commands::policy::run(shell, &args),
         Verb::Forget(args) => commands::forget::run(shell, &args),

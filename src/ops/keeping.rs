@@ -269,6 +269,13 @@ fn judged(ctx: &Ctx<'_>, vault: &Vault, policy: &Policy) -> Result<(Vec<Candidat
     Ok((commits, decisions))
 }
 
+/// How many commits the policy in force keeps, and how many it forgets.
+pub(super) fn counts(ctx: &Ctx<'_>, vault: &Vault) -> Result<(u64, u64), OpsError> {
+    let (_, decisions) = judged(ctx, vault, &vault.policy())?;
+    let kept = decisions.iter().filter(|decision| decision.is_kept()).count();
+    Ok((kept as u64, (decisions.len() - kept) as u64))
+}
+
 /// What was decided, with what the commits say.
 fn rows(vault: &Vault, commits: Vec<Candidate>, decisions: Vec<Decision>) -> Result<Vec<KeepRow>, OpsError> {
     let judged: BTreeMap<CommitId, (Candidate, Decision)> =

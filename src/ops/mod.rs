@@ -23,6 +23,7 @@ mod inspect;
 mod inward;
 mod keeping;
 mod key;
+mod leaks;
 mod links;
 mod list;
 mod make_dir;
@@ -51,6 +52,7 @@ mod touch;
 mod tree;
 mod trial;
 mod up;
+mod usage;
 mod verify;
 mod writers;
 
@@ -93,6 +95,7 @@ pub use key::{
     AccessStep, KeyChange, KeyReport, MemberInfo, card as key_card, change as key_change, history as key_history,
     member as key_member, members as key_members,
 };
+pub use leaks::{LeaksReport, Seen, leaks};
 pub use links::ShownLinks;
 pub use list::{Extras, list, list_with};
 pub use make_dir::{mkdir, rmdir, rmdirs};
@@ -116,6 +119,7 @@ pub use sync::sync;
 pub use touch::{TouchOptions, touch};
 pub use tree::{Below, TreeOptions, TreeRow, tree};
 pub use trial::{Abilities, Check, Leftover, Observed, Outcome, Speed, Trial, cleanup, trial};
+pub use usage::{Usage, usage};
 pub use verify::verify;
 pub use writers::{WriterRow, WriterState, writers};
 use zeroize::Zeroizing;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::cli::{Cli, Machine};
+use crate::support::cli::{Cli, Machine, files};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -203,6 +203,39 @@ fn what_cannot_be_meant() {
     home.ok(["pin", "v:", &ids[1], "twice"]);
     home.run(["pin", "v:", "twice"]).fails(2, &["2 commits are called `twice`"]);
     assert_eq!(fs::read_dir(cli.path("vault/log")).unwrap().count(), before + 2);
+}
+
+/// What a vault takes up, what it is, and what its provider sees: the last without any key.
+#[test]
+fn what_a_vault_costs_and_shows() {
+    let cli = Cli::with_vault();
+    let home = cli.machine("home");
+    commits(&cli, &home, &["secret-name-1", "secret-name-2", "secret-name-3"]);
+    home.ok(["pin", "v:", "latest"]);
+    home.ok(["policy", "set", "v:", "--keep-last", "1"]);
+    let usage = json(&home, &["du", "--vault", "v:", "--json"]);
+    assert_eq!((&usage["entries"], &usage["bytes"], &usage["commits_forgotten"]), (&3.into(), &39.into(), &2.into()));
+    let on_disk: u64 = files(&cli.path("vault")).iter().map(|file| file.metadata().unwrap().len()).sum();
+    assert_eq!(usage["stored"], on_disk);
+    assert!(home.ok(["du", "--vault", "v:"]).text().contains("2 to be forgotten"));
+    home.run(["du", "--vault", "v:", "--depth", "2"]).fails(2, &["--depth"]);
+    let status = json(&home, &["status", "v:", "--json"]);
+    assert_eq!(
+        (&status["policy"][0], &status["pinned"], &status["bytes"]),
+        (&"--keep-last 1".into(), &1.into(), &39.into())
+    );
+    // Nothing that opens the vault is at hand, and nothing is asked.
+    let provider = cli.machine("provider").without("CRYPTSYNC_PASSWORD");
+    let seen = json(&provider, &["leaks", "v:", "--json"]);
+    assert_eq!((&seen["writers_at_least"], &seen["epoch"], &seen["slots"]), (&1.into(), &1.into(), &8.into()));
+    assert_eq!(seen["passwords"][0]["kib"], 64 << 10);
+    assert_eq!(
+        seen["classes"].as_array().unwrap().iter().map(|class| class["bytes"].as_u64().unwrap()).sum::<u64>(),
+        on_disk
+    );
+    let text = provider.ok(["leaks", "v:"]).text();
+    assert!(text.contains("writers: at least 1") && !text.contains("secret-name") && !text.contains("home"), "{text}");
+    provider.clone().at(&cli.path("nowhere")).run(["leaks", "v:"]).fails(29, &["there is no vault"]);
 }
 
 /// The brake stands before everything that can destroy most of a tree.

@@ -31,6 +31,7 @@ pub(super) mod hashsum;
 pub(super) mod help;
 pub(super) mod init;
 pub(super) mod key;
+pub(super) mod leaks;
 mod links;
 pub(super) mod listremotes;
 pub(super) mod log;

@@ -62,6 +62,6 @@ const GROUPS: &[(&str, &[&str])] = &[
         &["mv", "cp", "mkdir", "rmdir", "rmdirs", "rm", "delete", "purge", "touch", "conflicts", "dedupe"],
     ),
     ("History", &["log", "diff", "policy", "forget", "pin", "unpin", "tag"]),
-    ("Vaults", &["init", "status", "verify", "about", "key", "device", "writer", "adopt"]),
+    ("Vaults", &["init", "status", "leaks", "verify", "about", "key", "device", "writer", "adopt"]),
     ("The program", &["config", "listremotes", "completion", "version", "help"]),
 ];
