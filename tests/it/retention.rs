@@ -215,7 +215,8 @@ fn what_a_vault_costs_and_shows() {
     home.ok(["policy", "set", "v:", "--keep-last", "1"]);
     let usage = json(&home, &["du", "--vault", "v:", "--json"]);
     assert_eq!((&usage["entries"], &usage["bytes"], &usage["commits_forgotten"]), (&3.into(), &39.into(), &2.into()));
-    let on_disk: u64 = files(&cli.path("vault")).iter().map(|file| file.metadata().unwrap().len()).sum();
+    let on_disk: u64 =
+        files(&cli.path("vault")).iter().map(|file| cli.path("vault").join(file).metadata().unwrap().len()).sum();
     assert_eq!(usage["stored"], on_disk);
     assert!(home.ok(["du", "--vault", "v:"]).text().contains("2 to be forgotten"));
     home.run(["du", "--vault", "v:", "--depth", "2"]).fails(2, &["--depth"]);
