@@ -23,7 +23,6 @@ pub(super) const ANSWERS: &[(&[&str], &str)] = &[
         &["backup"],
         "every `cryptsync sync DIR REMOTE:path` is a commit that stays: see `cryptsync log` and `cryptsync diff`",
     ),
-    (&["restore"], "use `cryptsync copy REMOTE:path DIR`, or `sync` to also delete what the vault does not have"),
     (
         &["prune", "forget", "rebuild-index", "migrate", "recover", "repair", "rewrite", "generate"],
         "a vault folds its log by itself while it is written to, and forgets nothing; `cryptsync verify --read-data REMOTE:` looks whether it is whole",

@@ -92,6 +92,8 @@ pub(super) enum Verb {
     #[command(visible_alias = "snapshots")]
     Log(commands::log::LogArgs),
     Diff(commands::diff::DiffArgs),
+    Restore(commands::restore::RestoreArgs),
+    Undo(commands::undo::UndoArgs),
     Status(commands::status::StatusArgs),
     Leaks(commands::leaks::LeaksArgs),
     Policy(commands::policy::PolicyArgs),
@@ -191,6 +193,12 @@ pub(super) struct GlobalFlags {
     /// its ancestry is given up and named; the next commit from here says so. Does nothing if nothing is amiss.
     #[arg(long, value_name = "COMMIT", global = true)]
     pub(super) accept_rollback: Option<Newest>,
+    /// Look at the vault as it was: at a time (`2 days ago`, `3h`, `2026-11-01 14:00`) or after a commit, as `log` shows it
+    ///
+    /// For commands that read, and for the source of copy and sync. A date alone means its beginning, in local time; `COMMIT~2` is the second
+    /// commit before. The commits that are meant are told on standard error.
+    #[arg(long, value_name = "MOMENT", global = true)]
+    pub(super) at: Option<String>,
     /// Where this installation keeps its keys and state [default: ~/.local/state/cryptsync]
     ///
     /// By default `$XDG_STATE_HOME/cryptsync`.

@@ -14,6 +14,7 @@ mod env;
 mod flag_env;
 mod log_flags;
 mod mistakes;
+mod moment;
 mod network;
 mod output;
 mod password;

@@ -15,8 +15,15 @@ use crate::ops::{BadCheckpoint, Place, PlainProfile, RemoteProfile, Service, Ser
 use crate::path::{TreePath, printable};
 
 impl Settings {
-    /// One side of a transfer.
+    /// What a verb looks at. With `--at` it has to be in a vault.
     pub(super) fn place(&self, text: &OsStr) -> Result<Place, CliError> {
+        let place = self.any_place(text)?;
+        self.heed_at(&place)?;
+        Ok(place)
+    }
+
+    /// A place beside the one that is looked at.
+    pub(super) fn any_place(&self, text: &OsStr) -> Result<Place, CliError> {
         if text.is_empty() {
             return Err(CliError::usage("a path is empty").hint("write `.` for the current directory"));
         }
@@ -62,6 +69,7 @@ impl Settings {
                 demands,
                 witness: self.witness_of(None)?,
                 keyring: false,
+                at: self.at.clone(),
             });
         }
         self.profile_of(config.typed(text)?)
@@ -113,7 +121,7 @@ impl Settings {
         let keyring = remote.switch("keyring");
         let witness = self.witness_of(Some(&remote))?;
         let service = self.service(&remote)?;
-        Ok(RemoteProfile { name, service, vault_id, builtin: false, demands, witness, keyring })
+        Ok(RemoteProfile { name, service, vault_id, builtin: false, demands, witness, keyring, at: self.at.clone() })
     }
 
     /// The witness that a remote is held against.

@@ -12,6 +12,7 @@ use super::commands;
 use super::completion;
 use super::env::Env;
 use super::mistakes;
+use super::moment;
 use super::output::{CliError, Message, Printer};
 use super::password::PasswordSource;
 use super::person::Answers;
@@ -136,6 +137,7 @@ pub(super) fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
     if !matches!(verb, Verb::Authorize(_) | Verb::Config(_) | Verb::Version(_)) {
         shell.settings.config.check()?;
     }
+    moment::refuse(&verb, &shell.settings)?;
     match verb {
         Verb::Init(args) => commands::init::run(shell, &args),
         Verb::Copy(args) => commands::copy::run(shell, &args),
@@ -179,6 +181,8 @@ pub(super) fn dispatch(shell: &Shell, verb: Verb) -> Result<(), CliError> {
         Verb::Log(args) => commands::log::run(shell, &args),
         Verb::Diff(args) => commands::diff::run(shell, &args),
         Verb::Leaks(args) => commands::leaks::run(shell, &args),
+        Verb::Restore(args) => commands::restore::run(shell, &args),
+        Verb::Undo(args) => commands::undo::run(shell, &args),
         Verb::Status(args) => commands::status::run(shell, &args),
         Verb::Policy(args) => commands::policy::run(shell, &args),
         Verb::Forget(args) => commands::forget::run(shell, &args),

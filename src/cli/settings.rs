@@ -9,12 +9,13 @@ use jiff::tz::TimeZone;
 use super::args::{ColorWhen, GlobalFlags};
 use super::config_source::ConfigSource;
 use super::env::{Env, Input};
+use super::moment;
 use super::network::Retries;
 use super::output::{CliError, ProgressMode, Verbosity, rclone_short_size};
 use super::tokens::Unsaved;
 use crate::age::{Age, BadAge};
 use crate::id::VaultId;
-use crate::ops::{Demands, EngineOptions, Shaper};
+use crate::ops::{Demands, EngineOptions, Moment, Shaper};
 use crate::units::ByteSize;
 use crate::world::World;
 
@@ -39,6 +40,8 @@ pub(super) struct Settings {
     /// Be like rclone wherever docs/cli.md says that this flag makes a difference.
     pub(super) rclone_compat: bool,
     pub(super) demands: Demands,
+    /// The moment at which vaults are looked at, if not now.
+    pub(super) at: Option<Moment>,
     pub(super) host_name: String,
     pub(super) time_zone: TimeZone,
     pub(super) stdin_is_terminal: bool,
@@ -91,6 +94,7 @@ impl Settings {
                 accept_rollback: flags.accept_rollback,
                 retiring: None,
             },
+            at: moment::at(flags.at.as_deref(), &env.world, &env.time_zone)?,
             host_name: env.host_name.clone(),
             time_zone: env.time_zone.clone(),
             stdin_is_terminal: env.stdin.is_terminal,

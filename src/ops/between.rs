@@ -59,10 +59,12 @@ fn transfer<'a>(
     (dest_remote, dest_path): At<'_>,
 ) -> Result<(SyncReport, Option<VaultSource<'a>>), OpsError> {
     let opened = if options.dry_run { open(ctx, dest_remote)? } else { open_for_writing(ctx, dest_remote)? };
-    let other = if source_remote.name == dest_remote.name { None } else { Some(open(ctx, source_remote)?) };
+    // What was there is another vault than what is there now: what nothing refers to any more has to be stored anew.
+    let was = source_remote.at.is_some();
+    let other = if source_remote.name == dest_remote.name && !was { None } else { Some(open(ctx, source_remote)?) };
     // Two names of one place are one vault. Copies of a vault at two places are not: what one holds the other may lack.
     let place = |opened: &Opened| (opened.vault.id, opened.vault.objects.io.describe());
-    let other = other.filter(|other| place(other) != place(&opened));
+    let other = other.filter(|other| was || place(other) != place(&opened));
     let source = other.as_ref().map_or(&opened.vault, |other| &other.vault);
     let source_root = base_root(source)?;
     let single = single_in(source, source_root.as_ref(), (source_remote, source_path), options)?;

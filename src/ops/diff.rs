@@ -5,19 +5,18 @@ use std::io;
 
 use super::inspect::log_entry;
 use super::list::listed;
+use super::moment::{State, state_at};
 use super::open::open;
-use super::{Ctx, Listed, LogEntry, OpsError, RemoteProfile};
+use super::{Ctx, Listed, LogEntry, Moment, OpsError, RemoteProfile};
 use crate::class::Class;
 use crate::format::entry::{Content, Entry, EntryKind};
 use crate::format::key::{TreeKey, subtree_range};
-use crate::format::record::RecordKind;
 use crate::history::cursor::{Cursor, Found};
 use crate::history::diff::{Change, Diff};
 use crate::history::source::Root;
-use crate::id::CommitId;
 use crate::path::TreePath;
 use crate::transfer::{Item, lookup};
-use crate::vault::{Commit, Vault, VaultError};
+use crate::vault::{Vault, VaultError};
 
 /// What to compare.
 #[derive(Debug, Clone)]
@@ -26,10 +25,10 @@ pub struct DiffOptions {
     pub remote: RemoteProfile,
     /// The directory to look into.
     pub dir: TreePath,
-    /// The older state: the id of a commit, the beginning of one, or `now`.
-    pub old: String,
+    /// The older state; now if `None`.
+    pub old: Option<Moment>,
     /// The newer state, likewise.
-    pub new: String,
+    pub new: Option<Moment>,
     /// Whether entries count of which only times, modes or attributes differ.
     pub metadata: bool,
 }
@@ -65,10 +64,10 @@ pub struct DiffRow {
 /// What the differences add up to. Entries are files and links; directories are counted apart.
 #[derive(Debug, Clone, Default)]
 pub struct DiffReport {
-    /// The older commit; none if that is the state now.
-    pub old: Option<LogEntry>,
-    /// The newer commit; none if that is the state now.
-    pub new: Option<LogEntry>,
+    /// The commits of the older state; none if that is the state now.
+    pub old: Vec<LogEntry>,
+    /// The commits of the newer state; none if that is the state now.
+    pub new: Vec<LogEntry>,
     /// Entries that are new, gone, changed in content or kind, changed in metadata, renamed.
     pub counts: [u64; 5],
     /// Directories that are new and gone.
@@ -88,8 +87,8 @@ pub fn diff(
 ) -> Result<DiffReport, OpsError> {
     let opened = open(ctx, &options.remote)?;
     let vault = &opened.vault;
-    let (old, old_root) = state(vault, &options.old)?;
-    let (new, new_root) = state(vault, &options.new)?;
+    let (old, old_root) = state(&options.remote, vault, options.old.as_ref())?;
+    let (new, new_root) = state(&options.remote, vault, options.new.as_ref())?;
     let roots = [old_root.as_ref(), new_root.as_ref()];
     must_be_there(vault, roots, options)?;
     let renames = Renames::find(changes(vault, roots, &options.dir)?)?;
@@ -133,35 +132,18 @@ impl DiffReport {
     }
 }
 
-/// The tree of a commit, or what all heads come to now.
-fn state(vault: &Vault, name: &str) -> Result<(Option<LogEntry>, Option<Root>), OpsError> {
-    if name == "now" {
-        return Ok((None, vault.root()?));
-    }
-    let commit = commit_of(vault, name)?;
-    let root = commit.root();
-    Ok((Some(log_entry(&commit)), Some(root)))
-}
-
-/// The commit with this id, or the only one whose id begins so.
-fn commit_of(vault: &Vault, name: &str) -> Result<Commit, OpsError> {
-    let unknown = || {
-        OpsError::new(Class::Usage, format!("there is no commit `{name}`"))
-            .hint("`cryptsync log REMOTE:` lists commits; write at least four characters of an id, or `now`")
-    };
-    if let Ok(id) = name.parse::<CommitId>() {
-        return if vault.has_commit(&id)? { Ok(vault.record_of(&id)?) } else { Err(unknown()) };
-    }
-    if name.len() < PREFIX_MIN {
-        return Err(unknown());
-    }
-    let begins = |commit: &Commit| commit.record.kind == RecordKind::Commit && commit.id.to_string().starts_with(name);
-    let mut found = vault.newest(2, begins)?;
-    match (found.pop(), found.pop()) {
-        (Some(one), None) => Ok(one),
-        (None, _) => Err(unknown()),
-        (Some(_), Some(_)) => Err(OpsError::new(Class::Usage, format!("more than one commit begins with `{name}`"))
-            .hint("write more of its id")),
+/// The tree of a moment, or what all heads come to now; of one commit with what `log` tells of it.
+fn state(
+    remote: &RemoteProfile,
+    vault: &Vault,
+    moment: Option<&Moment>,
+) -> Result<(Vec<LogEntry>, Option<Root>), OpsError> {
+    match moment {
+        None => Ok((Vec::new(), vault.root()?)),
+        Some(moment) => {
+            let State { root, commits } = state_at(remote, vault, moment)?;
+            Ok((commits.iter().map(log_entry).collect(), root))
+        }
     }
 }
 
@@ -272,6 +254,5 @@ impl Renames {
     }
 }
 
-const PREFIX_MIN: usize = 4;
 /// Contents that are looked at for renames: some tens of MiB. Beyond that names are shown as gone and new.
 const RENAMES_MAX: usize = 100_000;

@@ -19,7 +19,7 @@ use crate::history::diff::Diff;
 use crate::history::source::{Root, same_tree};
 use crate::history::totals::totals;
 use crate::path::TreePath;
-use crate::transfer::{EditList, Item, Kept, SideError, VaultSide, base_root, commit_edits, lookup};
+use crate::transfer::{EditList, Item, Kept, SideError, VaultSide, base_root, commit_edits, keep_content, lookup};
 use crate::vault::{CommitInfo, Published, Session, Vault, VaultError};
 
 /// How a tree is to be changed: what the verbs that edit one have in common.
@@ -39,7 +39,12 @@ impl EditOptions {
     /// A change of `remote` made that way.
     pub(super) fn change<'a>(&'a self, ctx: &'a Ctx<'a>, remote: &'a RemoteProfile) -> Change<'a> {
         let consent = Consent::new(ctx, self.interactive && !self.dry_run);
-        Change { ctx, remote, dry_run: self.dry_run, consent, operation: &self.operation }
+        Change { ctx, remote, dry_run: self.dry_run, consent, operation: &self.operation, past: false }
+    }
+
+    /// The same with entries of older trees.
+    pub(super) fn change_back<'a>(&'a self, ctx: &'a Ctx<'a>, remote: &'a RemoteProfile) -> Change<'a> {
+        Change { past: true, ..self.change(ctx, remote) }
     }
 }
 
@@ -53,6 +58,8 @@ pub(super) struct Change<'a> {
     pub(super) consent: Consent<'a>,
     /// What the commit will say.
     pub(super) operation: &'a str,
+    /// Whether entries of older trees are among the edits, whose content has to be stored anew if nothing refers to it.
+    pub(super) past: bool,
 }
 
 /// A tree to be changed.
@@ -91,7 +98,11 @@ impl Change<'_> {
     fn publish(&self, tree: &Tree<'_>, edits: EditList, report: &mut SyncReport) -> Result<Published, OpsError> {
         let mut session = Session::begin(Arc::clone(tree.vault), session_options(self.ctx, tree.vault))?;
         let info = CommitInfo { operation: self.operation.to_owned() };
-        let published = commit_edits(&mut session, tree.root.as_ref(), &[], &mut edits.finish()?, true, &info)?;
+        let mut edits = edits.finish()?;
+        if self.past {
+            refuse_gone(&keep_content(&session, &mut edits)?)?;
+        }
+        let published = commit_edits(&mut session, tree.root.as_ref(), &[], &mut edits, true, &info)?;
         report.stored = session.stats().stored.load(Ordering::Relaxed);
         Ok(published)
     }
@@ -209,6 +220,20 @@ impl Tree<'_> {
     }
 }
 
+fn refuse_gone(gone: &[TreePath]) -> Result<(), OpsError> {
+    let named: Vec<String> = gone.iter().take(GONE_NAMED).map(|path| format!("`{path}`")).collect();
+    let what = match gone.len() {
+        0 => return Ok(()),
+        1 => format!("the content of {} is not in the vault any more", named.join("")),
+        n => {
+            let more = if n > GONE_NAMED { " and others" } else { "" };
+            format!("the content of {n} files is not in the vault any more: {}{more}", named.join(", "))
+        }
+    };
+    Err(OpsError::new(Class::Missing, format!("{what}; nothing was changed"))
+        .hint("bring back single files with `cryptsync restore`, or look for another copy of the vault"))
+}
+
 /// The path in a vault that a verb is about.
 pub(super) fn in_vault<'p>(
     place: &'p Place,
@@ -234,3 +259,6 @@ pub(super) fn not_the_root(verb: &str, remote: &RemoteProfile) -> OpsError {
 pub(super) fn no_file(remote: &RemoteProfile, path: &TreePath) -> OpsError {
     OpsError { class: Class::FileNotFound, ..not_there(remote, path) }
 }
+
+/// Files that a message names.
+const GONE_NAMED: usize = 10;

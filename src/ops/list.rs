@@ -3,13 +3,59 @@
 use std::io;
 
 use super::files::{Files, ReadError};
-use super::{Ctx, ListOptions, Listed, ListedKind, OpsError};
+use super::{Ctx, OpsError, Place, ShownLinks};
 use crate::class::Class;
 use crate::event::Event;
+use crate::filter::Filter;
 use crate::format::entry::EntryKind;
+use crate::path::TreePath;
 use crate::sum::{Sum, SumKind, Summer};
 use crate::transfer::{Item, SideError, attributes};
 use crate::vault::VaultError;
+use crate::world::Timestamp;
+
+/// One row of a listing.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Path relative to the listed place.
+    pub path: TreePath,
+    /// What it is.
+    pub kind: ListedKind,
+    /// Size in bytes; 0 for other than files.
+    pub size: u64,
+    /// Modification time.
+    pub mtime: Timestamp,
+    /// Permission bits, if known.
+    pub mode: Option<u16>,
+    /// What else is kept of it, under rclone's names: owner, extended attributes.
+    pub attributes: Vec<(String, String)>,
+    /// Sums of its content that were asked for.
+    pub sums: Vec<(SumKind, Sum)>,
+}
+
+/// What a listed entry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListedKind {
+    /// A file.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link and its target.
+    Symlink(Vec<u8>),
+}
+
+/// `ls` and `lsf`
+#[derive(Debug)]
+pub struct ListOptions {
+    /// What to list.
+    pub place: Place,
+    /// Below directories too.
+    pub recursive: bool,
+    /// What is in scope.
+    pub filter: Filter,
+    /// How symbolic links are shown.
+    pub links: ShownLinks,
+}
 
 /// What a listing tells of entries beside what is known at once.
 #[derive(Debug, Clone, Default)]

@@ -28,6 +28,7 @@ mod links;
 mod list;
 mod make_dir;
 mod mirror;
+mod moment;
 mod moving;
 mod narrow;
 mod network;
@@ -41,6 +42,7 @@ mod rcat;
 mod remove;
 mod rename;
 mod replicate;
+mod restore;
 mod rules;
 mod service;
 mod sign_in;
@@ -51,6 +53,7 @@ mod target;
 mod touch;
 mod tree;
 mod trial;
+mod undo;
 mod up;
 mod usage;
 mod verify;
@@ -97,9 +100,10 @@ pub use key::{
 };
 pub use leaks::{LeaksReport, Seen, leaks};
 pub use links::ShownLinks;
-pub use list::{Extras, list, list_with};
+pub use list::{Extras, ListOptions, Listed, ListedKind, list, list_with};
 pub use make_dir::{mkdir, rmdir, rmdirs};
 pub use mirror::{CopyReport, HealOptions, heal, only_there};
+pub use moment::Moment;
 pub use moving::Moving;
 pub use network::{Network, Rate, Rates, RequestRate, Shaper};
 pub use plain::{PlainProfile, probe_plain};
@@ -108,6 +112,7 @@ pub use rcat::rcat;
 pub use remove::{delete, purge, rm};
 pub use rename::{RenameOptions, rename};
 pub use replicate::{ObjectsReport, ReplicateReport, replicate, verify_objects};
+pub use restore::{RestoreOptions, restore};
 pub use rules::{Backup, Cutoff, DeleteWhen, HearsRows, RowSink, TransferRules};
 pub use service::{HeldToken, Service, ServiceSettings, SignedIn, TokenStore};
 pub use sign_in::sign_in;
@@ -119,6 +124,7 @@ pub use sync::sync;
 pub use touch::{TouchOptions, touch};
 pub use tree::{Below, TreeOptions, TreeRow, tree};
 pub use trial::{Abilities, Check, Leftover, Observed, Outcome, Speed, Trial, cleanup, trial};
+pub use undo::{UndoOptions, UndoRow, undo, undoable};
 pub use usage::{Usage, usage};
 pub use verify::verify;
 pub use writers::{WriterRow, WriterState, writers};
@@ -219,6 +225,8 @@ pub struct RemoteProfile {
     pub witness: Option<Box<(String, Service)>>,
     /// Whether a new key of this device is kept in the keyring of the system.
     pub keyring: bool,
+    /// The moment at which the vault is looked at, if not now. Nothing can be written then.
+    pub at: Option<Moment>,
 }
 
 /// One side of a transfer.
@@ -230,6 +238,17 @@ pub enum Place {
     Vault(RemoteProfile, TreePath),
     /// A path among the plain files of a remote.
     Plain(PlainProfile, TreePath),
+}
+
+impl Place {
+    /// The same place as it is now.
+    #[must_use]
+    pub fn now(self) -> Self {
+        match self {
+            Self::Vault(remote, path) => Self::Vault(RemoteProfile { at: None, ..remote }, path),
+            other => other,
+        }
+    }
 }
 
 /// `init`
@@ -327,49 +346,6 @@ pub enum Stopped {
     MaxTransfer,
     /// It took as long as it may.
     MaxDuration,
-}
-
-/// One row of a listing.
-#[derive(Debug, Clone)]
-pub struct Listed {
-    /// Path relative to the listed place.
-    pub path: TreePath,
-    /// What it is.
-    pub kind: ListedKind,
-    /// Size in bytes; 0 for other than files.
-    pub size: u64,
-    /// Modification time.
-    pub mtime: Timestamp,
-    /// Permission bits, if known.
-    pub mode: Option<u16>,
-    /// What else is kept of it, under rclone's names: owner, extended attributes.
-    pub attributes: Vec<(String, String)>,
-    /// Sums of its content that were asked for.
-    pub sums: Vec<(SumKind, Sum)>,
-}
-
-/// What a listed entry is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ListedKind {
-    /// A file.
-    File,
-    /// A directory.
-    Dir,
-    /// A symbolic link and its target.
-    Symlink(Vec<u8>),
-}
-
-/// `ls` and `lsf`
-#[derive(Debug)]
-pub struct ListOptions {
-    /// What to list.
-    pub place: Place,
-    /// Below directories too.
-    pub recursive: bool,
-    /// What is in scope.
-    pub filter: Filter,
-    /// How symbolic links are shown.
-    pub links: ShownLinks,
 }
 
 /// Which part of each file `cat` prints.

@@ -70,7 +70,7 @@ pub(super) fn leave_vault(
         return Ok(());
     }
     let consent = Consent::new(ctx, options.rules.interactive);
-    let change = Change { ctx, remote, dry_run: false, consent, operation: &options.operation };
+    let change = Change { ctx, remote, dry_run: false, consent, operation: &options.operation, past: false };
     let (mut moved, mut stayed) = (0, 0);
     let dirs_go = moving.delete_empty_src_dirs && !(options.rules.trusting && report.failed > 0);
     change.make(&mut |tree, edits, _| {

@@ -9,6 +9,7 @@ use cryptsync_backends::{Op, RemotePath};
 
 use tokio::runtime::Runtime;
 
+use super::moment;
 use super::trial::recall;
 use super::{Ctx, OpsError, Person, RemoteProfile};
 use crate::class::Class;
@@ -147,6 +148,9 @@ pub(super) fn open_as(ctx: &Ctx<'_>, profile: &RemoteProfile, anyway: bool) -> R
     }
     tell(ctx, &vault);
     vault.access().warnings.iter().for_each(|warning| ctx.observer.event(Event::Notice(warning)));
+    if let Some(moment) = &profile.at {
+        moment::show(ctx, profile, &vault, moment)?;
+    }
     Ok(Opened { vault: Arc::new(vault), connection })
 }
 

@@ -76,7 +76,7 @@ pub(super) fn move_whole(
     }
     let is_whole = Cell::new(false);
     let consent = Consent::new(ctx, options.rules.interactive && !options.dry_run);
-    let change = Change { ctx, remote, dry_run: options.dry_run, consent, operation: &options.operation };
+    let change = Change { ctx, remote, dry_run: options.dry_run, consent, operation: &options.operation, past: false };
     let report = change.make(&mut |tree, edits, report| {
         let item = tree.find(source)?.filter(|item| item.entry.kind == EntryKind::Dir);
         let (Some(item), None) = (item, tree.kind(dest)?) else { return Ok(()) };

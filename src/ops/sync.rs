@@ -58,6 +58,10 @@ pub fn sync(ctx: &Ctx<'_>, options: &SyncOptions) -> Result<SyncReport, OpsError
 
 /// Opens a vault for writing: no commit of an earlier run is left in the air.
 pub(super) fn open_for_writing(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<Opened, OpsError> {
+    if remote.at.is_some() {
+        let what = format!("`{}:` as it was can only be read", remote.name);
+        return Err(OpsError::new(Class::Usage, what).hint("leave out `--at`"));
+    }
     let opened = open(ctx, remote)?;
     if opened.vault.settle()? {
         tell(ctx, &opened.vault);

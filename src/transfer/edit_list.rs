@@ -69,7 +69,7 @@ impl EditList {
         })
     }
 
-    fn push(&mut self, edit: &Edit) -> Result<(), TransferError> {
+    pub(super) fn push(&mut self, edit: &Edit) -> Result<(), TransferError> {
         self.len += 1;
         self.spool.push(&edit::encode(edit)).map_err(TransferError::local(SPOOLING))
     }

@@ -171,12 +171,13 @@ pub fn entry_in_scope(filter: &Filter, item: &Item) -> bool {
     facts_in_scope(filter, item, &|| metadata::lines(&item.entry))
 }
 
-/// The root of the tree that a command starts from: what all heads come to, or none in a vault without commits.
+/// The root of the tree that a command starts from: what all heads come to, or what was there at the moment that the vault
+/// was opened for. None in a vault without commits.
 ///
 /// # Errors
 /// A tree can't be read.
 pub fn base_root(vault: &Vault) -> Result<Option<Root>, VaultError> {
-    vault.root()
+    vault.shown_root()
 }
 
 /// The entry at a path; `None` if there is none, and for the root, which is a directory always.

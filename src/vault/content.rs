@@ -41,6 +41,12 @@ impl Vault {
                 None => self.checkpoint()?,
             }
         }
+        // What is in a pack is found without the directories of bundles, each of which may cost a request.
+        for found in self.packed_places(id)? {
+            if let Some(blob) = self.try_place(kind, id, &found.object, &found.at, &mut failure)? {
+                return Ok((blob, found.object));
+            }
+        }
         let index = match self.index() {
             // A segment that was merged into another and deleted since.
             Err(error @ VaultError::Missing { .. }) => Err(error),

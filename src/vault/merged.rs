@@ -44,15 +44,19 @@ impl Vault {
     /// # Errors
     /// A tree can't be read, or there are more heads than `HEADS_MAX`.
     pub fn root(&self) -> Result<Option<Root>, VaultError> {
-        let view = self.view();
-        if view.heads().len() > HEADS_MAX {
+        self.merged_tree(self.view().heads())
+    }
+
+    /// The same of other heads than the newest, ascending.
+    pub(super) fn merged_tree(&self, heads: &[CommitId]) -> Result<Option<Root>, VaultError> {
+        if heads.len() > HEADS_MAX {
             return Err(VaultError::Limit(format!(
                 "{} commits are heads at the same time; at most {HEADS_MAX} can be merged",
-                view.heads().len()
+                heads.len()
             )));
         }
         let mut known = self.merged.lock().expect("held over requests, which return errors");
-        self.merged_root(view.heads(), &mut known, 0)
+        self.merged_root(heads, &mut known, 0)
     }
 
     /// What these commits come to: from the highest rank down, each is merged into what those before it have come to. So

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use super::access::{Access, Asker};
 use super::cache::Cache;
 use super::demands::Demands;
 use super::error::VaultError;
-use super::index::Index;
+use super::index::{Found, Index};
 use super::io::RemoteIo;
 use super::listing::Listing;
 use super::log::{Commit, Reading, View, seen_record};
@@ -23,7 +23,8 @@ use crate::crypto::VaultKeys;
 use crate::format::genesis::{ChunkerPolicy, Genesis};
 use crate::format::name::ObjectName;
 use crate::format::record::Attribute;
-use crate::id::{ObjectId, VaultId, WriterId};
+use crate::history::source::Root;
+use crate::id::{BlobId, ObjectId, VaultId, WriterId};
 use crate::world::World;
 
 /// What opening a vault needs besides the remote.
@@ -62,10 +63,14 @@ pub struct Vault {
     demands: Demands,
     view: RwLock<Arc<View>>,
     index: Mutex<Option<Arc<Index>>>,
+    /// The same without what lies in bundles.
+    packed: Mutex<Option<Arc<Index>>>,
     pub(super) overlay: Overlay,
     pub(super) merged: Mutex<merged::Known>,
     /// The index of a view read later, for what is not where the view had it.
     later: Mutex<Option<Arc<Index>>>,
+    /// The tree that commands look at, if it is not the newest.
+    pub(super) shown: OnceLock<Option<Root>>,
 }
 
 impl Vault {
@@ -115,9 +120,11 @@ impl Vault {
             demands,
             view: RwLock::new(Arc::new(view)),
             index: Mutex::default(),
+            packed: Mutex::default(),
             overlay: Overlay::default(),
             merged: Mutex::default(),
             later: Mutex::default(),
+            shown: OnceLock::new(),
         })
     }
 
@@ -174,6 +181,7 @@ impl Vault {
         *self.view.write().expect("swapping does not panic") = Arc::new(view);
         if changed {
             *self.index.lock().expect("held over requests, which return errors") = None;
+            *self.packed.lock().expect("held over requests, which return errors") = None;
         }
     }
 
@@ -239,6 +247,23 @@ impl Vault {
         let index = Arc::new(Index::load(&self.objects, &self.state, &view.segment_refs(), &view.bundles())?);
         *loaded = Some(Arc::clone(&index));
         Ok(index)
+    }
+
+    /// Places of a blob in packs, by the segments alone; none if the index is loaded, or if they do not tell.
+    pub(super) fn packed_places(&self, id: &BlobId) -> Result<Vec<Found>, VaultError> {
+        if self.index.lock().expect("held over requests, which return errors").is_some() {
+            return Ok(Vec::new());
+        }
+        let mut packed = self.packed.lock().expect("held over requests, which return errors");
+        let index = match &*packed {
+            Some(index) => Arc::clone(index),
+            None => match Index::load(&self.objects, &self.state, &self.view().segment_refs(), &[]) {
+                Ok(index) => Arc::clone(packed.insert(Arc::new(index))),
+                Err(VaultError::Missing { .. } | VaultError::Damaged { .. }) => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            },
+        };
+        index.lookup(id)
     }
 
     /// The index of a view that is read once more when something is not where this one has it; `None` if nothing is new.

@@ -109,6 +109,7 @@ impl Session {
     /// # Errors
     /// The index can't be loaded.
     pub fn begin(vault: Arc<Vault>, options: SessionOptions) -> Result<Self, VaultError> {
+        vault.must_be_now()?;
         vault.ensure_joined()?;
         let index = vault.index()?;
         let live = vault.state.begin_session(&*vault.world.entropy)?;
@@ -148,10 +149,13 @@ impl Session {
             self.shared.stats.deduplicated.fetch_add(chunk.len() as u64, Ordering::Relaxed);
             return Ok(id);
         }
+        self.append_chunk(id, chunk, coder).map(|()| id)
+    }
+
+    pub(super) fn append_chunk(&self, id: BlobId, chunk: &[u8], coder: &mut FrameCoder) -> Result<(), VaultError> {
         let blob = BlobEntry { kind: BlobKind::Chunk, id, len: chunk.len() as u32 };
         if chunk.len() >= OWN_FRAME {
-            self.append_data(encode_frame(chunk, self.options.compression, coder), vec![blob])?;
-            return Ok(id);
+            return self.append_data(encode_frame(chunk, self.options.compression, coder), vec![blob]);
         }
         let full = {
             let mut small = self.small.lock().expect("appending does not panic");
@@ -159,10 +163,10 @@ impl Session {
             small.blobs.push(blob);
             if small.bytes.len() < SMALL_FRAME { None } else { Some(small.take()) }
         };
-        if let Some(full) = full {
-            self.append_small(full, coder)?;
+        match full {
+            Some(full) => self.append_small(full, coder),
+            None => Ok(()),
         }
-        Ok(id)
     }
 
     /// Whether to go on.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An independent reader of vaults, written from docs/format.md alone; the numbers in comments are its sections.
+"""An independent reader of vaults, written from docs/format.md; the numbers in comments are its sections.
 
     decrypt.py VAULT (--password-file FILE | --words-file FILE) [--vault-id ID] [--ignore-hints] info | ls | manifest | cat PATH
 

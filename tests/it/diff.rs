@@ -108,7 +108,7 @@ fn commits_that_were_folded_are_compared_too() {
 fn wrong_input() {
     let cli = Cli::with_vault();
     let (machine, first, _) = prepared(&cli);
-    machine.run(["diff", "v:"]).fails(2, &["<OLD>"]);
+    machine.run(["diff", "v:"]).fails(2, &["<FROM>"]);
     machine.run(["diff", "v:", "zz"]).fails(2, &["zz", "cryptsync log"]);
     machine.run(["diff", "v:", "zzzzzzzz"]).fails(2, &["zzzzzzzz"]);
     machine.run(["diff", "v:", &first.replace(|_| true, "a")]).fails(2, &["there is no commit"]);

@@ -38,7 +38,6 @@ fn verbs_of_rclone_and_restic_that_are_not_here_are_answered() {
         "rcd",
         "bisync",
         "backup",
-        "restore",
         "prune",
         "forget",
         "unlock",

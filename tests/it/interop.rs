@@ -1,4 +1,4 @@
-//! docs/format.md read by somebody else: `tests/interop/decrypt.py` was written from it alone, with other libraries, and has
+//! docs/format.md read by somebody else: `tests/interop/decrypt.py` was written from it, with other libraries, and has
 //! to find in a vault what was stored there, and nothing in one that was tampered with.
 
 use std::fs;

@@ -17,7 +17,7 @@ use futures::StreamExt;
 
 use crate::support::{TestEnv, snapshot};
 
-fn recorded() -> (TestEnv, Arc<Recorder>) {
+pub fn recorded() -> (TestEnv, Arc<Recorder>) {
     let recorder = Arc::new(Recorder::over(Arc::new(Memory::new())));
     let mut env = TestEnv::new();
     env.custom = Some(Arc::clone(&recorder) as Arc<dyn Remote>);
@@ -27,12 +27,12 @@ fn recorded() -> (TestEnv, Arc<Recorder>) {
 }
 
 /// Small commits, one after another.
-fn commits(env: &TestEnv, from: usize, to: usize) {
+pub fn commits(env: &TestEnv, from: usize, to: usize) {
     commits_at(env, "home", 0, from, to);
 }
 
 /// Small commits of a machine, a minute apart from `start` on (now if it is 0).
-fn commits_at(env: &TestEnv, home: &str, start: i64, from: usize, to: usize) {
+pub fn commits_at(env: &TestEnv, home: &str, start: i64, from: usize, to: usize) {
     let src = env.path("src");
     fs::create_dir_all(&src).unwrap();
     for n in from..to {
@@ -47,7 +47,7 @@ fn commits_at(env: &TestEnv, home: &str, start: i64, from: usize, to: usize) {
     }
 }
 
-struct FixedClock(Timestamp);
+pub struct FixedClock(pub Timestamp);
 
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
@@ -55,7 +55,7 @@ impl Clock for FixedClock {
     }
 }
 
-fn ids(ctx: &Ctx<'_>, env: &TestEnv) -> Vec<String> {
+pub fn ids(ctx: &Ctx<'_>, env: &TestEnv) -> Vec<String> {
     ops::log(ctx, &env.remote(), 100_000).unwrap().into_iter().map(|entry| entry.id).collect()
 }
 
@@ -76,7 +76,7 @@ fn read_all(env: &TestEnv, home: &str, name: &str) {
     assert_eq!(plain(&dest), plain(&env.path("src")));
 }
 
-fn requests(recorder: &Recorder) -> Vec<String> {
+pub fn requests(recorder: &Recorder) -> Vec<String> {
     let calls = recorder.take();
     calls.iter().filter(|call| call.op != Op::Barrier).map(|call| format!("{:?} {}", call.op, call.path)).collect()
 }

@@ -7,6 +7,7 @@
 )]
 
 mod asking;
+mod at;
 mod bad_input;
 mod checkpoints;
 mod cleanup;
@@ -64,5 +65,6 @@ mod support;
 mod targets;
 mod terminal;
 mod tidy;
+mod undo;
 mod verbs;
 mod writers;

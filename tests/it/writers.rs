@@ -213,6 +213,7 @@ pub fn profile(remote: Arc<dyn Remote>) -> RemoteProfile {
         demands: Default::default(),
         witness: None,
         keyring: false,
+        at: None,
     }
 }
 

@@ -52,7 +52,10 @@ pub(crate) struct CheckArgs {
 
 impl CheckArgs {
     pub(crate) fn options(&self, settings: &Settings) -> Result<(Place, Place, CheckOptions), CliError> {
-        let (source, dest) = (settings.place(&self.source)?, settings.place(&self.dest)?);
+        let (source, dest) = (settings.any_place(&self.source)?, settings.any_place(&self.dest)?);
+        if !matches!(dest, Place::Vault(..)) {
+            settings.heed_at(&source)?;
+        }
         one_pinned_vault(settings, &source, &dest)?;
         let (filter, links) = (self.links.scope(self.filter.filter(settings)?), self.links.shown());
         let Self { one_way, size_only, download, .. } = *self;

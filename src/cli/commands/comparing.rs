@@ -146,13 +146,13 @@ impl BackupFlags {
         if self.backup_dir.is_none() && suffix.is_empty() {
             return Ok(None);
         }
-        let dir = self.backup_dir.as_ref().map(|dir| settings.place(dir)).transpose()?;
+        let dir = self.backup_dir.as_ref().map(|dir| settings.any_place(dir)).transpose()?.map(Place::now);
         let naming = Naming { suffix, before_extension: self.suffix_keep_extension };
         Ok(Some(Backup { dir, naming }))
     }
 
     fn elsewhere(&self, settings: &Settings) -> Result<Vec<Place>, CliError> {
-        self.compare_dest.iter().chain(&self.copy_dest).map(|place| settings.place(place)).collect()
+        self.compare_dest.iter().chain(&self.copy_dest).map(|place| Ok(settings.any_place(place)?.now())).collect()
     }
 }
 

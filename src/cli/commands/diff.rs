@@ -5,17 +5,18 @@ use std::ffi::OsString;
 use serde::Serialize;
 
 use crate::class::Class;
+use crate::cli::moment;
 use crate::cli::output::{Align, CliError, Printer, rclone_size, table, write_array, write_object};
 use crate::cli::shell::Shell;
-use crate::ops::{self, DiffKind, DiffOptions, DiffReport, DiffRow, ListedKind, Place};
-use crate::path::printable;
+use crate::ops::{self, DiffKind, DiffOptions, DiffReport, DiffRow, ListedKind, Place, RemoteProfile};
+use crate::path::{TreePath, printable};
 
-/// Show what differs between two commits of a vault
+/// Show what differs between two moments of a vault
 ///
 /// A line for each entry: `+` it is new, `-` it is gone, `M` its content differs, `T` it is another kind of entry, `R` it has
 /// another name (`old -> new`), and with `--metadata` `U` its time, mode or attributes differ. Directories end in a slash;
-/// paths are relative to PATH. Commits are named by the ids that `log` shows, or by how they begin; `now` is the tree as it is.
-/// Only the parts that differ are read.
+/// paths are relative to PATH. Moments are commits, by the ids that `log` shows or how these begin, or times, as for `--at`; `now` is
+/// the tree as it is. Only the parts that differ are read.
 ///
 /// A rename is a content that left one name and came to one other.
 #[derive(Debug, clap::Args)]
@@ -23,17 +24,40 @@ use crate::path::printable;
 pub(crate) struct DiffArgs {
     /// A vault, or a directory in one
     path: OsString,
-    /// The older commit
-    old: String,
-    /// The newer commit
-    #[arg(default_value = "now")]
-    new: String,
+    /// The older moment
+    #[arg(value_name = "FROM", required_unless_present = "from")]
+    old: Option<String>,
+    /// The newer moment [default: now, or that of --at]
+    #[arg(value_name = "TO", conflicts_with = "to")]
+    new: Option<String>,
+    /// The older moment, named
+    #[arg(long, value_name = "MOMENT", conflicts_with = "old")]
+    from: Option<String>,
+    /// The newer moment, named
+    #[arg(long, value_name = "MOMENT")]
+    to: Option<String>,
     /// Show entries too of which only time, mode or attributes differ
     #[arg(long)]
     metadata: bool,
     /// Show only how many entries differ
     #[arg(long)]
     stat: bool,
+}
+
+impl DiffArgs {
+    fn options(&self, shell: &Shell, remote: RemoteProfile, dir: TreePath) -> Result<DiffOptions, CliError> {
+        let settings = &shell.settings;
+        let old = self.from.as_deref().or(self.old.as_deref()).unwrap_or("now");
+        let newer = self.to.as_deref().or(self.new.as_deref());
+        let new = match newer {
+            Some(_) if settings.at.is_some() => {
+                return Err(CliError::usage("the newer moment is given twice, the second time by --at"));
+            }
+            Some(text) => moment::moment(settings, "TO", text)?,
+            None => settings.at.clone(),
+        };
+        Ok(DiffOptions { remote, dir, old: moment::moment(settings, "FROM", old)?, new, metadata: self.metadata })
+    }
 }
 
 #[derive(Serialize)]
@@ -64,7 +88,7 @@ struct Statistics<'a> {
 }
 
 pub(crate) fn run(shell: &Shell, args: &DiffArgs) -> Result<(), CliError> {
-    let Place::Vault(remote, dir) = shell.settings.place(&args.path)? else {
+    let Place::Vault(remote, dir) = shell.settings.any_place(&args.path)?.now() else {
         return Err(CliError::new(
             Class::Usage,
             format!("`{}` is on this machine, which has no commits", args.path.display()),
@@ -73,8 +97,7 @@ pub(crate) fn run(shell: &Shell, args: &DiffArgs) -> Result<(), CliError> {
             "`cryptsync check A B` compares two directories, and `cryptsync sync -n A B` shows what a sync would do",
         ));
     };
-    let DiffArgs { old, new, metadata, .. } = args;
-    let options = DiffOptions { remote, dir, old: old.clone(), new: new.clone(), metadata: *metadata };
+    let options = args.options(shell, remote, dir)?;
     let printer = &shell.printer;
     let nothing = &mut |_: &DiffRow| Ok(());
     if args.stat {
@@ -134,7 +157,10 @@ fn change(row: &DiffRow) -> Change {
 
 fn stat(printer: &Printer, report: &DiffReport) -> Result<(), CliError> {
     let [added, removed, modified, metadata, renamed] = report.counts;
-    let id = |commit: &Option<ops::LogEntry>| commit.as_ref().map_or("now".to_owned(), |commit| commit.id.clone());
+    let id = |commits: &[ops::LogEntry]| match commits {
+        [] => "now".to_owned(),
+        _ => commits.iter().map(|commit| commit.id.as_str()).collect::<Vec<_>>().join(" "),
+    };
     if printer.is_json() {
         let (old, new) = (id(&report.old), id(&report.new));
         let [dirs_removed, dirs_added] = [report.dirs[1], report.dirs[0]];
@@ -178,4 +204,6 @@ const EXAMPLES: &str = "\
 Examples:
   cryptsync diff nas: 7yk3qm2xpw
   cryptsync diff nas:docs 7yk3 b2ma
+  cryptsync diff nas: '2 days ago'
+  cryptsync diff nas: --from 2026-11-01 --to yesterday
   cryptsync diff --stat nas: 7yk3";

@@ -69,7 +69,7 @@ pub(crate) fn run_with(shell: &Shell, kind: SumKind, args: &SumArgs) -> Result<(
     let place = shell.settings.place(path)?;
     let filter = args.filter.filter(&shell.settings)?;
     if let Some(sums) = &args.checkfile {
-        let sums = shell.settings.place(sums)?;
+        let sums = shell.settings.any_place(sums)?;
         return check(shell, &sums, &place, &SumOptions { kind, one_way: false, filter: &filter });
     }
     let mut sink = Sink::open(shell, args)?;

@@ -51,7 +51,8 @@ pub(crate) struct TransferArgs {
 impl TransferArgs {
     /// The options of the op. Of the three verbs only sync deletes at the destination.
     pub(crate) fn options(&self, settings: &Settings, verb: &str, force: bool) -> Result<SyncOptions, CliError> {
-        let (source, dest) = (settings.place(&self.source)?, settings.place(&self.dest)?);
+        // What was there can be read, and is written into what is there now.
+        let (source, dest) = (settings.place(&self.source)?, settings.any_place(&self.dest)?.now());
         one_pinned_vault(settings, &source, &dest)?;
         let mut rules = comparing::rules(settings, &self.compare, &self.walk, &self.delete, &self.backup)?;
         self.cutoff.apply(settings, &mut rules);

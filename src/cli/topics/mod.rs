@@ -53,6 +53,7 @@ pub(super) const ALL: &[Topic] = &[
     topic("members", include_str!("members.md")),
     topic("machines", include_str!("machines.md")),
     topic("conflicts", include_str!("conflicts.md")),
+    topic("history", include_str!("history.md")),
     topic("other-verbs", include_str!("other-verbs.md")),
     topic("rclone", include_str!("rclone.md")),
 ];

@@ -139,6 +139,7 @@ impl TestEnv {
             demands: Default::default(),
             witness: None,
             keyring: false,
+            at: None,
         }
     }
 
