@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use super::besides::{backups, refuse_backup, vault_backup, vault_places};
 use super::conflicts::waiting;
 use super::consent::Consent;
+use super::guard::warn_of_rewrite;
 use super::moving::{VaultSource, leave_vault};
 use super::narrow::narrow;
 use super::open::{Opened, open};
@@ -190,6 +191,7 @@ impl Run<'_> {
             return Ok(Gone { report, plan, uploaded: None });
         }
         brake(ctx, self.options, &plan)?;
+        warn_of_rewrite(ctx, self.options, vault, &mut plan)?;
         self.opened.sweep()?;
         let mut session = Session::begin(Arc::clone(vault), session_options(ctx, vault))?;
         let by_reference = self.origin.is_referred_to();

@@ -3,9 +3,56 @@
 use super::init::checkpoint;
 use super::open::open;
 use super::writers::last_of_writers;
-use super::{Ctx, LogEntry, OpsError, QuarantinedEntry, RemoteProfile, StatusReport};
+use super::{Ctx, LogEntry, OpsError, Policy, QuarantinedEntry, RemoteProfile, WriterRow};
 use crate::format::record::{Attribute, RecordKind};
-use crate::vault::{Commit, Quarantined, Vault, effective_times, kind_name, role_name};
+use crate::vault::{Commit, KeyPlace, Quarantined, Vault, effective_times, kind_name, role_name};
+
+/// What `status` knows.
+#[derive(Debug, Clone)]
+pub struct StatusReport {
+    /// Commits that no other commit follows.
+    pub heads: Vec<LogEntry>,
+    /// All writers, the one that wrote last first.
+    pub writers: Vec<WriterRow>,
+    /// Commits of members that do not count.
+    pub quarantined: Vec<QuarantinedEntry>,
+    /// Objects below `log/` that are not this vault's.
+    pub foreign: Vec<String>,
+    /// Conflict copies in the newest tree that wait for somebody.
+    pub conflicts: u64,
+    /// Entries of the newest tree, and the sizes of its files together.
+    pub tree: (u64, u64),
+    /// Which commits are kept.
+    pub policy: Policy,
+    /// How many commits are pinned, and how many are to be forgotten by hand.
+    pub named: (u64, u64),
+    /// Seconds since the newest commit was made, by its writer's claim.
+    pub age: Option<u64>,
+    /// Where the vault is.
+    pub location: String,
+    /// Its id.
+    pub vault_id: String,
+    /// Access version and epoch.
+    pub access_version: u32,
+    /// Epoch.
+    pub epoch: u32,
+    /// Members: kind, role, label, id.
+    pub members: Vec<[String; 4]>,
+    /// This writer's id, if this installation writes.
+    pub writer: Option<String>,
+    /// Newest commit.
+    pub head: Option<LogEntry>,
+    /// Records of the log: commits, and the joins and closes of writers.
+    pub records: u64,
+    /// Checkpoint string for `--checkpoint` on another machine.
+    pub checkpoint: String,
+    /// Where this device's key is kept, if it has one.
+    pub device_key: Option<KeyPlace>,
+    /// Objects and bytes of packs that were sent but belong to no commit yet.
+    pub unfinished: (u64, u64),
+    /// Warnings.
+    pub warnings: Vec<String>,
+}
 
 /// The newest commits first, at most `limit`.
 ///
@@ -60,8 +107,12 @@ pub fn status(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<StatusReport, Ops
     let writer = vault.known_writer()?.map(|writer| writer.to_string());
     let heads: Vec<&Commit> = view.heads().iter().filter_map(|id| view.commit(id)).collect();
     let now = ctx.world.clock.now().secs;
+    let totals = vault.root()?.map(|root| root.totals).unwrap_or_default();
     Ok(StatusReport {
-        conflicts: vault.root()?.map_or(0, |root| root.totals.conflicts),
+        conflicts: totals.conflicts,
+        tree: (totals.entries, totals.bytes),
+        policy: vault.policy(),
+        named: (vault.pins().len() as u64, vault.forget_requests().len() as u64),
         heads: heads.into_iter().map(log_entry).collect(),
         writers: last_of_writers(vault)?,
         quarantined: quarantined(vault),

@@ -17,11 +17,14 @@ mod edit_tree;
 mod error;
 mod files;
 mod gc;
+mod guard;
 mod hashsum;
 mod init;
 mod inspect;
 mod inward;
+mod keeping;
 mod key;
+mod leaks;
 mod links;
 mod list;
 mod make_dir;
@@ -53,13 +56,20 @@ mod tree;
 mod trial;
 mod undo;
 mod up;
+mod usage;
 mod verify;
 mod writers;
 
 use crate::class::Class;
 use crate::event::Observer;
 use crate::filter::Filter;
-pub use crate::format::{access::Role, card::Card};
+pub use crate::format::{
+    access::Role,
+    card::Card,
+    policy::{Count, PERIODS, Policy, Rule, Scope, Span, is_tag},
+    statement::MarkKind,
+};
+pub use crate::history::retention::Reason;
 use crate::path::TreePath;
 pub use crate::sum::{NoSuchSum, Sum, SumKind};
 pub use crate::transfer::{By, Comparison, LINK_SUFFIX, Naming, Order, OrderBy, OrderFrom, Replace, Symlinks, Traits};
@@ -81,11 +91,16 @@ pub use error::OpsError;
 pub use gc::{GcOptions, gc};
 pub use hashsum::{SumOptions, check_sums, hash_stream, hashsum};
 pub use init::{init, vault_exists};
-pub use inspect::{log, status};
+pub use inspect::{StatusReport, log, status};
+pub use keeping::{
+    KeepReport, KeepRow, MarkOptions, NamedRow, PolicyChange, PolicyReport, forget, kept, mark, marks, policy,
+    set_policy,
+};
 pub use key::{
     AccessStep, KeyChange, KeyReport, MemberInfo, card as key_card, change as key_change, history as key_history,
     member as key_member, members as key_members,
 };
+pub use leaks::{LeaksReport, Seen, leaks};
 pub use links::ShownLinks;
 pub use list::{Extras, ListOptions, Listed, ListedKind, list, list_with};
 pub use make_dir::{mkdir, rmdir, rmdirs};
@@ -111,6 +126,7 @@ pub use touch::{TouchOptions, touch};
 pub use tree::{Below, TreeOptions, TreeRow, tree};
 pub use trial::{Abilities, Check, Leftover, Observed, Outcome, Speed, Trial, cleanup, trial};
 pub use undo::{UndoOptions, UndoRow, undo, undoable};
+pub use usage::{Usage, usage};
 pub use verify::verify;
 pub use writers::{WriterRow, WriterState, writers};
 use zeroize::Zeroizing;
@@ -432,45 +448,4 @@ pub struct QuarantinedEntry {
     pub why: String,
     /// Whether an admin may adopt it.
     pub adoptable: bool,
-}
-
-/// What `status` knows.
-#[derive(Debug, Clone)]
-pub struct StatusReport {
-    /// Commits that no other commit follows.
-    pub heads: Vec<LogEntry>,
-    /// All writers, the one that wrote last first.
-    pub writers: Vec<WriterRow>,
-    /// Commits of members that do not count.
-    pub quarantined: Vec<QuarantinedEntry>,
-    /// Objects below `log/` that are not this vault's.
-    pub foreign: Vec<String>,
-    /// Conflict copies in the newest tree that wait for somebody.
-    pub conflicts: u64,
-    /// Seconds since the newest commit was made, by its writer's claim.
-    pub age: Option<u64>,
-    /// Where the vault is.
-    pub location: String,
-    /// Its id.
-    pub vault_id: String,
-    /// Access version and epoch.
-    pub access_version: u32,
-    /// Epoch.
-    pub epoch: u32,
-    /// Members: kind, role, label, id.
-    pub members: Vec<[String; 4]>,
-    /// This writer's id, if this installation writes.
-    pub writer: Option<String>,
-    /// Newest commit.
-    pub head: Option<LogEntry>,
-    /// Records of the log: commits, and the joins and closes of writers.
-    pub records: u64,
-    /// Checkpoint string for `--checkpoint` on another machine.
-    pub checkpoint: String,
-    /// Where this device's key is kept, if it has one.
-    pub device_key: Option<KeyPlace>,
-    /// Objects and bytes of packs that were sent but belong to no commit yet.
-    pub unfinished: (u64, u64),
-    /// Warnings.
-    pub warnings: Vec<String>,
 }

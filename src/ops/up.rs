@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use super::besides::{backups, refuse_backup, vault_backup, vault_places};
 use super::conflicts::waiting;
 use super::consent::Consent;
+use super::guard::warn_of_rewrite;
 use super::moving::leave_local;
 use super::narrow::narrow;
 use super::open::{Opened, open};
@@ -205,6 +206,7 @@ impl Up<'_> {
             return Ok(report);
         }
         let Ready { base, extra, suspects, marks, scan_start, traits, unsure, mut plan } = ready;
+        warn_of_rewrite(ctx, self.options, vault, &mut plan)?;
         self.opened.sweep()?;
         let observer = ctx.observer;
         let mut session = Session::begin(Arc::clone(vault), session_options(ctx, vault))?;

@@ -10,12 +10,17 @@ use super::log::{Commit, parents};
 use super::open::Vault;
 use super::statement::one_of;
 use crate::format::access::Role;
+use crate::format::key::{TreeKey, subtree_range};
 use crate::format::limits::STATEMENTS_MAX;
-use crate::format::policy::Policy;
+use crate::format::policy::{Policy, Rule, Scope};
 use crate::format::record::{Attribute, RecordKind};
 use crate::format::statement::{Forget, Mark, MarkKind};
+use crate::history::cursor::{Cursor, get};
+use crate::history::diff::Diff;
 use crate::history::retention::Candidate;
+use crate::history::source::Root;
 use crate::id::CommitId;
+use crate::path::TreePath;
 
 /// A policy that an admin has stated.
 #[derive(Debug, Clone)]
@@ -73,12 +78,25 @@ impl Vault {
     /// # Errors
     /// The remote's, or a record is not what it should be.
     pub fn candidates(&self) -> Result<Vec<Candidate>, VaultError> {
+        self.candidates_for(&self.policy())
+    }
+
+    /// The same for another policy, which may speak of other paths.
+    ///
+    /// # Errors
+    /// As for [`Vault::candidates`].
+    pub fn candidates_for(&self, policy: &Policy) -> Result<Vec<Candidate>, VaultError> {
         let (pins, tags, unwanted) = (self.pins(), self.tags(), self.forget_requests());
         let view = self.view();
         let heads = self.shown_by(view.heads().iter().copied())?;
         let open = view.writers().into_iter().filter_map(|writer| view.last_of(&writer));
         let last = self.shown_by(open.filter(|last| !last.closed).map(|last| last.id))?;
         let named = |names: &Names, id: &CommitId| names.get(id).cloned().unwrap_or_default();
+        let path = |rule: &Rule| match &rule.scope {
+            Scope::Path(path) => Some(path.clone()),
+            Scope::All | Scope::Tag(_) => None,
+        };
+        let paths: Vec<TreePath> = policy.rules.iter().filter_map(path).collect();
         let candidate = |commit: Commit| Candidate {
             tags: named(&tags, &commit.id),
             pins: named(&pins, &commit.id),
@@ -94,7 +112,48 @@ impl Vault {
             time: commit.record.time,
             operation: commit.record.operation,
         };
-        Ok(self.newest(usize::MAX, is_candidate)?.into_iter().map(candidate).collect())
+        let mut candidates = Vec::new();
+        for commit in self.newest(usize::MAX, is_candidate)? {
+            let mut touched = HashSet::new();
+            for path in &paths {
+                if self.touches(&commit, path)? {
+                    touched.insert(path.clone());
+                }
+            }
+            candidates.push(Candidate { touched, ..candidate(commit) });
+        }
+        Ok(candidates)
+    }
+
+    /// Whether a commit has another entry at a path, or others below it, than each of those it follows. What can't be read any
+    /// more counts as another.
+    fn touches(&self, commit: &Commit, path: &TreePath) -> Result<bool, VaultError> {
+        let before: BTreeSet<CommitId> = parents(&commit.record).collect();
+        if before.is_empty() {
+            return Ok(commit.record.root.totals.entries > 0);
+        }
+        for parent in before {
+            let parent = self.record_of(&parent)?;
+            match self.differs(&parent.root(), &commit.root(), path) {
+                Ok(true) | Err(VaultError::Missing { .. }) => {}
+                other => return other,
+            }
+        }
+        Ok(true)
+    }
+
+    fn differs(&self, old: &Root, new: &Root, path: &TreePath) -> Result<bool, VaultError> {
+        if old.id == new.id {
+            return Ok(false);
+        }
+        if let Some(key) = TreeKey::from_path(path) {
+            let entry = |root| Ok::<_, VaultError>(get(self, root, &key)?.map(|found| found.entry));
+            if entry(old)? != entry(new)? {
+                return Ok(true);
+            }
+        }
+        let cursor = |root| Cursor::range(self, root, subtree_range(path));
+        Ok(Diff::new(cursor(old)?, cursor(new)?).next().transpose()?.is_some())
     }
 
     /// The commits whose trees these records show: themselves, or what they follow without changing anything.
@@ -118,11 +177,15 @@ impl Vault {
         Ok(shown)
     }
 
-    /// The commit whose id begins with `prefix`, or that bears it as a name.
+    /// The commit whose id begins with `prefix`, or that bears it as a name; `latest` is the newest.
     ///
     /// # Errors
     /// There is none or more than one; the remote's.
     pub fn commit_named(&self, prefix: &str) -> Result<Commit, VaultError> {
+        if prefix == NEWEST {
+            let newest = self.newest(1, is_candidate)?.pop();
+            return newest.ok_or_else(|| VaultError::Named("there is no commit yet".to_owned()));
+        }
         let mut named: BTreeSet<CommitId> = BTreeSet::new();
         for names in [self.pins(), self.tags()] {
             named.extend(names.into_iter().filter(|(_, names)| names.contains(prefix)).map(|(id, _)| id));
@@ -213,3 +276,6 @@ impl Vault {
 fn is_candidate(commit: &Commit) -> bool {
     commit.record.kind == RecordKind::Commit && !commit.record.is_apart()
 }
+
+/// What the newest commit is called everywhere.
+const NEWEST: &str = "latest";

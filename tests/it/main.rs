@@ -55,6 +55,7 @@ mod read_only;
 mod remote_test;
 mod remotes;
 mod requests;
+mod retention;
 mod round_trip;
 mod secrets;
 mod sign_in;

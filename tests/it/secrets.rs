@@ -33,6 +33,7 @@ const VERBS: &[&str] = &[
     "hashsum md5 @",
     "init @ --recovery-file words",
     "key list @",
+    "leaks @",
     "listremotes @",
     "log @",
     "ls @",

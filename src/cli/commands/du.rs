@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::cli::output::{CliError, write_array};
+use crate::cli::output::{Align, CliError, table, write_array, write_object};
 use crate::cli::shell::Shell;
 use crate::ops::{self, DuRow};
 use crate::units::ByteSize;
@@ -23,9 +23,18 @@ pub(crate) struct DuArgs {
     /// Show bytes, not rounded sizes
     #[arg(short, long)]
     bytes: bool,
+    /// Show what the vault takes up at its remote instead, against what is in it
+    ///
+    /// Packs, metadata, index and log, history among them: sealed, deduplicated, compressed and padded. The path is a whole
+    /// remote.
+    #[arg(long, conflicts_with = "depth")]
+    vault: bool,
 }
 
 pub(crate) fn run(shell: &Shell, args: &DuArgs) -> Result<(), CliError> {
+    if args.vault {
+        return whole(shell, args);
+    }
     let (printer, place) = (&shell.printer, shell.settings.place(&args.path)?);
     if printer.is_json() {
         return write_array(printer, |add| {
@@ -46,7 +55,41 @@ pub(crate) fn run(shell: &Shell, args: &DuArgs) -> Result<(), CliError> {
     })
 }
 
+/// What the whole vault takes up.
+fn whole(shell: &Shell, args: &DuArgs) -> Result<(), CliError> {
+    let remote = shell.settings.remote(&args.path)?;
+    let usage = shell.call(false, |ctx| ops::usage(ctx, &remote))?;
+    let (stored, (kept, forgotten)) = (usage.stored(), usage.commits);
+    if shell.printer.is_json() {
+        let class = |(class, seen): &(&'static str, ops::Seen)| serde_json::json!({ "class": class, "objects": seen.objects, "bytes": seen.bytes });
+        let value = serde_json::json!({
+            "entries": usage.entries,
+            "bytes": usage.bytes,
+            "stored": stored,
+            "classes": usage.classes.iter().map(class).collect::<Vec<_>>(),
+            "commits_kept": kept,
+            "commits_forgotten": forgotten,
+        });
+        return Ok(write_object(&shell.printer, &value)?);
+    }
+    let size = |bytes: u64| if args.bytes { bytes.to_string() } else { ByteSize(bytes).to_string() };
+    let mut rows = vec![["tree".to_owned(), size(usage.bytes), format!("{} entries", usage.entries)]];
+    let of_class = |(class, seen): &(&'static str, ops::Seen)| {
+        [(*class).to_owned(), size(seen.bytes), format!("{} objects", seen.objects)]
+    };
+    rows.extend(usage.classes.iter().map(of_class));
+    let share =
+        if usage.bytes == 0 { String::new() } else { format!("{:.2} of the tree", stored as f64 / usage.bytes as f64) };
+    rows.push(["stored".to_owned(), size(stored), share]);
+    rows.push(["commits".to_owned(), (kept + forgotten).to_string(), format!("{forgotten} to be forgotten")]);
+    for line in table([Align::Left, Align::Right, Align::Left], &rows) {
+        shell.printer.data(&line)?;
+    }
+    Ok(())
+}
+
 const EXAMPLES: &str = "\
 Examples:
+  cryptsync du --vault nas:
   cryptsync du nas:
   cryptsync du --depth 3 --bytes nas:docs";

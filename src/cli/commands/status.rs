@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use jiff::tz::TimeZone;
 
 use super::log;
-use crate::cli::output::{Align, CliError, JsonStatus, local_time, table, truncated, write_object};
+use crate::cli::output::{Align, CliError, JsonStatus, local_time, printed_policy, table, truncated, write_object};
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
 use crate::ops::{self, KeyPlace, QuarantinedEntry, RemoteProfile, StatusReport, WriterRow};
@@ -54,6 +54,9 @@ fn lines(status: &StatusReport, zone: &TimeZone) -> Vec<String> {
         row("records:", status.records.to_string()),
         row("newest:", log::lines(status.head.as_slice(), zone).pop().unwrap_or("none".to_owned())),
         row("age:", status.age.map_or("none".to_owned(), age)),
+        row("tree:", format!("{} entries, {}", status.tree.0, ByteSize(status.tree.1))),
+        row("policy:", printed_policy(&status.policy).join("; ")),
+        row("pinned:", format!("{} commits; {} to be forgotten by hand", status.named.0, status.named.1)),
         row("conflicts:", status.conflicts.to_string()),
         row("checkpoint:", status.checkpoint.clone()),
     ];
@@ -148,6 +151,9 @@ mod tests {
             quarantined: Vec::new(),
             foreign: Vec::new(),
             conflicts: 0,
+            tree: (0, 0),
+            policy: crate::ops::Policy::default(),
+            named: (0, 0),
             age: None,
             checkpoint: "cp".to_owned(),
             device_key: None,
@@ -156,7 +162,7 @@ mod tests {
         };
         let lines = lines(&status, &TimeZone::UTC);
         assert_eq!(lines[0], "location:     /mnt/v");
-        assert_eq!(lines[9], "unfinished:   2 objects, 2.00 KiB");
-        assert_eq!(lines[11], "  password  admin  main  xyz");
+        assert_eq!(lines[12], "unfinished:   2 objects, 2.00 KiB");
+        assert_eq!(lines[14], "  password  admin  main  xyz");
     }
 }

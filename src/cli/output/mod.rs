@@ -2,6 +2,7 @@
 
 mod error;
 mod json;
+mod keeping;
 mod layout;
 mod log;
 mod log_file;
@@ -25,6 +26,7 @@ pub(super) use json::{
     JsonCheck, JsonCommit, JsonConflict, JsonEntry, JsonStat, JsonStatus, JsonVerify, JsonWriterRow, write_array,
     write_object,
 };
+pub(super) use keeping::{JsonKept, JsonNamed, JsonPolicy, printed_policy};
 pub(super) use layout::Layout;
 pub(super) use log::{Log, LogFormat, Sink};
 pub(super) use log_file::{LogFile, Rotation};
