@@ -90,6 +90,7 @@ impl Settings {
                 max_staleness: flags.max_staleness,
                 accept_rollback: flags.accept_rollback,
                 retiring: None,
+                salvage: false,
             },
             host_name: env.host_name.clone(),
             time_zone: env.time_zone.clone(),

@@ -15,6 +15,7 @@ pub mod merge;
 mod moves;
 mod settle;
 pub mod source;
+pub mod survey;
 pub mod totals;
 
 #[cfg(test)]

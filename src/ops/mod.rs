@@ -10,6 +10,7 @@ mod check;
 mod check_vaults;
 mod conflicts;
 mod consent;
+mod damage;
 mod device;
 mod diff;
 mod down;
@@ -37,6 +38,7 @@ mod probe;
 mod rcat;
 mod remove;
 mod rename;
+mod repair;
 mod replicate;
 mod rules;
 mod service;
@@ -50,6 +52,7 @@ mod tree;
 mod trial;
 mod up;
 mod verify;
+mod verify_read;
 mod writers;
 
 use crate::class::Class;
@@ -67,6 +70,7 @@ pub use browse::{BrowseRow, Browser};
 pub use cat::{CatOptions, cat};
 pub use check::{CheckOptions, check};
 pub use conflicts::{Conflict, Keep, ResolveOptions, Version, list_conflicts, resolve_conflicts, show_conflict};
+pub use damage::Hit;
 pub use device::{
     DeviceRequest, RecoveryReport, device_add, device_approve, device_remove, device_request, device_store,
     test_recovery,
@@ -92,6 +96,7 @@ pub use probe::{Found, Probe, probe};
 pub use rcat::rcat;
 pub use remove::{delete, purge, rm};
 pub use rename::{RenameOptions, rename};
+pub use repair::{RepairOptions, RepairReport, repair};
 pub use replicate::{ObjectsReport, ReplicateReport, replicate, verify_objects};
 pub use rules::{Backup, Cutoff, DeleteWhen, HearsRows, RowSink, TransferRules};
 pub use service::{HeldToken, Service, ServiceSettings, SignedIn, TokenStore};
@@ -104,7 +109,8 @@ pub use sync::sync;
 pub use touch::{TouchOptions, touch};
 pub use tree::{Below, TreeOptions, TreeRow, tree};
 pub use trial::{Abilities, Check, Leftover, Observed, Outcome, Speed, Trial, cleanup, trial};
-pub use verify::verify;
+pub use verify::{VerifyOptions, VerifyReport, verify};
+pub use verify_read::{Amount, BadAmount, ReadData};
 pub use writers::{WriterRow, WriterState, writers};
 use zeroize::Zeroizing;
 
@@ -398,27 +404,6 @@ pub struct CheckReport {
     pub only_dest: u64,
     /// Could not be compared.
     pub errors: u64,
-}
-
-/// What `verify` looked at.
-#[derive(Debug, Clone, Default)]
-pub struct VerifyReport {
-    /// Entries of the tree.
-    pub entries: u64,
-    /// Tree nodes and chunk lists read.
-    pub nodes: u64,
-    /// References to data chunks that resolve.
-    pub chunks: u64,
-    /// Objects on the remote that the vault knows.
-    pub objects: u64,
-    /// Bytes read and verified (with `--read-data`).
-    pub bytes_read: u64,
-    /// Objects that belong to nothing.
-    pub foreign: Vec<String>,
-    /// Commits of members that do not count.
-    pub quarantined: Vec<QuarantinedEntry>,
-    /// What is wrong, a sentence each, with its class.
-    pub problems: Vec<(Class, String)>,
 }
 
 /// One commit of `log`.

@@ -16,6 +16,7 @@ use super::merged;
 use super::objects::Objects;
 use super::overlay::Overlay;
 use super::pins::Pins;
+use super::salvage::Forgiven;
 use super::state::State;
 use super::unlock::Unlock;
 use crate::chunk::{Cutter, Policy};
@@ -66,6 +67,7 @@ pub struct Vault {
     pub(super) merged: Mutex<merged::Known>,
     /// The index of a view read later, for what is not where the view had it.
     later: Mutex<Option<Arc<Index>>>,
+    pub(super) forgiven: Forgiven,
 }
 
 impl Vault {
@@ -105,20 +107,25 @@ impl Vault {
         let view = View::load(&reading, listing, None)?;
         let claims = view.newest_first().into_iter().map(|commit| commit.record.time);
         demands.check_age(&location, now, claims.chain([access.body().time]))?;
-        Ok(Self {
+        let vault = Self {
             id: vault,
             world: options.world.clone(),
             genesis,
             objects,
             state,
             access: RwLock::new(Arc::new(access)),
-            demands,
+            demands: demands.clone(),
             view: RwLock::new(Arc::new(view)),
             index: Mutex::default(),
             overlay: Overlay::default(),
             merged: Mutex::default(),
             later: Mutex::default(),
-        })
+            forgiven: Forgiven::default(),
+        };
+        if demands.salvage {
+            vault.forgive();
+        }
+        Ok(vault)
     }
 
     /// The log as last read.
@@ -236,9 +243,14 @@ impl Vault {
             return Ok(Arc::clone(index));
         }
         let view = self.view();
-        let index = Arc::new(Index::load(&self.objects, &self.state, &view.segment_refs(), &view.bundles())?);
+        let index = Arc::new(self.load_index(&view)?);
         *loaded = Some(Arc::clone(&index));
         Ok(index)
+    }
+
+    fn load_index(&self, view: &View) -> Result<Index, VaultError> {
+        let (segments, bundles) = (view.segment_refs(), view.bundles());
+        Index::load(&self.objects, &self.state, &segments, &bundles, self.forgives())
     }
 
     /// The index of a view that is read once more when something is not where this one has it; `None` if nothing is new.
@@ -255,7 +267,7 @@ impl Vault {
             return Ok(None);
         }
         let view = self.load_view(listing, None)?;
-        let index = Arc::new(Index::load(&self.objects, &self.state, &view.segment_refs(), &view.bundles())?);
+        let index = Arc::new(self.load_index(&view)?);
         *later = Some(Arc::clone(&index));
         Ok(Some(index))
     }

@@ -4,7 +4,7 @@
 //! everything here is garbage that nobody sees, remembered in the journal so that the next run need not send it again.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 
@@ -16,10 +16,12 @@ use super::container::{Container, Plaintext};
 use super::error::VaultError;
 use super::index::{Found, Index};
 use super::journal::{JournalPack, LiveSession};
+use super::mend::Mending;
 use super::objects::object_name;
 use super::open::Vault;
 use super::placed::{Placed, Spot, ids};
 use super::resume::resume;
+use super::session_stats::SessionStats;
 use crate::chunk::Cutter;
 use crate::crypto::{Class as SealClass, SealBuffer, SealContext};
 use crate::format::hints::ObjectRef;
@@ -38,15 +40,6 @@ pub struct SessionOptions {
     pub packs: usize,
     /// zstd level; `None` stores everything raw.
     pub compression: Option<i32>,
-}
-
-/// What a session has done so far.
-#[derive(Debug, Default)]
-pub struct SessionStats {
-    /// Bytes of chunks that the vault had already.
-    pub deduplicated: AtomicU64,
-    /// Bytes of objects put, sealed and padded.
-    pub stored: AtomicU64,
 }
 
 /// A run's writing side.
@@ -69,6 +62,7 @@ pub(super) struct Shared {
     live: LiveSession,
     index: RwLock<Arc<Index>>,
     checked: Mutex<HashMap<ObjectId, bool>>,
+    pub(super) mending: Mutex<Mending>,
     failure: Mutex<Option<VaultError>>,
     failed: AtomicBool,
     pub(super) stats: SessionStats,
@@ -122,6 +116,7 @@ impl Session {
             live,
             index: RwLock::new(index),
             checked: Mutex::default(),
+            mending: Mutex::default(),
             failure: Mutex::default(),
             failed: AtomicBool::new(false),
             stats: SessionStats::default(),
@@ -371,14 +366,18 @@ impl Shared {
 
     /// A committed place of a blob whose object is known to exist: asked once for each object newly relied on.
     fn committed(&self, id: &BlobId) -> Result<Option<Found>, VaultError> {
-        for found in self.index().lookup(id)? {
+        let places = self.index().lookup(id)?;
+        for found in &places {
             let exists = match found.class {
                 IndexClass::Log => true, // it was listed when the log was read
-                IndexClass::Data | IndexClass::Meta => self.exists(&found)?,
+                IndexClass::Data | IndexClass::Meta => self.exists(found)?,
             };
             if exists {
-                return Ok(Some(found));
+                return Ok(Some(*found));
             }
+        }
+        if !places.is_empty() {
+            self.stats.restored.fetch_add(1, Ordering::Relaxed);
         }
         Ok(None)
     }
