@@ -42,3 +42,7 @@ pub const OPERATION_MAX: usize = 4096;
 pub const STATEMENTS_MAX: usize = 64;
 /// Commits that an accepted rollback names as given up.
 pub const GIVEN_UP_MAX: usize = 256;
+/// Rules of a retention policy.
+pub const POLICY_RULES_MAX: usize = 64;
+/// The name of a tag or a pin, in bytes.
+pub const TAG_MAX: usize = 128;

@@ -16,6 +16,7 @@ pub mod list;
 pub mod name;
 pub mod node;
 pub mod pack;
+pub mod policy;
 pub mod record;
 pub mod statement;
 pub mod summary;

@@ -204,9 +204,23 @@ impl Record {
         self.attributes.iter().any(|a| a.tag % 2 == 0 && a.tag != Attribute::HISTORY)
     }
 
+    /// Whether it may change which other records count.
+    pub fn judges(&self) -> bool {
+        let judging = [Attribute::RETIRED, Attribute::ADOPTED];
+        let unknown = self.unknown_attribute().is_some();
+        unknown || self.attributes.iter().any(|attribute| judging.contains(&attribute.tag))
+    }
+
     /// The first attribute that a reader would have to understand and this program does not.
     pub fn unknown_attribute(&self) -> Option<u64> {
-        const KNOWN: [u64; 3] = [Attribute::HISTORY, Attribute::RETIRED, Attribute::ADOPTED];
+        const KNOWN: [u64; 6] = [
+            Attribute::HISTORY,
+            Attribute::RETIRED,
+            Attribute::ADOPTED,
+            Attribute::POLICY,
+            Attribute::MARKS,
+            Attribute::FORGET,
+        ];
         self.attributes.iter().map(|a| a.tag).find(|tag| tag % 2 == 0 && !KNOWN.contains(tag))
     }
 }
@@ -488,8 +502,8 @@ mod tests {
         assert_eq!(record.attributes[0].as_history(), Ok((BlobId::new([14; 32]), None)));
         record.attributes.push(Attribute { tag: 3, value: vec![] });
         assert_eq!(record.unknown_attribute(), None);
-        record.attributes.push(Attribute { tag: 8, value: vec![] });
-        assert_eq!(record.unknown_attribute(), Some(8));
+        record.attributes.push(Attribute { tag: 80, value: vec![] });
+        assert_eq!(record.unknown_attribute(), Some(80));
         assert_eq!(Record::decode(&record.encode().unwrap()), Ok(record));
     }
 }

@@ -13,6 +13,7 @@ pub mod editor;
 mod fixes;
 pub mod merge;
 mod moves;
+pub mod retention;
 mod settle;
 pub mod source;
 pub mod survey;

@@ -214,9 +214,9 @@ impl Reading<'_> {
     }
 
     /// Whether summaries may stand for the records that they tell of: nobody has lost the right to write since, nothing was
-    /// given up here, and no record that says something about others is new to them.
+    /// given up here, and no record that changes which of them count is new to them.
     fn may_cover(&self, pass: &Pass, given_up: &HashSet<CommitId>) -> bool {
-        let apart = pass.read.iter().map(|read| &read.candidate.commit).filter(|commit| commit.record.is_apart());
+        let apart = pass.read.iter().map(|read| &read.candidate.commit).filter(|commit| commit.record.judges());
         let mut apart = apart.map(|commit| commit.id);
         let tells_of = |told: &Told, id: &CommitId| told.summary.live.iter().any(|brief| brief.id == *id);
         pass.told

@@ -107,12 +107,7 @@ impl Verifier<'_> {
         if role_in(body, &record.writer_sign) < Some(Role::Writer) {
             return Ok(Some(Why::Role));
         }
-        let malformed = record.attributes.iter().any(|attribute| match attribute.tag {
-            Attribute::HISTORY => attribute.as_history().is_err(),
-            Attribute::RETIRED => attribute.as_retired().is_err(),
-            Attribute::ADOPTED => attribute.as_adopted().is_err(),
-            _ => false,
-        });
+        let malformed = record.attributes.iter().any(Attribute::is_malformed);
         Ok(malformed.then_some(Why::Malformed))
     }
 }
