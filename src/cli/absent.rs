@@ -25,7 +25,11 @@ pub(super) const ANSWERS: &[(&[&str], &str)] = &[
     ),
     (&["restore"], "use `cryptsync copy REMOTE:path DIR`, or `sync` to also delete what the vault does not have"),
     (
-        &["prune", "forget", "rebuild-index", "migrate", "recover", "repair", "rewrite", "generate"],
+        &["rebuild-index", "recover"],
+        "`cryptsync repair REMOTE:` makes a lost index again, `cryptsync rescue REMOTE: DIR` takes out what can be read",
+    ),
+    (
+        &["prune", "forget", "migrate", "rewrite", "generate"],
         "a vault folds its log by itself while it is written to, and forgets nothing; `cryptsync verify --read-data REMOTE:` looks whether it is whole",
     ),
     (&["unlock"], "there are no locks: any number of machines may write at the same time"),

@@ -16,8 +16,8 @@ pub trait Surveyor<S: NodeSource + ?Sized> {
     /// A node is about to be read.
     ///
     /// # Errors
-    /// Whatever is to end the survey.
-    fn node(&mut self) -> Result<(), S::Error>;
+    /// Why it is not to be read: then it counts as unreadable.
+    fn node(&mut self, id: &BlobId) -> Result<(), S::Error>;
 
     /// An entry. Tells whether all is well with it, so that it need not be seen in other trees.
     ///
@@ -70,8 +70,8 @@ impl Survey {
             passed.extend_from_slice(last);
             return Ok(true);
         }
-        surveyor.node()?;
-        let read = Frame::read(store, child, place).and_then(|frame| {
+        let read = surveyor.node(&child.id).and_then(|()| Frame::read(store, child, place));
+        let read = read.and_then(|frame| {
             let misplaced = TreeError::Misplaced { id: child.id, what: "level or range of keys" };
             if fits(&frame, below, passed) { Ok(frame) } else { Err(misplaced.into()) }
         });

@@ -152,7 +152,15 @@ impl<'a> Damage<'a> {
     /// The remote's, or cancelled.
     pub(super) fn history(&mut self) -> Result<(), VaultError> {
         let mut seen = HashSet::new();
-        for commit in self.finder.vault.newest(usize::MAX, |_| true)? {
+        let vault = self.finder.vault;
+        let commits = match vault.newest(usize::MAX, |_| true) {
+            Err(error) if error.is_lack() => {
+                self.finder.hit("the log's history".into(), None, error.class(), error.to_string());
+                vault.view().newest_first().into_iter().cloned().collect()
+            }
+            commits => commits?,
+        };
+        for commit in commits {
             let root = commit.root();
             // Joins and statements have the tree of the commit before them.
             if seen.insert(root.id) {
@@ -191,14 +199,27 @@ impl Finder<'_> {
         }
     }
 
+    /// Whether some object has a blob.
+    fn is_there(&self, id: &BlobId) -> Result<bool, VaultError> {
+        let places = self.index.lookup(id)?;
+        Ok(places.iter().any(|place| self.presence.has(place.class, &place.object)) || self.found.contains(&id16(id)))
+    }
+
+    /// Fails if no object has a node, whatever copies of it are on this machine.
+    fn need(&self, id: &BlobId) -> Result<(), VaultError> {
+        if self.is_there(id)? || self.vault.is_unrecorded(id)? {
+            return Ok(());
+        }
+        Err(VaultError::Missing { what: format!("node {} (in no object that is there)", id.short()) })
+    }
+
     /// What is wrong with a chunk; nothing if an object has it.
     fn chunk(&mut self, id: &BlobId) -> Result<Option<(Class, String)>, VaultError> {
-        let places = self.index.lookup(id)?;
-        let there = places.iter().any(|place| self.presence.has(place.class, &place.object));
-        if there || self.found.contains(&id16(id)) {
+        if self.is_there(id)? {
             self.chunks += 1;
             return Ok(None);
         }
+        let places = self.index.lookup(id)?;
         let damaged = places.iter().any(|place| self.presence.is_damaged(&place.object.id));
         let (class, what) = match (places.is_empty(), damaged) {
             (true, _) => (Class::Missing, "is in no index"),
@@ -232,6 +253,7 @@ impl Finder<'_> {
         place: Option<ResolvedPlace>,
     ) -> Result<Option<(Class, String)>, VaultError> {
         self.nodes += 1;
+        self.need(id)?;
         let mut found = None;
         for piece in ListReader::open(self.vault, id, entry.size, place)? {
             if let Some((id, _)) = piece?.chunk
@@ -245,9 +267,10 @@ impl Finder<'_> {
 }
 
 impl Surveyor<Vault> for Finder<'_> {
-    fn node(&mut self) -> Result<(), VaultError> {
+    fn node(&mut self, id: &BlobId) -> Result<(), VaultError> {
         self.nodes += 1;
-        self.vault.checkpoint()
+        self.vault.checkpoint()?;
+        self.need(id)
     }
 
     fn entry(&mut self, key: &[u8], entry: &Entry, place: Option<ResolvedPlace>) -> Result<bool, VaultError> {

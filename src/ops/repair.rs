@@ -23,7 +23,7 @@ use crate::format::name::ObjectName;
 use crate::history::cursor::Cursor;
 use crate::history::source::Root;
 use crate::path::TreePath;
-use crate::transfer::{EditList, commit_edits, lookup};
+use crate::transfer::{EditList, commit_edits};
 use crate::vault::{CommitInfo, FoundPack, Index, Mend, Published, Session, Stock, Vault, VaultError};
 
 /// How to repair.
@@ -116,6 +116,12 @@ impl Repair<'_> {
         let found: HashSet<[u8; 16]> = blobs_of(&mend.found)?;
         if !found.is_empty() {
             hits = self.look_again(&index, root.as_ref(), &found)?;
+        }
+        // Who still has copies of lost nodes finds out by the index what to put back.
+        if hits.iter().any(|hit| hit.path.is_none()) {
+            let packs = index.packs()?;
+            let nodes = packs.iter().filter(|pack| pack.class == IndexClass::Meta);
+            nodes.for_each(|pack| drop(mend.gone.remove(&pack.object.id)));
         }
         let edits = self.marks(root.as_ref(), &hits)?;
         self.report.lost = hits;
@@ -258,10 +264,15 @@ impl Repair<'_> {
     fn marks(&mut self, root: Option<&Root>, hits: &[Hit]) -> Result<EditList, OpsError> {
         let mut edits = EditList::default();
         let Some(root) = root else { return Ok(edits) };
-        let lost: HashSet<&TreePath> = hits.iter().filter(|hit| hit.newest).filter_map(|hit| hit.path.as_ref()).collect();
+        if hits.iter().any(|hit| hit.newest && hit.path.is_none()) {
+            // A tree with holes can't be edited. What brings it back is another copy of the vault.
+            return Ok(edits);
+        }
+        let lost: HashSet<&TreePath> =
+            hits.iter().filter(|hit| hit.newest).filter_map(|hit| hit.path.as_ref()).collect();
         let mut changed = BTreeMap::new();
-        let unreadable = hits.iter().any(|hit| hit.newest && hit.path.is_none());
-        for found in Cursor::open(&**self.vault(), root)? {
+        let vault = Arc::clone(self.vault());
+        for found in Cursor::open(&*vault, root)? {
             let mut found = found?;
             let Ok(path) = found.key.to_path() else { continue };
             let is_lost = lost.contains(&path);
@@ -271,12 +282,6 @@ impl Repair<'_> {
                 *count += 1;
                 changed.insert(found.key.as_bytes().to_vec(), (path, found.entry));
             }
-        }
-        self.vault().take_gaps();
-        if unreadable {
-            // A tree with holes can't be edited. What brings it back is another copy of the vault.
-            (self.report.marked, self.report.unmarked) = (0, 0);
-            return Ok(edits);
         }
         for (path, entry) in changed.into_values() {
             edits.put(&path, entry)?;

@@ -219,7 +219,7 @@ impl Verifier<'_> {
 }
 
 /// A file that is hit, and the commits that it is hit at, in one line.
-pub(super) fn told(hit: &Hit) -> String {
+pub fn told(hit: &Hit) -> String {
     let Hit { what, why, commits, count, newest, .. } = hit;
     let more = match count.saturating_sub(commits.len() as u64) {
         0 => String::new(),

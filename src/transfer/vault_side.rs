@@ -176,7 +176,7 @@ pub fn entry_in_scope(filter: &Filter, item: &Item) -> bool {
 /// # Errors
 /// A tree can't be read.
 pub fn base_root(vault: &Vault) -> Result<Option<Root>, VaultError> {
-    vault.root()
+    if vault.forgives() { vault.root_left() } else { vault.root() }
 }
 
 /// The entry at a path; `None` if there is none, and for the root, which is a directory always.

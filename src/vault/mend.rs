@@ -161,6 +161,7 @@ impl Session {
             shared.placed.place(number, directory.blobs().map(|(blob, at)| (blob.id, at)));
             shared.placed.stored(number, *pack)?;
         }
+        shared.vault.objects.io.barrier()?;
         *shared.mending.lock().expect("swapping does not panic") = mending;
         Ok(())
     }

@@ -16,6 +16,7 @@ mod container;
 mod content;
 mod create;
 mod demands;
+mod drill;
 mod error;
 mod given_up;
 mod history;

@@ -13,6 +13,9 @@ use super::open::Vault;
 use crate::class::Class;
 use crate::format::hints::ObjectRef;
 use crate::format::key::TreeKey;
+use crate::history::cursor::Cursor;
+use crate::history::source::Root;
+use crate::id::BlobId;
 
 /// What was passed over.
 #[derive(Default)]
@@ -74,6 +77,42 @@ impl Vault {
     /// Whether it is.
     pub fn forgives(&self) -> bool {
         self.forgiven.on.load(Ordering::Relaxed)
+    }
+
+    /// Whether a node is of a merge that no commit has recorded yet: no object has it.
+    ///
+    /// # Errors
+    /// The local state fails.
+    pub fn is_unrecorded(&self, id: &BlobId) -> Result<bool, VaultError> {
+        Ok(self.overlay.get(id)?.is_some())
+    }
+
+    /// The root of the newest tree that can be read at all: that of all heads if it can, otherwise of the newest commit.
+    ///
+    /// # Errors
+    /// The remote's; the error of the newest tree if there is no other.
+    pub fn root_left(&self) -> Result<Option<Root>, VaultError> {
+        let opens = |root: Option<Root>| match root {
+            Some(root) => Cursor::open(self, &root).map(|_| Some(root)),
+            None => Ok(None),
+        };
+        let first = match self.root().and_then(opens) {
+            Err(error) if error.is_lack() => error,
+            done => return done,
+        };
+        // Pages of the log's history may be among what is missing.
+        let commits = match self.newest(usize::MAX, |_| true) {
+            Err(error) if error.is_lack() => self.view().newest_first().into_iter().cloned().collect(),
+            commits => commits?,
+        };
+        for commit in commits {
+            self.checkpoint()?;
+            match opens(Some(commit.root())) {
+                Err(error) if error.is_lack() => {}
+                done => return done,
+            }
+        }
+        Err(first)
     }
 
     /// The parts of trees that were passed over since this was last asked, each once.

@@ -10,7 +10,7 @@ use crate::id::ObjectId;
 use crate::world::Timestamp;
 
 impl State {
-    /// When each object was last read in full and found to be what it should be, in seconds since 1970.
+    /// When each object was last read in full, in seconds since 1970.
     ///
     /// # Errors
     /// The database fails.
@@ -22,7 +22,7 @@ impl State {
         })
     }
 
-    /// These objects were read and are what they should be.
+    /// These objects were read.
     ///
     /// # Errors
     /// The database fails.

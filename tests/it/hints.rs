@@ -59,7 +59,6 @@ fn verbs_of_rclone_and_restic_that_are_not_here_are_answered() {
         "test",
         "tag",
         "migrate",
-        "repair",
         "rewrite",
         "recover",
     ] {

@@ -8,6 +8,7 @@
 
 mod asking;
 mod bad_input;
+mod care;
 mod checkpoints;
 mod cleanup;
 mod clouds;

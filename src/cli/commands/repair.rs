@@ -23,13 +23,19 @@ pub(crate) struct RepairArgs {
     /// Read all packs first, to find those that are damaged
     #[arg(long)]
     read_data: bool,
+    /// Show what would be done and what is lost, and change nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Take packs for gone even if most are
+    #[arg(long)]
+    force: bool,
 }
 
 pub(crate) fn run(shell: &Shell, args: &RepairArgs) -> Result<(), CliError> {
     let remote = shell.settings.remote(&args.remote)?;
     let options = RepairOptions {
-        dry_run: shell.settings.dry_run,
-        force: shell.settings.force,
+        dry_run: args.dry_run,
+        force: args.force,
         read_data: args.read_data,
         operation: format!("repair {}:", remote.name),
     };

@@ -62,6 +62,12 @@ const GROUPS: &[(&str, &[&str])] = &[
         &["mv", "cp", "mkdir", "rmdir", "rmdirs", "rm", "delete", "purge", "touch", "conflicts", "dedupe"],
     ),
     ("History", &["log", "diff"]),
-    ("Vaults", &["init", "status", "verify", "about", "key", "device", "writer", "adopt"]),
+    (
+        "Vaults",
+        &[
+            "init", "status", "verify", "repair", "rescue", "recovery", "doctor", "about", "key", "device", "writer",
+            "adopt",
+        ],
+    ),
     ("The program", &["config", "listremotes", "completion", "version", "help"]),
 ];
