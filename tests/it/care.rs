@@ -347,40 +347,35 @@ fn a_rescue_goes_without_parts_of_the_tree() {
     assert!(got.len() < 4501 && got.iter().all(|(path, bytes)| fs::read(src.join(path)).unwrap() == *bytes));
 }
 
-/// Each object in turn is removed, altered and cut short: nothing goes unnoticed, and nobody comes to harm.
+/// Each object in turn is removed, altered or cut short: nothing goes unnoticed, and nobody comes to harm.
 #[test]
 fn any_object_may_be_damaged() {
     let cli = Cli::with_vault();
     let (home, src) = filled(&cli);
     let before = contents(&src);
-    for path in files(&home.root) {
+    for (number, path) in files(&home.root).into_iter().enumerate() {
         let object = home.root.join(&path);
         let held = fs::read(&object).unwrap();
-        for damage in ["removed", "flipped", "cut"] {
-            match damage {
-                "removed" => fs::remove_file(&object).unwrap(),
-                "flipped" => flip(&object),
-                _ => fs::write(&object, &held[..held.len() / 2]).unwrap(),
-            }
-            let what = format!("{} {damage}", path.display());
-            let other = cli.fresh("other");
-            let code = other.run(["verify", "--read-data", "--history", "v:"]).code;
-            let out = cli.path("out");
-            let rescued = other.run(["rescue", "v:", out.to_str().unwrap()]);
-            assert!([0, 20, 23, 24, 25, 28, 29].contains(&rescued.code), "{what}: {}", rescued.stderr);
-            for (name, bytes) in contents(&out) {
-                assert_eq!(before.get(&name), Some(&bytes), "{what}: {}", name.display());
-            }
-            let newest_record = code == 0;
-            if newest_record {
-                // What a new machine can't know: that there was a newer commit, or more bytes of a name nobody needs.
-                let name = path.to_str().unwrap();
-                assert!(name.starts_with("log/"), "{what} went unnoticed");
-            }
-            fs::write(&object, &held).unwrap();
-            fs::remove_dir_all(cli.path("other")).unwrap();
-            fs::remove_dir_all(&out).unwrap_or_default();
+        let damage = ["removed", "flipped", "cut"][number % 3];
+        match damage {
+            "removed" => fs::remove_file(&object).unwrap(),
+            "flipped" => flip(&object),
+            _ => fs::write(&object, &held[..held.len() / 2]).unwrap(),
         }
+        let what = format!("{} {damage}", path.display());
+        let other = cli.fresh("other");
+        let code = other.run(["verify", "--read-data", "--history", "v:"]).code;
+        // What a new machine can't know: that there was a newer commit.
+        assert!(code != 0 || damage == "removed" && path.starts_with("log"), "{what} went unnoticed");
+        let out = cli.path("out");
+        let rescued = other.run(["rescue", "v:", out.to_str().unwrap()]);
+        assert!([0, 20, 23, 24, 25, 28, 29].contains(&rescued.code), "{what}: {}", rescued.stderr);
+        for (name, bytes) in contents(&out) {
+            assert_eq!(before.get(&name), Some(&bytes), "{what}: {}", name.display());
+        }
+        fs::write(&object, &held).unwrap();
+        fs::remove_dir_all(cli.path("other")).unwrap();
+        fs::remove_dir_all(&out).unwrap_or_default();
     }
     cli.fresh("last").ok(["verify", "--read-data", "--history", "v:"]);
 }
