@@ -23,12 +23,12 @@ use crate::support::{TestEnv, noise};
 /// Every format that was ever released, with its directory.
 const RELEASED: &[&str] = &["v1"];
 
-fn golden(version: &str) -> PathBuf {
+pub fn golden(version: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(version)
 }
 
 /// What is seen of a restored tree, a line each: the golden directory holds it as text.
-fn manifest(root: &Path) -> String {
+pub fn manifest(root: &Path) -> String {
     let mut lines = BTreeMap::new();
     let mut stack = vec![root.to_path_buf()];
     while let Some(dir) = stack.pop() {
@@ -52,7 +52,7 @@ fn manifest(root: &Path) -> String {
     lines.iter().map(|(path, what)| format!("{path}\t{what}\n")).collect()
 }
 
-fn copy_dir(from: &Path, to: &Path) {
+pub fn copy_dir(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -28,6 +28,7 @@ mod find;
 mod golden;
 mod hints;
 mod hostile;
+mod interop;
 mod json;
 mod limits;
 mod links;
