@@ -120,8 +120,9 @@ impl Repair<'_> {
         // Who still has copies of lost nodes finds out by the index what to put back.
         if hits.iter().any(|hit| hit.path.is_none()) {
             let packs = index.packs()?;
-            let nodes = packs.iter().filter(|pack| pack.class == IndexClass::Meta);
-            nodes.for_each(|pack| drop(mend.gone.remove(&pack.object.id)));
+            for pack in packs.iter().filter(|pack| pack.class == IndexClass::Meta) {
+                mend.gone.remove(&pack.object.id);
+            }
         }
         let edits = self.marks(root.as_ref(), &hits)?;
         self.report.lost = hits;
