@@ -93,6 +93,7 @@ impl Settings {
                 max_staleness: flags.max_staleness,
                 accept_rollback: flags.accept_rollback,
                 retiring: None,
+                salvage: false,
             },
             at: moment::at(flags.at.as_deref(), &env.world, &env.time_zone)?,
             host_name: env.host_name.clone(),

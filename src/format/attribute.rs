@@ -13,6 +13,9 @@ pub const CONTENT_HASHES: u64 = 3;
 /// Attribute: the entry that this one is a hard link to.
 pub const HARD_LINK: u64 = 4;
 
+/// Attribute: the content was found to be missing, and is to be stored again.
+pub const LOST: u64 = 7;
+
 /// Who owns an entry, by numbers and by names. Names that are not known are empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {

@@ -2,6 +2,7 @@
 //!
 //! One file has one encoding: what [`Entry::check`] refuses is neither written nor read.
 
+use super::attribute::LOST;
 use super::limits::{ATTRIBUTES_MAX, CHUNK_MAX, INLINE_MAX};
 use super::wire::{Malformed, Put, Reader};
 use crate::id::{BlobId, BlobKind, CommitId};
@@ -138,6 +139,11 @@ impl Entry {
             let at = self.attributes.partition_point(|(tag, _)| *tag < Conflict::TAG);
             self.attributes.insert(at, (Conflict::TAG, conflict.encode()));
         }
+    }
+
+    /// Whether its content was found to be missing.
+    pub fn is_lost(&self) -> bool {
+        self.attribute(LOST).is_some()
     }
 
     /// The bytes of an attribute.

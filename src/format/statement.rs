@@ -7,6 +7,7 @@ use super::policy::{Policy, is_tag};
 use super::record::Attribute;
 use super::wire::{Malformed, Put, Reader};
 use crate::id::{CommitId, WriterId};
+use crate::world::Timestamp;
 
 /// The end of a writer: of its records, only those in the ancestry of `kept` count.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,6 +97,28 @@ impl Attribute {
             out.push(u8::from(one.unwanted));
         });
         Self { tag: Self::FORGET, value }
+    }
+
+    /// A test of the recovery words.
+    pub const DRILL: u64 = 13;
+
+    /// A test of the recovery words: when it was, and how many bytes were read.
+    pub fn drill(time: Timestamp, bytes: u64) -> Self {
+        let mut value = Vec::new();
+        value.put_time(time);
+        value.put_varint(bytes);
+        Self { tag: Self::DRILL, value }
+    }
+
+    /// Reads the value of a [`Attribute::DRILL`] attribute.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the value is not exactly one.
+    pub fn as_drill(&self) -> Result<(Timestamp, u64), Malformed> {
+        let mut reader = Reader::new(&self.value, "recovery test");
+        let drill = (reader.time()?, reader.varint()?);
+        reader.finish()?;
+        Ok(drill)
     }
 
     /// Writers that end, ascending.

@@ -161,6 +161,18 @@ impl<'s, S: NodeSource + ?Sized> Cursor<'s, S> {
         Ok(())
     }
 
+    /// Reads the subtree at the head, or goes past it where the store wants that of one that can't be read.
+    fn enter(&mut self) -> Result<(), S::Error> {
+        let Err(error) = self.expand() else { return Ok(()) };
+        match self.head() {
+            Some(Head::Subtree { last_key, .. }) if self.store.passes_over(&error, &self.passed, last_key) => {
+                self.advance();
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+
     /// Goes to the first entry whose key is not below `key`, or to the end. Forward from where it is; from the start
     /// if it is past that key already.
     ///
@@ -173,7 +185,7 @@ impl<'s, S: NodeSource + ?Sized> Cursor<'s, S> {
         loop {
             match self.head() {
                 Some(Head::Subtree { last_key: at, .. } | Head::Entry { key: at, .. }) if at < key => self.advance(),
-                Some(Head::Subtree { .. }) => self.expand()?,
+                Some(Head::Subtree { .. }) => self.enter()?,
                 Some(Head::Entry { .. }) | None => return Ok(()),
             }
         }
@@ -204,7 +216,7 @@ impl<'s, S: NodeSource + ?Sized> Cursor<'s, S> {
 
     fn step(&mut self) -> Result<Option<Found>, S::Error> {
         while let Some(Head::Subtree { .. }) = self.head() {
-            self.expand()?;
+            self.enter()?;
         }
         let found = self.found();
         if found.is_some() {

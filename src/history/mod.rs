@@ -16,6 +16,7 @@ mod moves;
 pub mod retention;
 mod settle;
 pub mod source;
+pub mod survey;
 pub mod totals;
 
 #[cfg(test)]

@@ -21,6 +21,12 @@ pub trait NodeSource {
     /// # Errors
     /// The node can't be had, or is not what its id says.
     fn read(&self, kind: BlobKind, id: &BlobId, place: Option<&ResolvedPlace>) -> Result<Arc<NodeBlob>, Self::Error>;
+
+    /// Whether a reader goes on after a subtree that can't be read: that of the keys above `after`, up to `last`. Never by
+    /// default: who relies on a whole tree must not get a part of it.
+    fn passes_over(&self, _error: &Self::Error, _after: &[u8], _last: &[u8]) -> bool {
+        false
+    }
 }
 
 /// Writes nodes.

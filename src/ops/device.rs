@@ -1,4 +1,4 @@
-//! `device`: machines that open a vault with a key of their own, and `key test-recovery`.
+//! `device`: machines that open a vault with a key of their own.
 
 use super::init::{in_file_hint, key_place};
 use super::key::{KeyReport, confirm_card, publish, remove};
@@ -8,7 +8,7 @@ use crate::class::Class;
 use crate::crypto::{MemberKeys, Secret32};
 use crate::format::access::{MemberKind, Role};
 use crate::format::card::{Card, Request};
-use crate::vault::{OpenOptions, State, Vault, VaultError, identify, member_id, role_name};
+use crate::vault::{State, VaultError, identify, member_id, role_name};
 use crate::world::Timestamp;
 
 /// What a device asks for, as text.
@@ -20,17 +20,6 @@ pub struct DeviceRequest {
     pub fingerprint: String,
     /// Until when it may be approved.
     pub expires: Timestamp,
-}
-
-/// What a test of the recovery words found.
-#[derive(Debug, Clone)]
-pub struct RecoveryReport {
-    /// The vault that they open.
-    pub vault_id: String,
-    /// The access version.
-    pub version: u32,
-    /// Commits that were read with them.
-    pub commits: u64,
 }
 
 /// Makes this machine a member, by the password or the recovery words: from now on it needs neither.
@@ -170,26 +159,6 @@ pub fn device_store(ctx: &Ctx<'_>, remote: &RemoteProfile, place: Option<KeyPlac
 /// There is no such device, or no admin's key is at hand.
 pub fn device_remove(ctx: &Ctx<'_>, remote: &RemoteProfile, who: &str) -> Result<KeyReport, OpsError> {
     remove(&open_as_admin(ctx, remote)?, who, Some(MemberKind::Device))
-}
-
-/// Opens the vault with the recovery words alone, as a machine would that has nothing else.
-///
-/// # Errors
-/// The words are wrong, or the vault can't be read.
-pub fn test_recovery(ctx: &Ctx<'_>, remote: &RemoteProfile) -> Result<RecoveryReport, OpsError> {
-    let connection = connect(ctx, remote)?;
-    let asker = AskPerson { person: ctx.person, name: &remote.name, secret: Secret::Words, anyway: true };
-    let vault_id = identify(&connection.io, &options(ctx, remote, &asker)?)?;
-    let scratch = tempfile::tempdir().map_err(VaultError::local("cannot create a scratch directory"))?;
-    let (state_dir, cache_dir) = (&*scratch.path().join("state"), &*scratch.path().join("cache"));
-    let blank = OpenOptions { state_dir, cache_dir, vault_id: Some(vault_id), ..options(ctx, remote, &asker)? };
-    let vault = Vault::open(connection.io.clone(), &blank)?;
-    let access = vault.access();
-    if access.me.kind != MemberKind::Recovery {
-        return Err(VaultError::NoKey("this is a password, and not the recovery words".into()).into());
-    }
-    let commits = vault.view().newest_first().len() as u64;
-    Ok(RecoveryReport { vault_id: vault.id.to_string(), version: access.n, commits })
 }
 
 /// Seconds in which a request may be approved: a day.

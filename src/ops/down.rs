@@ -20,6 +20,7 @@ use super::sync::{
 use super::target::{Known, Target};
 use super::{Ctx, DeleteWhen, OpsError, RemoteProfile, Stopped, SyncOptions, SyncReport};
 use crate::class::Class;
+use crate::event::Event;
 use crate::history::source::Root;
 use crate::path::TreePath;
 use crate::transfer::{
@@ -64,6 +65,10 @@ pub(super) fn downward<'a>(
     };
     let mut plan = down.plan(single, name)?;
     let mut report = planned(&plan);
+    for gap in vault.take_gaps() {
+        report.failed += 1;
+        ctx.observer.event(Event::Notice(&format!("{} can't be read: {}", gap.between(), gap.why)));
+    }
     let consent = Consent::new(ctx, options.rules.interactive && !options.dry_run);
     narrow(ctx, options, &consent, &mut plan, &mut report)?;
     if options.dry_run {

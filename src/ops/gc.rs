@@ -7,7 +7,6 @@ use super::open::open;
 use super::sync::{open_for_writing, session_options};
 use super::{Ctx, OpsError, RemoteProfile};
 use crate::class::Class;
-use crate::format::policy::{Policy, Scope};
 use crate::history::retention::{decide, keeps_any};
 use crate::id::CommitId;
 use crate::vault::{CollectOptions, Collected, Vault, VaultError};
@@ -60,13 +59,10 @@ pub fn gc(ctx: &Ctx<'_>, remote: &RemoteProfile, options: &GcOptions) -> Result<
 /// The commits that the policy, or an admin by hand, does not want.
 fn unwanted(vault: &Vault, now: Timestamp) -> Result<HashSet<CommitId>, OpsError> {
     let (policy, candidates) = (vault.policy(), vault.candidates()?);
-    // What a commit has changed is not looked up here: where that matters, only what is named by hand is forgotten.
-    let by_path = policy.rules.iter().any(|rule| matches!(rule.scope, Scope::Path(_)));
-    let policy = if by_path { Policy { rules: Vec::new(), ..policy } } else { policy };
     let decisions = decide(&candidates, &policy, now);
     if !keeps_any(&decisions) {
         return Err(OpsError::new(Class::Fatal, "the retention policy would forget every commit but the newest")
-            .hint("nothing was changed; see `cryptsync retention`"));
+            .hint("nothing was changed; see `cryptsync policy show`"));
     }
     Ok(decisions.iter().filter(|decision| !decision.is_kept()).map(|decision| decision.id).collect())
 }

@@ -10,8 +10,10 @@ mod check;
 mod check_vaults;
 mod conflicts;
 mod consent;
+mod damage;
 mod device;
 mod diff;
+mod doctor;
 mod down;
 mod edit_tree;
 mod error;
@@ -40,9 +42,12 @@ mod overlap;
 mod plain;
 mod probe;
 mod rcat;
+mod recovery;
 mod remove;
 mod rename;
+mod repair;
 mod replicate;
+mod rescue;
 mod restore;
 mod rules;
 mod service;
@@ -58,9 +63,9 @@ mod undo;
 mod up;
 mod usage;
 mod verify;
+mod verify_read;
 mod writers;
 
-use crate::class::Class;
 use crate::event::Observer;
 use crate::filter::Filter;
 pub use crate::format::{
@@ -81,11 +86,10 @@ pub use browse::{BrowseRow, Browser};
 pub use cat::{CatOptions, cat};
 pub use check::{CheckOptions, check};
 pub use conflicts::{Conflict, Keep, ResolveOptions, Version, list_conflicts, resolve_conflicts, show_conflict};
-pub use device::{
-    DeviceRequest, RecoveryReport, device_add, device_approve, device_remove, device_request, device_store,
-    test_recovery,
-};
+pub use damage::Hit;
+pub use device::{DeviceRequest, device_add, device_approve, device_remove, device_request, device_store};
 pub use diff::{DiffKind, DiffOptions, DiffReport, DiffRow, diff};
+pub use doctor::{Finding, Health, examine_machine, examine_vault};
 pub use edit_tree::EditOptions;
 pub use error::OpsError;
 pub use gc::{GcOptions, gc};
@@ -111,9 +115,12 @@ pub use network::{Network, Rate, Rates, RequestRate, Shaper};
 pub use plain::{PlainProfile, probe_plain};
 pub use probe::{Found, Probe, probe};
 pub use rcat::rcat;
+pub use recovery::{DrillOptions, RecoveryReport, test_recovery};
 pub use remove::{delete, purge, rm};
 pub use rename::{RenameOptions, rename};
+pub use repair::{RepairOptions, RepairReport, repair};
 pub use replicate::{ObjectsReport, ReplicateReport, replicate, verify_objects};
+pub use rescue::rescue;
 pub use restore::{RestoreOptions, restore};
 pub use rules::{Backup, Cutoff, DeleteWhen, HearsRows, RowSink, TransferRules};
 pub use service::{HeldToken, Service, ServiceSettings, SignedIn, TokenStore};
@@ -127,7 +134,8 @@ pub use tree::{Below, TreeOptions, TreeRow, tree};
 pub use trial::{Abilities, Check, Leftover, Observed, Outcome, Speed, Trial, cleanup, trial};
 pub use undo::{UndoOptions, UndoRow, undo, undoable};
 pub use usage::{Usage, usage};
-pub use verify::verify;
+pub use verify::{VerifyOptions, VerifyReport, told, verify};
+pub use verify_read::{Amount, BadAmount, ReadData};
 pub use writers::{WriterRow, WriterState, writers};
 use zeroize::Zeroizing;
 
@@ -391,27 +399,6 @@ pub struct CheckReport {
     pub only_dest: u64,
     /// Could not be compared.
     pub errors: u64,
-}
-
-/// What `verify` looked at.
-#[derive(Debug, Clone, Default)]
-pub struct VerifyReport {
-    /// Entries of the tree.
-    pub entries: u64,
-    /// Tree nodes and chunk lists read.
-    pub nodes: u64,
-    /// References to data chunks that resolve.
-    pub chunks: u64,
-    /// Objects on the remote that the vault knows.
-    pub objects: u64,
-    /// Bytes read and verified (with `--read-data`).
-    pub bytes_read: u64,
-    /// Objects that belong to nothing.
-    pub foreign: Vec<String>,
-    /// Commits of members that do not count.
-    pub quarantined: Vec<QuarantinedEntry>,
-    /// What is wrong, a sentence each, with its class.
-    pub problems: Vec<(Class, String)>,
 }
 
 /// One commit of `log`.

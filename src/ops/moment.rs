@@ -71,6 +71,13 @@ pub(super) fn must_have_tree(vault: &Vault, state: &State) -> Result<(), OpsErro
 pub(super) fn forgotten(vault: &Vault, commits: &[Commit]) -> Result<OpsError, OpsError> {
     let mut what = format!("the content of {} is not in the vault any more", spoken(commits));
     let wishes = vault.forget_requests();
+    for commit in commits {
+        if let Some(by) = vault.forgotten_by(commit)? {
+            let (who, when) = (by.record.writer_label, by.record.time.utc());
+            return Ok(OpsError::new(Class::Missing, format!("{what}: garbage collection by {who} on {when} has forgotten it"))
+                .hint("nothing was changed; `cryptsync policy show` tells what is kept, `cryptsync pin` keeps a commit whatever the policy"));
+        }
+    }
     if let Some(by) = commits.iter().find_map(|commit| wishes.get(&commit.id)) {
         let by = vault.record_of(by)?;
         let (who, when) = (by.record.writer_label.clone(), by.record.time.utc());

@@ -35,7 +35,7 @@ pub fn rm(ctx: &Ctx<'_>, places: &[Place], recursive: bool, options: &EditOption
         for (_, path) in &paths {
             let kind = tree.kind(path)?.ok_or_else(|| no_file(remote, path))?;
             if kind == EntryKind::Dir && !recursive {
-                return Err(OpsError::new(Class::Failed, format!("{} is a directory", tree.shown(path)))
+                return Err(OpsError::new(Class::FileNotFound, format!("{} is a directory", tree.shown(path)))
                     .hint("`rm -r` removes directories with everything in them, `rmdir` empty ones"));
             }
             kinds.push((*path, kind));

@@ -243,6 +243,12 @@ impl Up<'_> {
         report.deduplicated = stats.deduplicated.load(Ordering::Relaxed);
         report.stored = stats.stored.load(Ordering::Relaxed);
         observer.event(Event::Sent(report.stored));
+        let restored = stats.restored.load(Ordering::Relaxed);
+        if restored > 0 {
+            observer.event(Event::Notice(&format!(
+                "{restored} chunks and nodes that the vault had lost were stored again; `cryptsync verify` tells what is still missing"
+            )));
+        }
         report.commit = match published {
             Published::Commit(id) => Some(id.to_string()),
             Published::Unchanged => None,

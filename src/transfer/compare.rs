@@ -119,6 +119,10 @@ impl Comparison {
         dest: &Entry,
         same_content: impl FnOnce() -> Result<bool, E>,
     ) -> Result<Verdict, E> {
+        // What the destination has lost is not there.
+        if dest.is_lost() && !source.is_lost() && source.kind == dest.kind {
+            return Ok(Verdict::Differs);
+        }
         if self.ignore_existing {
             return Ok(Verdict::Stays(Why::Exists));
         }

@@ -200,6 +200,9 @@ impl Shared<'_> {
                 }
                 Err(WriteError::Late) => {}
                 Err(WriteError::File(error)) => self.unwritten(path, error),
+                Err(WriteError::Vault(error)) if error.is_lack() && self.run.vault.forgives() => {
+                    self.unwritten(path, io::Error::other(error.to_string()));
+                }
                 Err(WriteError::Vault(error)) => {
                     if !matches!(error, VaultError::Cancelled) {
                         let named = format!("`{path}` can't be read from the vault");

@@ -4,7 +4,7 @@ use super::item::Item;
 use super::metadata;
 use super::shadow::Shadow;
 use super::traits::Traits;
-use crate::format::attribute::HARD_LINK;
+use crate::format::attribute::{HARD_LINK, LOST};
 use crate::format::entry::EntryKind;
 
 /// What there is to know of the local side.
@@ -46,6 +46,9 @@ impl Local {
         if let (false, EntryKind::File, Some(mode), Some(known)) = (self.metadata, entry.kind, entry.mode, stored.mode)
         {
             entry.mode = Some((mode & !SET_ID) | (known & SET_ID));
+        }
+        if self.is_source {
+            entry.set_attribute(LOST, None); // here it is
         }
         if self.incomplete && entry.kind == EntryKind::Dir {
             (entry.mode, entry.mtime) = (stored.mode, stored.mtime);

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex};
 
 use super::edit::{self, Edit};
 use super::item::TransferError;
-use crate::format::attribute::CONTENT_HASHES;
+use crate::format::attribute::{CONTENT_HASHES, LOST};
 use crate::format::entry::{Content, Entry};
 use crate::format::list::ListItem;
 use crate::path::TreePath;
@@ -177,6 +177,7 @@ pub(super) fn edits_of(
     known: Content,
     pieces: Pieces,
 ) -> Result<Edits, TransferError> {
+    entry.set_attribute(LOST, None); // what was read just now is there
     let one = |mut entry: Entry| {
         forget_content(&mut entry, &known);
         Edits { first: vec![edit::encode(&Edit::Put(path.clone(), entry))], ..Edits::default() }

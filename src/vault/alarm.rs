@@ -3,6 +3,7 @@
 
 use super::error::VaultError;
 use super::io::RemoteIo;
+use super::judge::Judgement;
 use super::log::Commit;
 use super::state::SeenRecord;
 use crate::format::record::Record;
@@ -75,6 +76,19 @@ pub(super) fn twins(first: &Commit, second: &Commit) -> VaultError {
             first.writer
         ),
     }
+}
+
+/// What a run that takes whatever there is goes on without.
+pub(super) fn passed_over(lost: &[SeenRecord], judgement: &Judgement) -> Vec<String> {
+    let told = lost.iter().map(|seen| {
+        let time = Record::decode(&seen.record).map(|record| record.time.utc()).unwrap_or_default();
+        format!("commit {} of {time}, which was seen here before, is missing", seen.id.short())
+    });
+    let missing = judgement
+        .incomplete
+        .iter()
+        .map(|(child, parent)| format!("commit {} is missing, which commit {} follows", parent.short(), child.short()));
+    told.chain(missing).collect()
 }
 
 /// Another commit stands where this one was seen.

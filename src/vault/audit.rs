@@ -21,6 +21,11 @@ pub fn verify_pack(vault: &Vault, pack: &PackEntry) -> Result<u64, VaultError> {
     if pack.class == IndexClass::Log {
         return Ok(0); // part of the log, which `verify_bytes` reads
     }
+    verified_directory(vault, pack).map(|_| pack.object.size)
+}
+
+/// The same, of a pack that is no bundle; gives its directory.
+pub(super) fn verified_directory(vault: &Vault, pack: &PackEntry) -> Result<Vec<u8>, VaultError> {
     let class = seal_class(pack.class);
     let name = object_name(class, pack.object.id);
     let damaged = |reason: &str| VaultError::damaged(name, reason);
@@ -51,7 +56,7 @@ pub fn verify_pack(vault: &Vault, pack: &PackEntry) -> Result<u64, VaultError> {
     if plain[at..space as usize].iter().any(|byte| *byte != 0) {
         return Err(damaged("its padding is not zero"));
     }
-    Ok(pack.object.size)
+    Ok(footer.to_vec())
 }
 
 /// Reads an object from the remote itself and holds its bytes against its name. Gives the bytes read.

@@ -45,6 +45,18 @@ impl Cache {
         fs::read(self.dir.join(format!("{id}.{index}"))).ok()
     }
 
+    /// An object whose windows are all here.
+    pub(super) fn joined(&self, id: &ObjectId, size: u64) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for index in 0.. {
+            if bytes.len() as u64 >= size {
+                break;
+            }
+            bytes.extend(self.window(id, index)?);
+        }
+        Some(bytes)
+    }
+
     /// Keeps a whole object.
     pub(super) fn keep(&self, id: &ObjectId, bytes: &[u8]) {
         self.write(&id.to_string(), bytes);

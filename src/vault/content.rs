@@ -162,6 +162,10 @@ impl NodeSource for Vault {
         let (canonical, hints) = split_blob(&blob)?;
         Ok(Arc::new(NodeBlob { canonical: canonical.to_vec(), hints: hints.to_vec(), origin: Some(object) }))
     }
+
+    fn passes_over(&self, error: &VaultError, after: &[u8], last: &[u8]) -> bool {
+        self.passes_subtree(error, after, last)
+    }
 }
 
 impl From<TreeError> for VaultError {

@@ -22,6 +22,8 @@ pub struct Demands {
     pub accept_rollback: Option<Newest>,
     /// The writer that is about to be retired, or the beginning of its id: two of its records in one place stop nobody.
     pub retiring: Option<String>,
+    /// Nothing: whatever can be read is read, and what is missing is told. For runs that write nothing.
+    pub salvage: bool,
 }
 
 /// The newest commit of a log.

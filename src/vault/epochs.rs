@@ -90,6 +90,18 @@ impl Epochs {
 }
 
 impl Vault {
+    /// The garbage collection that has forgotten a commit, if one has: what only its tree needs may be gone.
+    ///
+    /// # Errors
+    /// A record can't be read.
+    pub fn forgotten_by(&self, commit: &Commit) -> Result<Option<Commit>, VaultError> {
+        let epochs = self.epochs()?;
+        let completed = epochs.all().filter(|one| one.completed);
+        let forgets = completed.filter(|one| one.epoch.forgotten.contains(&commit.writer, commit.record.seq));
+        let first = forgets.min_by_key(|one| (one.commit.record.lamport, one.commit.id));
+        Ok(first.map(|one| one.commit.clone()))
+    }
+
     /// The epochs in force by the current view. Reads those that are new.
     pub(super) fn epochs(&self) -> Result<Arc<Epochs>, VaultError> {
         let view = self.view();

@@ -95,7 +95,7 @@ impl Source<'_> {
             None => None,
         };
         if found.is_none() {
-            for other in Index::load(self.objects, self.state, self.segments, &[])?.lookup(id)? {
+            for other in Index::load(self.objects, self.state, self.segments, &[], true)?.lookup(id)? {
                 found = attempt(&other.object, &other.at)?;
                 if found.is_some() {
                     break;

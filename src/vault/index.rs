@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::error::VaultError;
+use super::forgive::BrokenPart;
 use super::objects::{Objects, fetch_whole};
 use super::state::State;
 use crate::crypto::{self, Class as SealClass, ObjectHasher, SealContext, geometry};
@@ -32,10 +33,12 @@ pub struct Found {
 }
 
 /// The index of one view of the vault.
+#[derive(Default)]
 pub struct Index {
     segments: Vec<(ObjectId, SegmentReader<File>)>,
     bundles: Vec<ObjectRef>,
     bundled: HashMap<[u8; 16], Vec<(u32, Location)>>,
+    broken: Vec<BrokenPart>,
 }
 
 impl Index {
@@ -45,17 +48,32 @@ impl Index {
         state: &State,
         segments: &[ObjectRef],
         bundles: &[(ObjectRef, Option<Vec<u8>>)],
+        forgiving: bool,
     ) -> Result<Self, VaultError> {
-        let mut index = Self { segments: Vec::new(), bundles: Vec::new(), bundled: HashMap::new() };
+        let mut index = Self::default();
         for segment in segments {
-            index.segments.push((segment.id, open_segment(objects, state, segment)?));
+            match open_segment(objects, state, segment) {
+                Ok(reader) => index.segments.push((segment.id, reader)),
+                Err(error) if forgiving && error.is_lack() => {
+                    index.broken.push(BrokenPart { object: *segment, error });
+                }
+                Err(error) => return Err(error),
+            }
         }
         let fetched = fetch_directories(objects, bundles)?;
-        for ((object, directory), fetched) in bundles.iter().zip(&fetched) {
+        for ((object, directory), fetched) in bundles.iter().zip(fetched) {
+            let directory = match (directory, fetched) {
+                (Some(directory), _) => directory.clone(),
+                (None, Ok(fetched)) => fetched,
+                (None, Err(error)) if forgiving && error.is_lack() => {
+                    index.broken.push(BrokenPart { object: *object, error });
+                    continue;
+                }
+                (None, Err(error)) => return Err(error),
+            };
             let number = index.bundles.len() as u32;
             index.bundles.push(*object);
-            let directory = directory.as_deref().unwrap_or(fetched);
-            for (blob, at) in Directory::decode(directory, PACK_OBJECT_MAX)?.blobs() {
+            for (blob, at) in Directory::decode(&directory, PACK_OBJECT_MAX)?.blobs() {
                 index.bundled.entry(id16(&blob.id)).or_default().push((number, at));
             }
         }
@@ -84,6 +102,11 @@ impl Index {
         &self.segments
     }
 
+    /// What of it could not be read, in a vault that forgives.
+    pub fn broken(&self) -> &[BrokenPart] {
+        &self.broken
+    }
+
     /// Every object that the index names, once.
     ///
     /// # Errors
@@ -110,30 +133,33 @@ impl Index {
     }
 }
 
+/// What became of fetching a directory.
+type Fetched = Result<Vec<u8>, VaultError>;
+
 /// The directories of the bundles that were not read yet; empty for the others. Side by side: whoever writes needs all.
-fn fetch_directories(objects: &Objects, bundles: &[(ObjectRef, Option<Vec<u8>>)]) -> Result<Vec<Vec<u8>>, VaultError> {
+fn fetch_directories(objects: &Objects, bundles: &[(ObjectRef, Option<Vec<u8>>)]) -> Result<Vec<Fetched>, VaultError> {
     let next = AtomicUsize::new(0);
-    let work = || -> Result<Vec<(usize, Vec<u8>)>, VaultError> {
+    let work = || {
         let mut fetched = Vec::new();
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             match bundles.get(number) {
-                None => return Ok(fetched),
+                None => return fetched,
                 Some((_, Some(_))) => {}
-                Some((object, None)) => fetched.push((number, objects.bundle_directory(object)?)),
+                Some((object, None)) => fetched.push((number, objects.bundle_directory(object))),
             }
         }
     };
     let missing = bundles.iter().filter(|(_, directory)| directory.is_none()).count();
-    let mut directories = vec![Vec::new(); bundles.len()];
-    let fetched: Vec<_> = std::thread::scope(|scope| {
+    let mut directories: Vec<Fetched> = bundles.iter().map(|_| Ok(Vec::new())).collect();
+    std::thread::scope(|scope| {
         let threads: Vec<_> = (0..missing.min(FETCHERS)).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or(Err(VaultError::Cancelled))).collect()
-    });
-    for fetched in fetched {
-        fetched?.into_iter().for_each(|(number, directory)| directories[number] = directory);
-    }
-    Ok(directories)
+        for thread in threads {
+            let fetched = thread.join().map_err(|_| VaultError::Cancelled)?;
+            fetched.into_iter().for_each(|(number, directory)| directories[number] = directory);
+        }
+        Ok(directories)
+    })
 }
 
 fn open_segment(objects: &Objects, state: &State, segment: &ObjectRef) -> Result<SegmentReader<File>, VaultError> {
@@ -167,6 +193,12 @@ pub(super) fn read_segment(objects: &Objects, state: &State, id: &ObjectId) -> R
     let bytes = fetch_whole(&objects.io, &name, size)?;
     crypto::open(&objects.keys, &SealContext { class: SealClass::Index, name: b"" }, &bytes)
         .map_err(|error| VaultError::damaged(name, error))
+}
+
+/// The plaintext of a segment as this machine has it, if that is as it was.
+pub(super) fn intact_copy(state: &State, id: &ObjectId) -> Result<Option<Vec<u8>>, VaultError> {
+    let path = segment_path(state, id);
+    Ok(if is_intact(state, &path, id)? { std::fs::read(&path).ok() } else { None })
 }
 
 /// Drops the copy of a segment that is gone from the remote.

@@ -114,6 +114,9 @@ impl Vault {
         };
         let mut candidates = Vec::new();
         for commit in self.newest(usize::MAX, is_candidate)? {
+            if self.forgotten_by(&commit)?.is_some() {
+                continue;
+            }
             let mut touched = HashSet::new();
             for path in &paths {
                 if self.touches(&commit, path)? {

@@ -140,7 +140,8 @@ impl Reading<'_> {
             let name: ObjectName = format!("{LOG_PREFIX}{}", record.name).parse().map_err(|_| {
                 VaultError::damaged(&record.name, "the local state is damaged; delete it to start afresh")
             })?;
-            if listing.records.get(&name).is_some_and(|size| *size != record.object.size) {
+            let other_size = listing.records.get(&name).is_some_and(|size| *size != record.object.size);
+            if other_size && !self.demands.salvage {
                 return Err(VaultError::damaged(name, "it has another size than it had when it was read before"));
             }
             seen.insert(name, record);
@@ -171,12 +172,13 @@ impl Reading<'_> {
                     candidate: Candidate { commit: remembered_commit(seen)?, fault: None },
                     news: None,
                 },
-                None => match self.verifier().verify(name, *size)? {
-                    Verdict::Signed(candidate, bytes) => {
+                None => match self.verifier().verify(name, *size) {
+                    Err(error) if !self.passes_over(&error) => return Err(error),
+                    Ok(Verdict::Signed(candidate, bytes)) => {
                         let news = Some(seen_record(name, &candidate.commit, bytes, self.now));
                         Read { name: *name, candidate: *candidate, news }
                     }
-                    Verdict::Foreign => {
+                    Ok(Verdict::Foreign) | Err(_) => {
                         pass.foreign.push(name.to_string());
                         continue;
                     }
@@ -196,6 +198,11 @@ impl Reading<'_> {
         }
         pass.read.reverse();
         Ok(pass)
+    }
+
+    /// Whether the run goes on without what is missing or damaged.
+    fn passes_over(&self, error: &VaultError) -> bool {
+        self.demands.salvage && error.is_lack()
     }
 
     fn verifier(&self) -> Verifier<'_> {
@@ -232,7 +239,11 @@ impl Reading<'_> {
         let places = blob.places(summary.histories.len());
         let mut histories = Vec::new();
         for (id, place) in summary.histories.iter().zip(places) {
-            histories.push(Loaded::read(&self.source(&summary.segments), id, place)?);
+            match Loaded::read(&self.source(&summary.segments), id, place) {
+                Ok(loaded) => histories.push(loaded),
+                Err(error) if self.passes_over(&error) => return Ok(None),
+                Err(error) => return Err(error),
+            }
         }
         Ok(Some(Told { by: commit.id, access_n: commit.record.access_n, summary, histories }))
     }
@@ -258,7 +269,7 @@ impl Reading<'_> {
             }
             // Folded by a checkpoint that this summary does not know of; anything else is withheld.
             let source = self.source(&past.segments);
-            if past.histories.find(&source, brief.lamport, &brief.id)?.is_none() {
+            if !self.demands.salvage && past.histories.find(&source, brief.lamport, &brief.id)?.is_none() {
                 return Err(VaultError::Missing { what: format!("commit {} of the log", brief.id.short()) });
             }
         }
@@ -319,15 +330,23 @@ impl Reading<'_> {
             }
             // A listing may lag behind what was seen in another.
             match self.objects.io.size(&name.to_string())? {
-                Some(size) if size != seen.object.size => {
+                Some(size) if size != seen.object.size && !self.demands.salvage => {
                     return Err(VaultError::damaged(name, "it has another size than it had when it was read before"));
                 }
-                Some(size) if !waiting.contains(&name.id()) => {
+                Some(size) if size == seen.object.size && !waiting.contains(&name.id()) => {
                     self.objects.know_log(name, size);
                     let candidate = Candidate { commit: remembered_commit(&seen)?, fault: None };
                     gathered.candidates.insert(seen.id, candidate);
                 }
-                _ => gathered.lost.push(seen),
+                _ => {
+                    if self.demands.salvage {
+                        // What it said is known, and perhaps this machine has a copy of its body.
+                        self.objects.know_log(name, seen.object.size);
+                        let candidate = Candidate { commit: remembered_commit(&seen)?, fault: None };
+                        gathered.candidates.insert(seen.id, candidate);
+                    }
+                    gathered.lost.push(seen);
+                }
             }
         }
         Ok(())

@@ -117,6 +117,10 @@ impl View {
                 break (gathered, judgement);
             }
         };
+        let mut notices = Vec::new();
+        if reading.demands.salvage {
+            notices.extend(alarm::passed_over(&gathered.lost, &judgement));
+        }
         alarm(reading, &gathered, &judgement)?;
         if let Some(Checkpoint { newest: Newest::Commit(id), .. }) = reading.demands.checkpoint
             && (judgement.quarantined.contains_key(&id) || !reading.knows(&gathered, &id)?)
@@ -145,6 +149,7 @@ impl View {
             past: Arc::new(gathered.past),
             retired: judgement.retired,
             foreign: gathered.foreign,
+            notices,
             ..Self::default()
         };
         for (id, why) in judgement.quarantined {
@@ -352,6 +357,9 @@ fn alarm(reading: &Reading<'_>, gathered: &Gathered, judgement: &Judgement) -> R
     };
     if let Some((id, other)) = gathered.rivals.iter().find(|(id, _)| stands(id)) {
         return Err(alarm::twins(other, commit(id)));
+    }
+    if reading.demands.salvage {
+        return Ok(());
     }
     let replacing = gathered.lost.iter().find_map(|seen| {
         let (_, new) = gathered.news.iter().find(|(_, new)| (new.writer, new.seq) == (seen.writer, seen.seq))?;

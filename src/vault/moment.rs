@@ -184,6 +184,7 @@ impl Vault {
     pub fn shown_root(&self) -> Result<Option<Root>, VaultError> {
         match self.shown.get() {
             Some(root) => Ok(*root),
+            None if self.forgives() => self.root_left(),
             None => self.root(),
         }
     }

@@ -9,6 +9,7 @@ use super::cache::Cache;
 use super::demands::Demands;
 use super::epochs;
 use super::error::VaultError;
+use super::forgive::Forgiven;
 use super::index::{Found, Index};
 use super::io::RemoteIo;
 use super::listing::Listing;
@@ -75,6 +76,7 @@ pub struct Vault {
     later: Mutex<Option<Arc<Index>>>,
     /// The tree that commands look at, if it is not the newest.
     pub(super) shown: OnceLock<Option<Root>>,
+    pub(super) forgiven: Forgiven,
 }
 
 impl Vault {
@@ -114,14 +116,14 @@ impl Vault {
         let view = View::load(&reading, listing, None)?;
         let claims = view.newest_first().into_iter().map(|commit| commit.record.time);
         demands.check_age(&location, now, claims.chain([access.body().time]))?;
-        Ok(Self {
+        let vault = Self {
             id: vault,
             world: options.world.clone(),
             genesis,
             objects,
             state,
             access: RwLock::new(Arc::new(access)),
-            demands,
+            demands: demands.clone(),
             view: RwLock::new(Arc::new(view)),
             index: Mutex::default(),
             packed: Mutex::default(),
@@ -131,7 +133,12 @@ impl Vault {
             rules: Rules::default(),
             later: Mutex::default(),
             shown: OnceLock::new(),
-        })
+            forgiven: Forgiven::default(),
+        };
+        if demands.salvage {
+            vault.forgive();
+        }
+        Ok(vault)
     }
 
     /// The log as last read.
@@ -250,7 +257,7 @@ impl Vault {
             return Ok(Arc::clone(index));
         }
         let view = self.view();
-        let index = Arc::new(Index::load(&self.objects, &self.state, &view.segment_refs(), &view.bundles())?);
+        let index = Arc::new(self.load_index(&view)?);
         *loaded = Some(Arc::clone(&index));
         Ok(index)
     }
@@ -263,13 +270,18 @@ impl Vault {
         let mut packed = self.packed.lock().expect("held over requests, which return errors");
         let index = match &*packed {
             Some(index) => Arc::clone(index),
-            None => match Index::load(&self.objects, &self.state, &self.view().segment_refs(), &[]) {
+            None => match Index::load(&self.objects, &self.state, &self.view().segment_refs(), &[], false) {
                 Ok(index) => Arc::clone(packed.insert(Arc::new(index))),
                 Err(VaultError::Missing { .. } | VaultError::Damaged { .. }) => return Ok(Vec::new()),
                 Err(error) => return Err(error),
             },
         };
         index.lookup(id)
+    }
+
+    fn load_index(&self, view: &View) -> Result<Index, VaultError> {
+        let (segments, bundles) = (view.segment_refs(), view.bundles());
+        Index::load(&self.objects, &self.state, &segments, &bundles, self.forgives())
     }
 
     /// The index of a view that is read once more when something is not where this one has it; `None` if nothing is new.
@@ -286,7 +298,7 @@ impl Vault {
             return Ok(None);
         }
         let view = self.load_view(listing, None)?;
-        let index = Arc::new(Index::load(&self.objects, &self.state, &view.segment_refs(), &view.bundles())?);
+        let index = Arc::new(self.load_index(&view)?);
         *later = Some(Arc::clone(&index));
         Ok(Some(index))
     }

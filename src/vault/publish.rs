@@ -73,10 +73,12 @@ impl Session {
     ) -> Result<Published, VaultError> {
         let vault = Arc::clone(&self.shared.vault);
         let mut staged = self.stage(build)?;
-        if same_tree(base, Some(&staged.root)) {
+        let mends = self.mends();
+        if !mends && same_tree(base, Some(&staged.root)) {
             return Ok(Published::Unchanged);
         }
-        let fold = if vault.wants_fold() { self.fold_staged(&mut staged, build)? } else { None };
+        // A checkpoint would merge segments that are mended just now.
+        let fold = if !mends && vault.wants_fold() { self.fold_staged(&mut staged, build)? } else { None };
         let ours = staged.root;
         let mut taken_in = if same_tree(base, vault.root()?.as_ref()) { Some(vault.view()) } else { None };
         for round in 0.. {
@@ -100,7 +102,7 @@ impl Session {
             taken_in = Some(vault.view());
             let theirs = vault.root()?;
             staged = self.merge_onto(staged, build, base, &ours, theirs.as_ref())?;
-            if same_tree(theirs.as_ref(), Some(&staged.root)) {
+            if !mends && same_tree(theirs.as_ref(), Some(&staged.root)) {
                 return Ok(Published::Unchanged);
             }
             if let Some(lock) = held {
@@ -297,8 +299,9 @@ impl Session {
         let summary = vault.summarise(&view, fold.as_ref(), self.compression(), &mut container)?;
         // Without a summary nobody would hear of what was folded: then nothing was.
         let fold = fold.filter(|_| summary.is_some());
-        let (merged, segments_superseded) = fold.as_ref().map(Fold::segments).unwrap_or_default();
+        let (merged, mut segments_superseded) = fold.as_ref().map(Fold::segments).unwrap_or_default();
         segments_added.extend(merged);
+        self.add_mended(&mut segments_added, &mut segments_superseded);
         let body = container.into_body();
         let draft = Draft {
             kind: RecordKind::Commit,

@@ -3,6 +3,7 @@
 //! Owns when a place counts as one where a blob is kept, and what a run has to do when its writer ends while it is at work.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 
 use super::error::VaultError;
 use super::index::Found;
@@ -60,17 +61,22 @@ impl Shared {
 
     /// A committed place of a blob whose object is known to exist: asked once for each object newly relied on.
     pub(super) fn committed(&self, id: &BlobId) -> Result<Option<Found>, VaultError> {
-        for found in self.index().lookup(id)? {
+        let places = self.index().lookup(id)?;
+        for found in &places {
             let exists = match found.class {
                 IndexClass::Log => {
                     self.bundles.lock().expect("set operations").insert(found.object.id);
                     true // it was listed when the log was read
                 }
-                IndexClass::Data | IndexClass::Meta => self.exists(&found)?,
+                IndexClass::Data | IndexClass::Meta => self.exists(found)?,
             };
             if exists {
-                return Ok(Some(found));
+                return Ok(Some(*found));
             }
+        }
+        // What garbage collection has condemned is expected to go.
+        if places.iter().any(|found| !self.refuses(&found.object.id)) {
+            self.stats.restored.fetch_add(1, Ordering::Relaxed);
         }
         Ok(None)
     }

@@ -4,7 +4,7 @@
 //! everything here is garbage that nobody sees, remembered in the journal so that the next run need not send it again.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 
@@ -17,11 +17,13 @@ use super::epochs::Epochs;
 use super::error::VaultError;
 use super::index::{Found, Index};
 use super::journal::{JournalPack, LiveSession};
+use super::mend::Mending;
 use super::objects::object_name;
 use super::open::Vault;
 use super::placed::{Placed, Spot, ids};
 use super::relied::announce;
 use super::resume::resume;
+use super::session_stats::SessionStats;
 use crate::chunk::Cutter;
 use crate::crypto::{Class as SealClass, SealBuffer, SealContext};
 use crate::format::hints::ObjectRef;
@@ -40,15 +42,6 @@ pub struct SessionOptions {
     pub packs: usize,
     /// zstd level; `None` stores everything raw.
     pub compression: Option<i32>,
-}
-
-/// What a session has done so far.
-#[derive(Debug, Default)]
-pub struct SessionStats {
-    /// Bytes of chunks that the vault had already.
-    pub deduplicated: AtomicU64,
-    /// Bytes of objects put, sealed and padded.
-    pub stored: AtomicU64,
 }
 
 /// A run's writing side.
@@ -77,6 +70,7 @@ pub(super) struct Shared {
     pub(super) checked: Mutex<HashMap<ObjectId, bool>>,
     /// The log objects that this run relies on.
     pub(super) bundles: Mutex<HashSet<ObjectId>>,
+    pub(super) mending: Mutex<Mending>,
     failure: Mutex<Option<VaultError>>,
     failed: AtomicBool,
     pub(super) stats: SessionStats,
@@ -135,6 +129,7 @@ impl Session {
             index: RwLock::new(index),
             checked: Mutex::default(),
             bundles: Mutex::default(),
+            mending: Mutex::default(),
             failure: Mutex::default(),
             failed: AtomicBool::new(false),
             stats: SessionStats::default(),

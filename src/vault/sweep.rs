@@ -63,7 +63,7 @@ impl Session {
         if doomed.is_empty() {
             return Ok(());
         }
-        let in_force = Index::load(&vault.objects, &vault.state, &segments, &[])?;
+        let in_force = Index::load(&vault.objects, &vault.state, &segments, &[], false)?;
         for id in doomed {
             vault.checkpoint()?;
             match is_superseded(vault, id, &in_force) {

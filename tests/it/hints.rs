@@ -39,7 +39,6 @@ fn verbs_of_rclone_and_restic_that_are_not_here_are_answered() {
         "bisync",
         "backup",
         "prune",
-        "forget",
         "unlock",
         "stats",
         "cache",
@@ -56,9 +55,7 @@ fn verbs_of_rclone_and_restic_that_are_not_here_are_answered() {
         "checksum",
         "archive",
         "test",
-        "tag",
         "migrate",
-        "repair",
         "rewrite",
         "recover",
     ] {

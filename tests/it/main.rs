@@ -9,6 +9,7 @@
 mod asking;
 mod at;
 mod bad_input;
+mod care;
 mod checkpoints;
 mod cleanup;
 mod clouds;

@@ -67,7 +67,7 @@ fn rm_removes_all_that_is_named_or_nothing() {
     let (_cli, machine) = with_tree();
     let before = commits(&machine);
     machine.run(["rm", "v:top", "v:nowhere"]).fails(4, &["`v:nowhere` does not exist"]);
-    machine.run(["rm", "v:top", "v:a"]).fails(1, &["`v:a` is a directory", "rm -r"]);
+    machine.run(["rm", "v:top", "v:a"]).fails(4, &["`v:a` is a directory", "rm -r"]);
     machine.run(["rm", "v:"]).fails(2, &["the root of the vault"]);
     machine.run(["rm", "local"]).fails(2, &["is on this machine"]);
     machine.run(["rm"]).fails(2, &[]);

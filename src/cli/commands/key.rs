@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::init::parse_kdf;
+use super::recovery;
 use crate::cli::output::{Align, CliError, local_time, rfc3339, table, write_array, write_object};
 use crate::cli::password::PasswordSource;
 use crate::cli::shell::Shell;
@@ -46,7 +47,7 @@ enum What {
     Rotate(RemoteArgs),
     /// Merge two changes of access that were made at the same moment; who was removed by either is removed
     Merge(RemoteArgs),
-    /// Open the vault with the recovery words alone, to know that they are the right ones
+    /// Open the vault with the recovery words alone, to know that they are the right ones: the same as `recovery test`
     TestRecovery(RemoteArgs),
     /// Print the public card of the person who uses this machine, for `key add person` on another one
     Card(CardArgs),
@@ -216,7 +217,7 @@ pub(crate) fn run(shell: &Shell, args: &KeyArgs) -> Result<(), CliError> {
         }
         What::Rotate(args) => change(shell, &args.remote, &KeyChange::Rotate),
         What::Merge(args) => change(shell, &args.remote, &KeyChange::Merge),
-        What::TestRecovery(args) => test_recovery(shell, args),
+        What::TestRecovery(args) => recovery::test(shell, &args.remote, recovery::FILES, true),
         What::Card(args) => card(shell, args),
     }
 }
@@ -312,18 +313,6 @@ fn history(shell: &Shell, args: &RemoteArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-fn test_recovery(shell: &Shell, args: &RemoteArgs) -> Result<(), CliError> {
-    let remote = shell.settings.remote(&args.remote)?;
-    let report = shell.call(false, |ctx| ops::test_recovery(ctx, &remote))?;
-    let (vault, version, commits) = (report.vault_id, report.version, report.commits);
-    if shell.printer.is_json() {
-        return Ok(write_object(&shell.printer, &JsonRecovery { vault_id: &vault, version, commits })?);
-    }
-    Ok(shell
-        .printer
-        .data(&format!("these words alone open the vault {vault}: access version {version}, {commits} commits read"))?)
-}
-
 fn card(shell: &Shell, args: &CardArgs) -> Result<(), CliError> {
     let name = args.name.as_ref().unwrap_or(&shell.settings.host_name);
     let (card, fingerprint) = shell.call(false, |ctx| ops::key_card(ctx, name))?;
@@ -359,13 +348,6 @@ struct JsonChange<'a> {
     epoch: u32,
     done: &'a str,
     member: Option<&'a str>,
-}
-
-#[derive(Debug, Serialize)]
-struct JsonRecovery<'a> {
-    vault_id: &'a str,
-    version: u32,
-    commits: u64,
 }
 
 /// A card or a request.

@@ -7,7 +7,7 @@ use crate::class::Class;
 use crate::cli::output::{Align, CliError, JsonVerify, table, write_object};
 use crate::cli::settings::Settings;
 use crate::cli::shell::Shell;
-use crate::ops::{self, ObjectsReport, RemoteProfile, VerifyReport};
+use crate::ops::{self, Amount, ObjectsReport, ReadData, RemoteProfile, VerifyOptions, VerifyReport};
 use crate::path::printable;
 use crate::units::ByteSize;
 
@@ -20,32 +20,50 @@ use crate::units::ByteSize;
 pub(crate) struct VerifyArgs {
     /// The remote, as `name:`
     remote: OsString,
-    /// Read and verify all file content too
+    /// Read and verify all objects too
     #[arg(long)]
     read_data: bool,
+    /// Read and verify a part: `2/7` (the second of seven, always the same objects), `5%` or `10G` (chosen at random)
+    #[arg(long, value_name = "PART", conflicts_with = "read_data")]
+    read_data_subset: Option<ReadData>,
+    /// Read and verify so much (`1%`, `10G`) of what this machine has not read for the longest time
+    ///
+    /// For a job that runs every day: it goes on where the last run ended, so that in time everything is read.
+    #[arg(long, value_name = "AMOUNT", num_args = 0..=1, default_missing_value = "1%", require_equals = true,
+          conflicts_with_all = ["read_data", "read_data_subset"])]
+    sample: Option<Amount>,
+    /// Look at the trees of all commits, and not only at the newest
+    #[arg(long)]
+    history: bool,
     /// Read all objects and hold them against their names, without a key or a password
     ///
     /// Finds every byte that has changed, on a machine that may not read the vault. What is missing can't be told without a key.
-    #[arg(long, conflicts_with = "read_data")]
+    #[arg(long, conflicts_with_all = ["read_data", "read_data_subset", "sample", "history"])]
     no_key: bool,
 }
 
 impl VerifyArgs {
-    pub(crate) fn options(&self, settings: &Settings) -> Result<(RemoteProfile, bool), CliError> {
-        Ok((settings.remote(&self.remote)?, self.read_data))
+    pub(crate) fn options(&self, settings: &Settings) -> Result<(RemoteProfile, VerifyOptions), CliError> {
+        let read = match (self.read_data_subset, self.sample) {
+            (Some(read), _) => read,
+            (_, Some(amount)) => ReadData::Oldest(amount),
+            _ if self.read_data => ReadData::All,
+            _ => ReadData::Nothing,
+        };
+        Ok((settings.remote(&self.remote)?, VerifyOptions { read, history: self.history }))
     }
 }
 
 pub(crate) fn run(shell: &Shell, args: &VerifyArgs) -> Result<(), CliError> {
-    let (remote, read_data) = args.options(&shell.settings)?;
+    let (remote, options) = args.options(&shell.settings)?;
     if args.no_key {
         return no_key(shell, &remote);
     }
-    let report = shell.call(true, |ctx| ops::verify(ctx, &remote, read_data))?;
+    let report = shell.call(true, |ctx| ops::verify(ctx, &remote, &options))?;
     if shell.printer.is_json() {
         write_object(&shell.printer, &JsonVerify::new(&report))?;
     } else {
-        for line in lines(&report, read_data) {
+        for line in lines(&report, options.read != ReadData::Nothing) {
             shell.printer.data(&line)?;
         }
     }
@@ -93,6 +111,7 @@ fn lines(report: &VerifyReport, read_data: bool) -> Vec<String> {
         row("objects:", report.objects.to_string()),
     ];
     if read_data {
+        rows.push(row("objects read:", report.objects_read.to_string()));
         rows.push(row("data read:", ByteSize(report.bytes_read).to_string()));
     }
     rows.push(row("problems:", report.problems.len().to_string()));
@@ -107,7 +126,8 @@ fn lines(report: &VerifyReport, read_data: bool) -> Vec<String> {
 fn verdict(problems: &[(Class, String)]) -> Result<(), CliError> {
     match problems.iter().map(|(class, _)| *class).max_by_key(|class| class.code()) {
         None => Ok(()),
-        Some(worst) => Err(CliError::new(worst, format!("the vault is not whole; problems found: {}", problems.len()))),
+        Some(worst) => Err(CliError::new(worst, format!("the vault is not whole; problems found: {}", problems.len()))
+            .hint("`cryptsync remote heal` gets back what another copy of the vault has, `cryptsync repair -n` tells what can be mended here")),
     }
 }
 
@@ -115,6 +135,8 @@ const EXAMPLES: &str = "\
 Examples:
   cryptsync verify nas:
   cryptsync verify --read-data nas:
+  cryptsync verify --sample=2% nas:
+  cryptsync verify --history --read-data-subset 1/7 nas:
   cryptsync verify --no-key nas:";
 
 #[cfg(test)]

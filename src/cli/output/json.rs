@@ -10,8 +10,8 @@ use super::mime;
 use super::printer::Printer;
 use super::times::{exact_rfc3339, rfc3339};
 use crate::ops::{
-    CheckReport, Conflict, KeyPlace, Listed, ListedKind, LogEntry, QuarantinedEntry, Stat, StatusReport, VerifyReport,
-    Version, WriterRow,
+    CheckReport, Conflict, Hit, KeyPlace, Listed, ListedKind, LogEntry, QuarantinedEntry, Stat, StatusReport,
+    VerifyReport, Version, WriterRow,
 };
 use crate::path::printable;
 
@@ -339,10 +339,35 @@ pub(crate) struct JsonVerify<'a> {
     nodes: u64,
     chunks: u64,
     objects: u64,
+    objects_read: u64,
     bytes_read: u64,
     foreign: &'a [String],
     quarantined: Vec<String>,
     problems: Vec<JsonProblem<'a>>,
+    files: Vec<JsonHit<'a>>,
+}
+
+/// A file that rests on something missing or damaged.
+#[derive(Debug, Serialize)]
+pub(crate) struct JsonHit<'a> {
+    path: String,
+    code: u8,
+    why: &'a str,
+    newest: bool,
+    commits: &'a [String],
+    commit_count: u64,
+}
+
+impl<'a> JsonHit<'a> {
+    /// The files among hits; parts of trees are no files.
+    pub(crate) fn all(hits: &'a [Hit]) -> Vec<Self> {
+        let of = |hit: &'a Hit| {
+            let path = hit.path.as_ref()?.to_string();
+            let Hit { class, why, newest, commits, count, .. } = hit;
+            Some(Self { path, code: class.code(), why, newest: *newest, commits, commit_count: *count })
+        };
+        hits.iter().filter_map(of).collect()
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -359,10 +384,12 @@ impl<'a> JsonVerify<'a> {
             nodes: report.nodes,
             chunks: report.chunks,
             objects: report.objects,
+            objects_read: report.objects_read,
             bytes_read: report.bytes_read,
             foreign: &report.foreign,
             quarantined: report.quarantined.iter().map(|one| one.entry.id.clone()).collect(),
             problems: problems.collect(),
+            files: JsonHit::all(&report.hits),
         }
     }
 }

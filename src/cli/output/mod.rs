@@ -23,8 +23,8 @@ mod width;
 
 pub(super) use error::CliError;
 pub(super) use json::{
-    JsonCheck, JsonCommit, JsonConflict, JsonEntry, JsonStat, JsonStatus, JsonVerify, JsonWriterRow, write_array,
-    write_object,
+    JsonCheck, JsonCommit, JsonConflict, JsonEntry, JsonHit, JsonStat, JsonStatus, JsonVerify, JsonWriterRow,
+    write_array, write_object,
 };
 pub(super) use keeping::{JsonKept, JsonNamed, JsonPolicy, printed_policy};
 pub(super) use layout::Layout;

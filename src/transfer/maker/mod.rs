@@ -13,7 +13,7 @@ use super::outcome::forget_content;
 use super::plan::{Leaves, MARKS_MAX, PlanOptions, Relation, Totals};
 use super::step::{self, Step};
 use crate::event::Event;
-use crate::format::attribute::HARD_LINK;
+use crate::format::attribute::{HARD_LINK, LOST};
 use crate::format::entry::{Content, Entry, EntryKind};
 use crate::path::TreePath;
 use crate::spool::{Spool, SpoolWriter};
@@ -253,6 +253,7 @@ impl<'a> Maker<'a> {
             // Attributes that this program does not know, or was not asked about, outlive new content. That of a
             // conflict copy does if the content turns out to be the old one: see `apply`.
             item.entry.attributes.clone_from(&old.entry.attributes);
+            item.entry.set_attribute(LOST, None);
         }
         let old = if keep { self.keep_old(old) } else { None };
         self.put(item, Some(old_kind), old)

@@ -215,7 +215,8 @@ impl Target {
     }
 
     fn verify(&self, ctx: &Ctx<'_>, what: &str) {
-        let done = ops::verify(ctx, &self.env.remote(), true);
+        let options = ops::VerifyOptions { read: ops::ReadData::All, history: true };
+        let done = ops::verify(ctx, &self.env.remote(), &options);
         documented(&done, &format!("{what}: verify"), false);
         let Ok(report) = done else { return };
         for (class, text) in &report.problems {

@@ -213,7 +213,9 @@ impl TestEnv {
 
     /// `verify` finds nothing wrong.
     pub fn assert_whole(&self, read_data: bool) {
-        let report = ops::verify(&self.ctx(), &self.remote(), read_data).unwrap();
+        let read = if read_data { ops::ReadData::All } else { ops::ReadData::Nothing };
+        let options = ops::VerifyOptions { read, history: false };
+        let report = ops::verify(&self.ctx(), &self.remote(), &options).unwrap();
         assert!(report.problems.is_empty(), "{:?}", report.problems);
     }
 

@@ -23,7 +23,8 @@ pub(super) const ALL: &[Kept] = &[
         told: "A dry run of `rmdir` fails where `rmdir` would",
         why: "that is what a dry run is for",
         explains: |case, outcome, difference| {
-            case.verb == "rmdir" && has(case, "--dry-run") && codes(outcome) == (0, 1) && is_code(difference)
+            let fails = [(0, 1), (0, 3)].contains(&codes(outcome));
+            case.verb == "rmdir" && has(case, "--dry-run") && fails && is_code(difference)
         },
         example: || Case { verb: "rmdir", flags: vec![flag("--dry-run")], operands: vec![at("d")], ..case() },
     },
@@ -106,7 +107,7 @@ pub(super) const ALL: &[Kept] = &[
     Kept {
         told: "A link takes the place of a file of its name, and a file that of a link",
         why: "with --links rclone takes the link for another name, and may delete it right after it was made",
-        explains: |case, _, difference| {
+        explains: |case, outcome, difference| {
             let kinds = |is_link: bool, path: &str| {
                 case.trees
                     .values()
@@ -115,8 +116,11 @@ pub(super) const ALL: &[Kept] = &[
             };
             let meets = |path: &str| kinds(true, path) && kinds(false, path);
             let met = || case.trees.values().flat_map(Tree::keys).any(|path| meets(path));
+            // To be written over, which --immutable forbids; and then nothing is deleted.
+            let refused = has(case, "--immutable") && codes(outcome) == (0, 6);
             has_any(case, &["-l", "--links"])
                 && match difference {
+                    _ if refused && met() && is_left(case, difference) => true,
                     Difference::Entry { path, .. } => {
                         path.match_indices('/').map(|(at, _)| &path[..at]).chain([path.as_str()]).any(meets)
                     }
@@ -169,7 +173,7 @@ pub(super) const ALL: &[Kept] = &[
     Kept {
         told: "`--track-renames` changes nothing about what is kept or looked for elsewhere",
         why: "rclone renames what it would have kept, and does not look at --compare-dest",
-        explains: |case, _, difference| {
+        explains: |case, outcome, difference| {
             let besides = ["--backup-dir", "--suffix", "--compare-dest", "--copy-dest"];
             let (side, theirs, ours) = match difference {
                 Difference::Entry { side, theirs, ours, .. } => (side, theirs, ours),
@@ -177,9 +181,18 @@ pub(super) const ALL: &[Kept] = &[
                 _ => return false,
             };
             let Some(node) = ours.as_ref().or(theirs.as_ref()) else { return false };
-            let same_link = |other: &Node| matches!(other.kind, Kind::Link(_)) && other.kind == node.kind;
-            let is_source = |other: &Node| same_file(other, node) || same_link(other);
-            let renamed = case.trees.get(&Side::Src).is_some_and(|src| src.values().any(is_source));
+            let has_it = |node: &Node| {
+                let same_link = |other: &Node| matches!(other.kind, Kind::Link(_)) && other.kind == node.kind;
+                let is_source = |other: &Node| same_file(other, node) || same_link(other);
+                case.trees.get(&Side::Src).is_some_and(|src| src.values().any(is_source))
+            };
+            // A directory that is made for what is kept.
+            let holds_it = |(path, kept): (&String, &Node)| {
+                difference.path_in(Side::Bak).and_then(|dir| within(dir, path)).is_some() && has_it(kept)
+            };
+            let kept = outcome.cryptsync.trees.get(&Side::Bak);
+            let made = theirs.is_none() && node.kind == Kind::Dir && kept.is_some_and(|kept| kept.iter().any(holds_it));
+            let renamed = has_it(node) || made;
             has(case, "--track-renames") && has_any(case, &besides) && *side != Side::Src && renamed
         },
         example: || {
@@ -243,12 +256,14 @@ pub(super) const ALL: &[Kept] = &[
         },
     },
     Kept {
-        told: "A file that stands where a directory is needed keeps its time",
-        why: "rclone gives it that of the directory",
+        told: "A file that stands where a directory is needed keeps its time and its mode",
+        why: "rclone gives it those of the directory",
         explains: |case, _, difference| {
             let Difference::Entry { side: Side::Dst, path, ours: Some(ours), .. } = difference else { return false };
             let is_dir = source_of(case, path).is_some_and(|node| node.kind == Kind::Dir);
-            difference.is_time() && is_dir && ours.kind != Kind::Dir
+            let was = case.trees.get(&Side::Dst).and_then(|dst| dst.get(path));
+            let kept = difference.is_time() || has_any(case, &["-M", "--metadata"]) && was == Some(ours);
+            kept && is_dir && ours.kind != Kind::Dir
         },
         example: || {
             let mut case = between("copy");
