@@ -23,9 +23,10 @@ pub(super) const ANSWERS: &[(&[&str], &str)] = &[
         &["backup"],
         "every `cryptsync sync DIR REMOTE:path` is a commit that stays: see `cryptsync log` and `cryptsync diff`",
     ),
+    (&["prune"], "`cryptsync gc REMOTE:` frees what no kept commit needs; `cryptsync help policy` says which are kept"),
     (
-        &["prune", "forget", "rebuild-index", "migrate", "recover", "repair", "rewrite", "generate"],
-        "a vault folds its log by itself while it is written to, and forgets nothing; `cryptsync verify --read-data REMOTE:` looks whether it is whole",
+        &["rebuild-index", "migrate", "recover", "repair", "rewrite", "generate"],
+        "a vault folds its log by itself while it is written to; `cryptsync verify --read-data REMOTE:` looks whether it is whole",
     ),
     (&["unlock"], "there are no locks: any number of machines may write at the same time"),
     (&["stats"], "use `cryptsync size PATH`, `cryptsync du PATH` or `cryptsync status REMOTE:`"),
@@ -51,7 +52,6 @@ pub(super) const ANSWERS: &[(&[&str], &str)] = &[
         &["test", "archive", "convmv", "gitannex"],
         "this verb of rclone has no counterpart: `cryptsync help` lists the verbs",
     ),
-    (&["tag"], "commits have no tags: `cryptsync log` shows when and by what each was made"),
     (&["list"], "use `cryptsync ls`, `cryptsync log` or `cryptsync key list`"),
 ];
 

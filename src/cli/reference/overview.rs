@@ -61,7 +61,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         "Changing a tree",
         &["mv", "cp", "mkdir", "rmdir", "rmdirs", "rm", "delete", "purge", "touch", "conflicts", "dedupe"],
     ),
-    ("History", &["log", "diff", "policy", "forget", "pin", "unpin", "tag"]),
-    ("Vaults", &["init", "status", "leaks", "verify", "about", "key", "device", "writer", "adopt"]),
+    ("History", &["log", "diff", "restore", "undo", "policy", "forget", "pin", "unpin", "tag"]),
+    ("Vaults", &["init", "status", "leaks", "verify", "gc", "about", "key", "device", "writer", "adopt"]),
     ("The program", &["config", "listremotes", "completion", "version", "help"]),
 ];
