@@ -213,7 +213,14 @@ impl Finder<'_> {
         if self.is_there(id)? || self.vault.is_unrecorded(id)? {
             return Ok(());
         }
-        Err(VaultError::Missing { what: format!("node {} (in no object that is there)", id.short()) })
+        let places = self.index.lookup(id)?;
+        match places.iter().find(|place| self.presence.is_damaged(&place.object.id)) {
+            Some(place) => {
+                let reason = format!("node {} lies in it", id.short());
+                Err(VaultError::damaged(pack_name(place.class, place.object.id), &reason))
+            }
+            None => Err(VaultError::Missing { what: format!("node {} (in no object that is there)", id.short()) }),
+        }
     }
 
     /// What is wrong with a chunk; nothing if an object has it.
